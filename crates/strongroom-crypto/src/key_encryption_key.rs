@@ -1,0 +1,134 @@
+//! The key that wraps data keys and authenticates the audit log.
+
+use std::{fmt, sync::OnceLock};
+
+use crate::{
+    Binding, DataKey, OpenError,
+    key_bytes::{KeyBytes, MacKey},
+    sealed::Sealer,
+};
+
+/// The version of a key-encryption key: 1, 2, …
+pub type KeyId = u32;
+
+/// One version of the key that wraps data keys and authenticates audit events.
+///
+/// Wiped on drop; `Debug` prints the id only.
+pub struct KeyEncryptionKey {
+    id: KeyId,
+    bytes: KeyBytes,
+    sealer: Sealer,
+    event: OnceLock<MacKey>,
+}
+
+impl KeyEncryptionKey {
+    /// A new random key of this version.
+    #[must_use]
+    pub fn make(id: KeyId) -> Self {
+        Self::from_bytes(id, KeyBytes::random())
+    }
+
+    /// The version it was made as.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Encrypts a data key, 62 bytes, and ties it to `binding`.
+    #[must_use]
+    pub fn wrap(&self, binding: &Binding, key: &DataKey) -> Vec<u8> {
+        self.sealer.seal(binding, key.bytes().expose())
+    }
+
+    /// The data key that this key wrapped under an equal binding.
+    pub fn unwrap(&self, binding: &Binding, blob: &[u8]) -> Result<DataKey, OpenError> {
+        self.sealer.open_key(binding, blob).map(DataKey::from_bytes)
+    }
+
+    /// The MAC of an audit event. Compare it with [`constant_time_eq`](crate::constant_time_eq).
+    #[must_use]
+    pub fn event_mac(&self, message: &Binding) -> [u8; 32] {
+        let key = self.event.get_or_init(|| self.bytes.mac_key("audit-event"));
+        key.mac(&[message.as_bytes()])
+    }
+
+    pub(crate) fn from_bytes(id: KeyId, bytes: KeyBytes) -> Self {
+        let sealer = Sealer::new(&bytes, "wrap-aes-256-gcm-siv");
+        Self { id, bytes, sealer, event: OnceLock::new() }
+    }
+
+    pub(crate) fn bytes(&self) -> &KeyBytes {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for KeyEncryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyEncryptionKey({}, ..)", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{assert_rejects_every_change, hex, key_bytes, unhex};
+
+    fn binding() -> Binding {
+        Binding::new("test").field(b"group").number(3)
+    }
+
+    #[test]
+    fn a_wrapped_data_key_comes_back_as_itself() {
+        let (kek, key) = (KeyEncryptionKey::make(7), DataKey::make());
+        let blob = kek.wrap(&binding(), &key);
+        assert_eq!((kek.id(), blob.len()), (7, 62));
+        let sealed = key.seal(&binding(), b"value");
+        let back = kek.unwrap(&binding(), &blob).unwrap();
+        assert_eq!(*back.open(&binding(), &sealed).unwrap(), b"value");
+    }
+
+    #[test]
+    fn only_the_same_key_and_binding_unwrap() {
+        let (kek, key) = (KeyEncryptionKey::make(1), DataKey::make());
+        let blob = kek.wrap(&binding(), &key);
+        for (kek, binding) in [(&kek, binding().number(0)), (&KeyEncryptionKey::make(1), binding())] {
+            let error = kek.unwrap(&binding, &blob).unwrap_err();
+            assert_eq!(error, OpenError::Authentication);
+        }
+    }
+
+    #[test]
+    fn every_change_of_a_wrapped_key_is_an_error() {
+        let kek = KeyEncryptionKey::make(1);
+        let blob = kek.wrap(&binding(), &DataKey::make());
+        assert_rejects_every_change(&blob, |blob| kek.unwrap(&binding(), blob).map(drop));
+    }
+
+    #[test]
+    fn what_is_no_key_long_is_no_key() {
+        let kek = KeyEncryptionKey::make(1);
+        for (length, expected) in
+            [(0, OpenError::Truncated), (31, OpenError::Truncated), (33, OpenError::Authentication)]
+        {
+            let blob = kek.sealer.seal(&binding(), &vec![1; length]);
+            assert_eq!(kek.unwrap(&binding(), &blob).unwrap_err(), expected);
+        }
+    }
+
+    // Computed with another implementation (Python's cryptography and hmac).
+    #[test]
+    fn wrapping_and_event_macs_are_fixed() {
+        let kek = KeyEncryptionKey::from_bytes(1, key_bytes(1));
+        let blob = unhex(
+            "0101090909090909090909090909587cc49118c480db1035caf426203be7d3ef8a698153fc0ecde5180657531b50b824b9fedd839d80fdb7b32d5c810e3a",
+        );
+        let key = kek.unwrap(&binding(), &blob).unwrap();
+        assert_eq!(key.bytes().expose(), key_bytes(2).expose());
+        assert_eq!(hex(&kek.event_mac(&binding())), "b2b6e693acfeb0c44ec0658fd2a710a1b01204e27e87e52779d09369cdee6b39");
+    }
+
+    #[test]
+    fn debug_prints_the_id_only() {
+        assert_eq!(format!("{:?}", KeyEncryptionKey::make(12)), "KeyEncryptionKey(12, ..)");
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+const WIRE_FORMAT: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// A point in time: microseconds since 1970-01-01 UTC, the unit of every time in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// This time moved by a number of seconds (negative: into the past), saturating.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// This time moved by a number of days of 24 hours, saturating.
+    #[must_use]
+    pub const fn plus_days(self, days: u32) -> Self {
+        self.plus_seconds(days as i64 * 86_400)
+    }
+
+    /// The wire form: ISO 8601 in UTC with milliseconds, e.g. `2026-11-23T08:00:00.000Z`.
+    #[must_use]
+    pub fn to_wire(self) -> String {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .ok()
+            .and_then(|at| at.format(WIRE_FORMAT).ok())
+            .unwrap_or_else(|| String::from("9999-12-31T23:59:59.999Z"))
+    }
+
+    /// Reads an ISO 8601 time with an offset, or a plain date (`2026-11-23`, midnight UTC).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339))
+            .ok()?;
+        i64::try_from(at.unix_timestamp_nanos() / 1_000).ok().map(Self)
+    }
+}
+
+/// Where times come from; a parameter everywhere, so that tests can set the time.
+pub trait Clock: Send + Sync {
+    /// The present.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the system's time enters")]
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 or after the year 294,000 is taken as the nearest time that can be written down.
+        let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wire_form_has_milliseconds_and_z() {
+        assert_eq!(Timestamp::from_micros(1_763_884_800_123_456).to_wire(), "2025-11-23T08:00:00.123Z");
+        assert_eq!(Timestamp::from_micros(i64::MAX).to_wire(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn parses_times_and_dates_and_refuses_the_rest() {
+        assert_eq!(Timestamp::parse("1970-01-01T00:00:01Z"), Some(Timestamp::from_micros(1_000_000)));
+        assert_eq!(Timestamp::parse("1970-01-01T01:00:00+01:00"), Some(Timestamp::from_micros(0)));
+        assert_eq!(Timestamp::parse("1970-01-02"), Some(Timestamp::from_micros(86_400_000_000)));
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+}

@@ -1,0 +1,66 @@
+use crate::sql::{Sql, Value};
+
+/// What a missed guard was about; the use case turns it into its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guard {
+    /// The instance was not initialised yet.
+    Instance,
+    /// The group is at the revision that the decision was made on.
+    GroupRevision,
+    /// No living group has this name.
+    GroupName,
+    /// No living secret of the group has this key.
+    SecretKey,
+    /// The secret's state is what the decision was made on.
+    SecretState,
+    /// No user has this address.
+    UserEmail,
+    /// No virtual account has this name.
+    VirtualAccountName,
+    /// The virtual account still exists.
+    VirtualAccountState,
+    /// The token is new.
+    Token,
+    /// A row that only this batch can have made.
+    Fresh,
+}
+
+/// Statements that happen together or not at all, each with the number of rows that it must touch.
+///
+/// Every guard takes a lock: it is an UPDATE of the row that it speaks of, an INSERT under a unique index, or a foreign
+/// key. A condition that is merely read would guard nothing once several replicas write.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) sql: &'static Sql,
+    pub(crate) params: Vec<Value>,
+    /// How many rows must be touched; `None` where any number is right.
+    pub(crate) rows: Option<u64>,
+    pub(crate) guard: Guard,
+}
+
+impl Batch {
+    /// Adds a statement that must touch exactly one row.
+    pub(crate) fn one(&mut self, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
+        self.exactly(1, guard, sql, params);
+    }
+
+    /// Adds a statement that must touch exactly `rows` rows.
+    pub(crate) fn exactly(&mut self, rows: u64, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
+        self.steps.push(Step { sql, params, rows: Some(rows), guard });
+    }
+
+    /// Adds a statement that may touch any number of rows.
+    pub(crate) fn any(&mut self, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
+        self.steps.push(Step { sql, params, rows: None, guard });
+    }
+
+    /// Whether the batch undoes itself when its only statement fails: then it needs no savepoint.
+    pub(crate) fn is_single_insert(&self) -> bool {
+        matches!(&self.steps[..], [step] if step.sql.text.starts_with("INSERT"))
+    }
+}

@@ -1,0 +1,293 @@
+//! Reading groups with what is current of their secrets. Each read is one statement: one state, one cut.
+
+use strongroom_domain::role::GroupRole;
+use strongroom_domain::subject::Actor;
+use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
+
+use crate::changes::role_from_rank;
+use crate::integrations::read_actor;
+use crate::sql::{Row, Value, params, statements};
+use crate::{Metadata, ReadError, dialect};
+
+/// A page ends early after this many secrets, whole groups only.
+const SECRETS_A_PAGE: usize = 20_000;
+
+macro_rules! group_columns {
+    () => {
+        "g.id, g.name, g.integration_id, i.fqn, g.manifest, g.revision, g.revision_mac, g.data_key, g.data_key_kek, \
+         g.seals, g.created_by, g.created_at, g.updated_at, g.deleted_at, g.purge_at"
+    };
+}
+/// The strongest role that grants give the subjects ?1 and ?2 on group `g`.
+macro_rules! role_column {
+    () => {
+        "(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2))"
+    };
+}
+macro_rules! secret_columns {
+    () => {
+        "s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, v.id, v.digest, v.store_version, v.created_at"
+    };
+}
+macro_rules! current_secrets {
+    () => {
+        "LEFT JOIN secrets s ON s.group_id = g.id AND s.deleted_at IS NULL \
+         LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version"
+    };
+}
+macro_rules! group_state {
+    ($sealed:expr, $filter:expr) => {
+        concat!(
+            "SELECT ", group_columns!(), ", ", role_column!(), ", ", secret_columns!(), ", ", $sealed,
+            " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
+            current_secrets!(), " WHERE ", $filter, " ORDER BY s.id"
+        )
+    };
+}
+/// ?3 the search pattern or '', ?4 the exclusive upper bound of ids or '', ?5 limit, ?6 offset.
+macro_rules! group_matches {
+    () => {
+        "g.deleted_at IS NULL AND (?3 = '' OR g.name_search LIKE ?3 ESCAPE '\\' OR EXISTS (SELECT 1 FROM secrets x \
+         WHERE x.group_id = g.id AND x.deleted_at IS NULL AND x.key_search LIKE ?3 ESCAPE '\\'))"
+    };
+}
+macro_rules! visible_to_member {
+    () => {
+        "g.id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2)) AND "
+    };
+}
+macro_rules! group_page {
+    ($visible:expr) => {
+        concat!(
+            "SELECT ", group_columns!(), ", ", role_column!(), ", ", secret_columns!(), ", NULL FROM (SELECT * FROM secret_groups g WHERE ",
+            $visible, group_matches!(), " AND (?4 = '' OR g.id < ?4) ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
+             JOIN provider_integrations i ON i.id = g.integration_id ", current_secrets!(), " ORDER BY g.id DESC, s.id"
+        )
+    };
+}
+macro_rules! group_count {
+    ($visible:expr) => {
+        concat!("SELECT COUNT(*), ?1, ?2 FROM secret_groups g WHERE ", $visible, group_matches!())
+    };
+}
+
+statements! {
+    GROUP_BY_ID = group_state!("NULL", "g.id = ?3");
+    GROUP_BY_NAME = group_state!("NULL", "g.name_search = ?3 AND g.deleted_at IS NULL");
+    GROUP_BY_ID_SEALED = group_state!("v.sealed", "g.id = ?3");
+    GROUP_PAGE_ALL = group_page!("");
+    GROUP_PAGE_MEMBER = group_page!(visible_to_member!());
+    GROUP_COUNT_ALL = group_count!("");
+    GROUP_COUNT_MEMBER = group_count!(visible_to_member!());
+}
+
+/// From where one looks: what a caller's subjects are, and whether their tenant role shows everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewpoint {
+    /// Tenant admins see every group.
+    pub sees_all: bool,
+    /// The caller's own name and the team that they are in; an unused place is empty.
+    pub subjects: [String; 2],
+}
+
+/// A group's own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Id.
+    pub id: GroupId,
+    /// Name.
+    pub name: String,
+    /// The integration that keeps its values.
+    pub integration_id: IntegrationId,
+    /// That integration's FQN.
+    pub integration_fqn: String,
+    /// Manifest, JSON.
+    pub manifest: String,
+    /// Its newest revision, from 1.
+    pub revision: i64,
+    /// The MAC over what is current.
+    pub revision_mac: Vec<u8>,
+    /// Its data key, wrapped; `None` once purged.
+    pub data_key: Option<Vec<u8>>,
+    /// Which key-encryption key wraps it.
+    pub data_key_kek: u32,
+    /// How many values were sealed under the data key.
+    pub seals: i64,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+    /// When deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// When it will be purged.
+    pub purge_at: Option<Timestamp>,
+    /// The strongest role that grants give the one who looks.
+    pub role: Option<GroupRole>,
+}
+
+/// What is current of one secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretState {
+    /// Id.
+    pub id: SecretId,
+    /// Key.
+    pub key: String,
+    /// Its current version, from 1.
+    pub version: i64,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+    /// The version's id.
+    pub version_id: VersionId,
+    /// The keyed digest of its value.
+    pub digest: Vec<u8>,
+    /// What the store calls the version.
+    pub store_version: String,
+    /// When the version was made.
+    pub version_created_at: Timestamp,
+    /// The sealed value, when it was asked for and lives here.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// A group and its current secrets, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The group.
+    pub group: GroupRow,
+    /// Its living secrets.
+    pub secrets: Vec<SecretState>,
+}
+
+/// What a list of groups is narrowed to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupFilter {
+    /// Part of the name or of a key, without case; empty for all.
+    pub search: String,
+}
+
+/// Where a page begins and how long it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<Id> {
+    /// Only what was made before this one.
+    pub before: Option<Id>,
+    /// How many to skip (from `before`).
+    pub offset: i64,
+    /// How many to give.
+    pub limit: i64,
+}
+
+impl Metadata {
+    /// A group by id, deleted ones too.
+    pub fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        self.group_state(&GROUP_BY_ID, viewpoint, id.into())
+    }
+
+    /// A group by id with its sealed values.
+    pub fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        self.group_state(&GROUP_BY_ID_SEALED, viewpoint, id.into())
+    }
+
+    /// The living group of a name (folded).
+    pub fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        self.group_state(&GROUP_BY_NAME, viewpoint, folded.into())
+    }
+
+    /// A page of the visible groups, newest first, and how many match in all.
+    ///
+    /// The page may be shorter than its limit, but is empty only past the end.
+    pub async fn group_page(
+        &self,
+        viewpoint: Viewpoint,
+        filter: GroupFilter,
+        page: Page<GroupId>,
+    ) -> Result<(Vec<GroupState>, i64), ReadError> {
+        self.aside(move |metadata| {
+            let (rows, count) = if viewpoint.sees_all {
+                (&GROUP_PAGE_ALL, &GROUP_COUNT_ALL)
+            } else {
+                (&GROUP_PAGE_MEMBER, &GROUP_COUNT_MEMBER)
+            };
+            let pattern = if filter.search.is_empty() { String::new() } else { dialect::like_anywhere(&filter.search) };
+            let [own, team] = &viewpoint.subjects;
+            let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0))?.unwrap_or(0);
+            let before = page.before.map(|id| id.to_string()).unwrap_or_default();
+            let groups = metadata.group_states(rows, &params![own, team, pattern, before, page.limit, page.offset])?;
+            Ok((groups, total))
+        })
+        .await
+    }
+
+    fn group_state(
+        &self,
+        sql: &'static crate::sql::Sql,
+        viewpoint: &Viewpoint,
+        key: Value,
+    ) -> Result<Option<GroupState>, ReadError> {
+        let [own, team] = &viewpoint.subjects;
+        Ok(self.group_states(sql, &[own.into(), team.into(), key])?.pop())
+    }
+
+    /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
+    fn group_states(&self, sql: &'static crate::sql::Sql, params: &[Value]) -> Result<Vec<GroupState>, ReadError> {
+        let mut groups: Vec<GroupState> = Vec::new();
+        let mut secrets = 0;
+        self.scan(sql, params, |row| {
+            let id = row.parsed(0, GroupId::parse)?;
+            if groups.last().is_none_or(|last| last.group.id != id) {
+                if secrets >= SECRETS_A_PAGE {
+                    return Ok(false);
+                }
+                groups.push(GroupState { group: read_group(row, id)?, secrets: Vec::new() });
+            }
+            if let (Some(last), Some(secret)) = (groups.last_mut(), read_secret(row)?) {
+                last.secrets.push(secret);
+                secrets += 1;
+            }
+            Ok(true)
+        })?;
+        Ok(groups)
+    }
+}
+
+fn read_group(row: &Row<'_>, id: GroupId) -> Result<GroupRow, ReadError> {
+    Ok(GroupRow {
+        id,
+        name: row.text(1)?,
+        integration_id: row.parsed(2, IntegrationId::parse)?,
+        integration_fqn: row.text(3)?,
+        manifest: row.text(4)?,
+        revision: row.int(5)?,
+        revision_mac: row.bytes(6)?,
+        data_key: row.opt_bytes(7)?,
+        data_key_kek: u32::try_from(row.int(8)?).map_err(|_| row.damaged(8))?,
+        seals: row.int(9)?,
+        created_by: read_actor(row, 10)?,
+        created_at: row.time(11)?,
+        updated_at: row.time(12)?,
+        deleted_at: row.opt_time(13)?,
+        purge_at: row.opt_time(14)?,
+        role: row.opt_int(15)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(15))).transpose()?,
+    })
+}
+
+fn read_secret(row: &Row<'_>) -> Result<Option<SecretState>, ReadError> {
+    let Some(id) = row.opt_parsed(16, SecretId::parse)? else { return Ok(None) };
+    Ok(Some(SecretState {
+        id,
+        key: row.text(17)?,
+        version: row.int(18)?,
+        created_by: read_actor(row, 19)?,
+        created_at: row.time(20)?,
+        updated_at: row.time(21)?,
+        version_id: row.parsed(22, VersionId::parse)?,
+        digest: row.bytes(23)?,
+        store_version: row.text(24)?,
+        version_created_at: row.time(25)?,
+        sealed: row.opt_bytes(26)?,
+    }))
+}

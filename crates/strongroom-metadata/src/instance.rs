@@ -1,0 +1,111 @@
+//! The instance: its tenant, its key-encryption keys, and what is made at the first start.
+
+use strongroom_domain::{AccountId, Timestamp};
+
+use crate::identity::{self, NewToken, UserRow};
+use crate::integrations::{self, AccountRow, IntegrationRow};
+use crate::sql::{Row, params, statements};
+use crate::{AuditRow, Batch, CommitError, Guard, Metadata, ReadError, audit};
+
+statements! {
+    SELECT_INSTANCE = "SELECT tenant, instance_id, account_id, created_at FROM instance WHERE id = 1";
+    SELECT_SLOTS = "SELECT key_id, kind, fingerprint, wrapped, created_at FROM root_key_slots ORDER BY key_id, fingerprint";
+    INSERT_INSTANCE =
+        "INSERT INTO instance (id, tenant, instance_id, account_id, created_at) VALUES (1, ?1, ?2, ?3, ?4)";
+    INSERT_SLOT =
+        "INSERT INTO root_key_slots (key_id, kind, fingerprint, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+}
+
+/// The instance's own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceRow {
+    /// The tenant that every FQN begins with.
+    pub tenant: String,
+    /// Tells this instance from every other, also in stores that several write to.
+    pub instance_id: String,
+    /// The tenant's account.
+    pub account_id: AccountId,
+    /// The first start.
+    pub created_at: Timestamp,
+}
+
+/// A key-encryption key, wrapped under one root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootKeySlotRow {
+    /// The key-encryption key's version.
+    pub key_id: u32,
+    /// The root key's kind.
+    pub kind: String,
+    /// The root key's fingerprint.
+    pub fingerprint: String,
+    /// The wrapped key.
+    pub wrapped: Vec<u8>,
+    /// When the slot was made.
+    pub created_at: Timestamp,
+}
+
+/// Everything that the first start writes, in one batch.
+#[derive(Debug)]
+pub struct NewInstance {
+    /// The instance.
+    pub instance: InstanceRow,
+    /// The first key-encryption key under the first root key.
+    pub slot: RootKeySlotRow,
+    /// The first administrator.
+    pub admin: UserRow,
+    /// The administrator's token.
+    pub admin_token: NewToken,
+    /// The embedded store's account.
+    pub account: AccountRow,
+    /// The embedded store.
+    pub integration: IntegrationRow,
+    /// The event.
+    pub event: AuditRow,
+}
+
+impl Metadata {
+    /// The instance's row, if there was a first start.
+    pub fn instance(&self) -> Result<Option<InstanceRow>, ReadError> {
+        self.first(&SELECT_INSTANCE, &[], |row| {
+            Ok(InstanceRow {
+                tenant: row.text(0)?,
+                instance_id: row.text(1)?,
+                account_id: row.parsed(2, AccountId::parse)?,
+                created_at: row.time(3)?,
+            })
+        })
+    }
+
+    /// Every slot of every key-encryption key.
+    pub fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
+        self.rows(&SELECT_SLOTS, &[], read_slot)
+    }
+
+    /// Writes the first start, unless there was one.
+    pub async fn create_instance(&self, new: &NewInstance) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        let instance = &new.instance;
+        batch.one(Guard::Instance, &INSERT_INSTANCE, params![
+            &instance.tenant, &instance.instance_id, instance.account_id, instance.created_at
+        ]);
+        let slot = &new.slot;
+        batch.one(Guard::Instance, &INSERT_SLOT, params![
+            i64::from(slot.key_id), &slot.kind, &slot.fingerprint, &slot.wrapped, slot.created_at
+        ]);
+        identity::insert_user(&mut batch, &new.admin);
+        identity::insert_token(&mut batch, &new.admin_token);
+        integrations::insert(&mut batch, &new.account, &new.integration);
+        audit::insert(&mut batch, &new.event);
+        self.commit(batch).await
+    }
+}
+
+fn read_slot(row: &Row<'_>) -> Result<RootKeySlotRow, ReadError> {
+    Ok(RootKeySlotRow {
+        key_id: u32::try_from(row.int(0)?).map_err(|_| row.damaged(0))?,
+        kind: row.text(1)?,
+        fingerprint: row.text(2)?,
+        wrapped: row.bytes(3)?,
+        created_at: row.time(4)?,
+    })
+}

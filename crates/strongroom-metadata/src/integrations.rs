@@ -1,0 +1,117 @@
+//! Provider accounts and their integrations.
+
+use strongroom_domain::subject::Actor;
+use strongroom_domain::{AccountId, IntegrationId, Timestamp};
+
+use crate::changes::actor_json;
+use crate::sql::{Row, params, statements};
+use crate::{Batch, Guard, Metadata, ReadError};
+
+statements! {
+    SELECT_ACCOUNTS =
+        "SELECT id, name, provider, fqn, manifest, created_by, created_at, updated_at FROM provider_accounts ORDER BY id";
+    SELECT_INTEGRATIONS = "SELECT i.id, i.account_id, i.name, i.type, i.fqn, i.manifest, i.created_by, i.created_at, \
+        i.updated_at, a.fqn FROM provider_integrations i JOIN provider_accounts a ON a.id = i.account_id ORDER BY i.id";
+    INSERT_ACCOUNT = "INSERT INTO provider_accounts (id, name, provider, fqn, manifest, created_by, created_at, \
+        updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    INSERT_INTEGRATION = "INSERT INTO provider_integrations (id, account_id, name, type, fqn, manifest, created_by, \
+        created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+}
+
+/// A provider account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Id.
+    pub id: AccountId,
+    /// Name.
+    pub name: String,
+    /// `truefoundry`, `aws`, …
+    pub provider: String,
+    /// `<tenant>:<provider>:<account>`
+    pub fqn: String,
+    /// Manifest, JSON.
+    pub manifest: String,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+}
+
+/// An integration of a provider account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrationRow {
+    /// Id.
+    pub id: IntegrationId,
+    /// Its account.
+    pub account_id: AccountId,
+    /// Its account's FQN.
+    pub account_fqn: String,
+    /// Name.
+    pub name: String,
+    /// `secret-store`, …
+    pub kind: String,
+    /// `<tenant>:<provider>:<account>:<type>:<name>`
+    pub fqn: String,
+    /// Manifest, JSON; holds `authorized_subjects`.
+    pub manifest: String,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Metadata {
+    /// Every provider account, oldest first. There are few.
+    pub fn provider_accounts(&self) -> Result<Vec<AccountRow>, ReadError> {
+        self.rows(&SELECT_ACCOUNTS, &[], |row| {
+            Ok(AccountRow {
+                id: row.parsed(0, AccountId::parse)?,
+                name: row.text(1)?,
+                provider: row.text(2)?,
+                fqn: row.text(3)?,
+                manifest: row.text(4)?,
+                created_by: read_actor(row, 5)?,
+                created_at: row.time(6)?,
+                updated_at: row.time(7)?,
+            })
+        })
+    }
+
+    /// Every integration, oldest first. There are few.
+    pub fn provider_integrations(&self) -> Result<Vec<IntegrationRow>, ReadError> {
+        self.rows(&SELECT_INTEGRATIONS, &[], |row| {
+            Ok(IntegrationRow {
+                id: row.parsed(0, IntegrationId::parse)?,
+                account_id: row.parsed(1, AccountId::parse)?,
+                name: row.text(2)?,
+                kind: row.text(3)?,
+                fqn: row.text(4)?,
+                manifest: row.text(5)?,
+                created_by: read_actor(row, 6)?,
+                created_at: row.time(7)?,
+                updated_at: row.time(8)?,
+                account_fqn: row.text(9)?,
+            })
+        })
+    }
+}
+
+pub(crate) fn insert(batch: &mut Batch, account: &AccountRow, integration: &IntegrationRow) {
+    batch.one(Guard::Instance, &INSERT_ACCOUNT, params![
+        account.id, &account.name, &account.provider, &account.fqn, &account.manifest, actor_json(&account.created_by),
+        account.created_at, account.updated_at
+    ]);
+    batch.one(Guard::Instance, &INSERT_INTEGRATION, params![
+        integration.id, integration.account_id, &integration.name, &integration.kind, &integration.fqn,
+        &integration.manifest, actor_json(&integration.created_by), integration.created_at, integration.updated_at
+    ]);
+}
+
+/// Reads an actor that was written as JSON.
+pub(crate) fn read_actor(row: &Row<'_>, column: usize) -> Result<Actor, ReadError> {
+    row.parsed(column, |json| serde_json::from_str(json).ok())
+}

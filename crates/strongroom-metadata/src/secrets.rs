@@ -1,0 +1,245 @@
+//! Reading single secrets, with what opening their values takes.
+
+use strongroom_domain::role::GroupRole;
+use strongroom_domain::subject::Actor;
+use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
+
+use crate::changes::role_from_rank;
+use crate::groups::{Page, Viewpoint};
+use crate::integrations::read_actor;
+use crate::sql::{Row, params, statements};
+use crate::{Metadata, ReadError};
+
+macro_rules! secret_row {
+    ($sealed:expr) => {
+        concat!(
+            "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
+             g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, \
+             (SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2)), \
+             v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ", $sealed, " "
+        )
+    };
+}
+macro_rules! secret_page {
+    ($sealed:expr, $visible:expr) => {
+        concat!(
+            secret_row!($sealed), "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
+             JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version \
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND (?3 = '' OR s.id < ?3) AND (?4 = '' OR s.group_id = ?4)",
+            $visible, " ORDER BY s.id DESC LIMIT ?5 OFFSET ?6"
+        )
+    };
+}
+macro_rules! of_member {
+    () => {
+        " AND s.group_id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2))"
+    };
+}
+macro_rules! secret_count {
+    ($visible:expr) => {
+        concat!(
+            "SELECT COUNT(*), ?1, ?2 FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND (?3 = '' OR s.group_id = ?3)", $visible
+        )
+    };
+}
+
+statements! {
+    // Every version, the newest first; only the current one comes with its sealed value.
+    SECRET_BY_ID = concat!(
+        secret_row!("CASE WHEN v.version = s.version THEN v.sealed END"),
+        "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
+         JOIN secret_versions v ON v.secret_id = s.id WHERE s.id = ?3 ORDER BY v.version DESC LIMIT ?4"
+    );
+    SECRET_VERSIONS = "SELECT v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, \
+        (SELECT COUNT(*) FROM secret_versions c WHERE c.secret_id = ?1) \
+        FROM secret_versions v WHERE v.secret_id = ?1 ORDER BY v.version DESC LIMIT ?2 OFFSET ?3";
+    SECRET_BY_NAME = concat!(
+        secret_row!("v.sealed"),
+        "FROM secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?4 AND s.deleted_at IS NULL \
+         JOIN secret_versions v ON v.secret_id = s.id AND v.version = CASE WHEN ?5 = 0 THEN s.version ELSE ?5 END \
+         WHERE g.name_search = ?3 AND g.deleted_at IS NULL"
+    );
+    SECRET_PAGE_ALL = secret_page!("NULL", "");
+    SECRET_PAGE_MEMBER = secret_page!("NULL", of_member!());
+    SECRET_PAGE_ALL_SEALED = secret_page!("v.sealed", "");
+    SECRET_PAGE_MEMBER_SEALED = secret_page!("v.sealed", of_member!());
+    SECRET_COUNT_ALL = secret_count!("");
+    SECRET_COUNT_MEMBER = secret_count!(of_member!());
+}
+
+/// A secret, its group as far as opening values needs it, and one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRow {
+    /// Id.
+    pub id: SecretId,
+    /// Key.
+    pub key: String,
+    /// The current version, from 1.
+    pub current_version: i64,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+    /// When deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// When it will be purged.
+    pub purge_at: Option<Timestamp>,
+    /// Its group.
+    pub group_id: GroupId,
+    /// The group's name.
+    pub group_name: String,
+    /// The integration that keeps the group.
+    pub integration_id: IntegrationId,
+    /// The group's revision.
+    pub revision: i64,
+    /// The MAC over that revision.
+    pub revision_mac: Vec<u8>,
+    /// The group's data key, wrapped; `None` once purged.
+    pub data_key: Option<Vec<u8>>,
+    /// Which key-encryption key wraps it.
+    pub data_key_kek: u32,
+    /// When the group was deleted.
+    pub group_deleted_at: Option<Timestamp>,
+    /// The strongest role that grants give the one who looks.
+    pub role: Option<GroupRole>,
+    /// The version read.
+    pub version: VersionRow,
+    /// Its sealed value, when it was asked for and lives here.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// One version of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    /// Id.
+    pub id: VersionId,
+    /// Its number, from 1.
+    pub version: i64,
+    /// The keyed digest of its value.
+    pub digest: Vec<u8>,
+    /// What the store calls it.
+    pub store_version: String,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When its value was dropped.
+    pub gone_at: Option<Timestamp>,
+}
+
+impl Metadata {
+    /// A secret (deleted ones too) and its newest versions, the current one with its sealed value.
+    pub fn secret(
+        &self,
+        id: SecretId,
+        viewpoint: &Viewpoint,
+        versions: i64,
+    ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
+        let [own, team] = &viewpoint.subjects;
+        let mut current = None;
+        let versions = self.rows(&SECRET_BY_ID, &params![own, team, id, versions], |row| {
+            let version = read_version(row, 17)?;
+            if version.version == row.int(2)? {
+                current = Some(read_secret(row, version.clone())?);
+            }
+            Ok(version)
+        })?;
+        Ok(current.map(|secret| (secret, versions)))
+    }
+
+    /// A living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
+    pub fn secret_by_name(
+        &self,
+        folded_group: &str,
+        key: &str,
+        version: Option<i64>,
+        viewpoint: &Viewpoint,
+    ) -> Result<Option<SecretRow>, ReadError> {
+        let [own, team] = &viewpoint.subjects;
+        self.first(&SECRET_BY_NAME, &params![own, team, folded_group, key, version.unwrap_or(0)], |row| {
+            read_secret(row, read_version(row, 17)?)
+        })
+    }
+
+    /// A page of a secret's versions, newest first, and how many there are.
+    pub fn secret_versions(&self, id: SecretId, offset: i64, limit: i64) -> Result<(Vec<VersionRow>, i64), ReadError> {
+        let mut total = 0;
+        let versions = self.rows(&SECRET_VERSIONS, &params![id, limit, offset], |row| {
+            total = row.int(7)?;
+            read_version(row, 0)
+        })?;
+        Ok((versions, total))
+    }
+
+    /// A page of the visible living secrets, newest first, and how many match in all.
+    ///
+    /// With `sealed_up_to` the rows carry their sealed values, and the page ends after that many bytes of them.
+    pub async fn secret_page(
+        &self,
+        viewpoint: Viewpoint,
+        group: Option<GroupId>,
+        page: Page<SecretId>,
+        sealed_up_to: Option<usize>,
+    ) -> Result<(Vec<SecretRow>, i64), ReadError> {
+        self.aside(move |metadata| {
+            let (rows, count) = match (viewpoint.sees_all, sealed_up_to.is_some()) {
+                (true, false) => (&SECRET_PAGE_ALL, &SECRET_COUNT_ALL),
+                (true, true) => (&SECRET_PAGE_ALL_SEALED, &SECRET_COUNT_ALL),
+                (false, false) => (&SECRET_PAGE_MEMBER, &SECRET_COUNT_MEMBER),
+                (false, true) => (&SECRET_PAGE_MEMBER_SEALED, &SECRET_COUNT_MEMBER),
+            };
+            let [own, team] = &viewpoint.subjects;
+            let group = group.map(|id| id.to_string()).unwrap_or_default();
+            let before = page.before.map(|id| id.to_string()).unwrap_or_default();
+            let total = metadata.first(count, &params![own, team, &group], |row| row.int(0))?.unwrap_or(0);
+            let (mut secrets, mut bytes) = (Vec::new(), 0);
+            metadata.scan(rows, &params![own, team, before, group, page.limit, page.offset], |row| {
+                let secret = read_secret(row, read_version(row, 17)?)?;
+                bytes += secret.sealed.as_ref().map_or(0, Vec::len);
+                secrets.push(secret);
+                Ok(sealed_up_to.is_none_or(|limit| bytes < limit))
+            })?;
+            Ok((secrets, total))
+        })
+        .await
+    }
+}
+
+fn read_secret(row: &Row<'_>, version: VersionRow) -> Result<SecretRow, ReadError> {
+    Ok(SecretRow {
+        id: row.parsed(0, SecretId::parse)?,
+        key: row.text(1)?,
+        current_version: row.int(2)?,
+        created_by: read_actor(row, 3)?,
+        created_at: row.time(4)?,
+        updated_at: row.time(5)?,
+        deleted_at: row.opt_time(6)?,
+        purge_at: row.opt_time(7)?,
+        group_id: row.parsed(8, GroupId::parse)?,
+        group_name: row.text(9)?,
+        integration_id: row.parsed(10, IntegrationId::parse)?,
+        revision: row.int(11)?,
+        revision_mac: row.bytes(12)?,
+        data_key: row.opt_bytes(13)?,
+        data_key_kek: u32::try_from(row.int(14)?).map_err(|_| row.damaged(14))?,
+        group_deleted_at: row.opt_time(15)?,
+        role: row.opt_int(16)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(16))).transpose()?,
+        version,
+        sealed: row.opt_bytes(24)?,
+    })
+}
+
+fn read_version(row: &Row<'_>, from: usize) -> Result<VersionRow, ReadError> {
+    Ok(VersionRow {
+        id: row.parsed(from, VersionId::parse)?,
+        version: row.int(from + 1)?,
+        digest: row.bytes(from + 2)?,
+        store_version: row.text(from + 3)?,
+        created_by: read_actor(row, from + 4)?,
+        created_at: row.time(from + 5)?,
+        gone_at: row.opt_time(from + 6)?,
+    })
+}

@@ -1,0 +1,149 @@
+//! SQLite: a file in the data folder, read inline, written by one thread.
+
+mod reader;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::sql::{Row, Sql, Value};
+use crate::{Batch, CommitError, OpenError, ReadError, migrations};
+
+pub use writer::WriterStats;
+
+/// How many long scans run at a time.
+const SCANS: usize = 4;
+
+/// The metadata database. Cheap to clone; the last clone dropped stops the writer after what waits has been committed.
+#[derive(Clone)]
+pub struct Metadata(Arc<Inner>);
+
+struct Inner {
+    /// Tells this database's connections from another's in the same thread.
+    number: u64,
+    path: PathBuf,
+    writer: writer::Writer,
+    scans: Arc<Semaphore>,
+}
+
+impl Metadata {
+    /// Opens the file, makes it when absent, and brings its schema up to date. Blocking: call it at start.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut connection = open_writing(path).map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
+        migrations::migrate(&mut connection, path)?;
+        Ok(Self(Arc::new(Inner {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            path: path.to_owned(),
+            writer: writer::Writer::start(connection, path.to_owned())?,
+            scans: Arc::new(Semaphore::new(SCANS)),
+        })))
+    }
+
+    /// Commits a batch: when this returns `Ok`, the batch is on the disk.
+    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.0.writer.commit(batch).await
+    }
+
+    /// Hands a batch over without waiting for it; for events that must not delay an answer.
+    pub fn commit_unwaited(&self, batch: Batch) {
+        self.0.writer.commit_unwaited(batch);
+    }
+
+    /// What the writer has done since the start.
+    #[must_use]
+    pub fn writer_stats(&self) -> WriterStats {
+        self.0.writer.stats()
+    }
+
+    /// Overwrites what was deleted in the write-ahead log too, by emptying it into the database.
+    pub async fn truncate_log(&self) -> Result<(), CommitError> {
+        self.0.writer.truncate_log().await
+    }
+
+    /// Every row of a statement, read inline in the calling task.
+    pub(crate) fn rows<T>(
+        &self,
+        sql: &'static Sql,
+        params: &[Value],
+        mut each: impl FnMut(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut out = Vec::new();
+        self.scan(sql, params, |row| {
+            out.push(each(row)?);
+            Ok(true)
+        })?;
+        Ok(out)
+    }
+
+    /// The first row of a statement, if there is one.
+    pub(crate) fn first<T>(
+        &self,
+        sql: &'static Sql,
+        params: &[Value],
+        mut each: impl FnMut(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let mut out = None;
+        self.scan(sql, params, |row| {
+            out = Some(each(row)?);
+            Ok(false)
+        })?;
+        Ok(out)
+    }
+
+    /// Row after row until `each` says `false`.
+    pub(crate) fn scan(
+        &self,
+        sql: &'static Sql,
+        params: &[Value],
+        each: impl FnMut(&Row<'_>) -> Result<bool, ReadError>,
+    ) -> Result<(), ReadError> {
+        reader::scan(self.0.number, &self.0.path, sql, params, each)
+    }
+
+    /// Runs a read that may be long on a thread of its own, so that it doesn't hold up the tasks beside it.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let permit = self.0.scans.clone().acquire_owned().await.map_err(|_| ReadError::Lost)?;
+        let metadata = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&metadata)
+        })
+        .await
+        .map_err(|_| ReadError::Lost)?
+    }
+}
+
+fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: in WAL mode NORMAL may lose the last commits when power fails.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -8_192)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}

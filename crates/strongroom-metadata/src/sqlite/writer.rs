@@ -1,0 +1,244 @@
+//! The one thread that writes.
+//!
+//! It takes every batch that waits, runs each in its savepoint inside one transaction, commits them with one fsync, and
+//! only then answers: not even a conflict is told before the COMMIT of the transaction in which it was judged.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use crate::{Batch, CommitError, Guard};
+
+/// At most this many batches share a transaction: it bounds how long the first of them waits.
+const SHARED: usize = 256;
+
+type Outcome = Result<(), CommitError>;
+
+pub(super) struct Writer {
+    queue: mpsc::Sender<Job>,
+    stats: Arc<Counters>,
+}
+
+/// What the writer has done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriterStats {
+    /// Batches committed.
+    pub batches: u64,
+    /// Transactions committed, each with one fsync.
+    pub transactions: u64,
+    /// Transactions that failed and were run again batch by batch.
+    pub reruns: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    batches: AtomicU64,
+    transactions: AtomicU64,
+    reruns: AtomicU64,
+}
+
+enum Job {
+    Commit(Batch, Option<oneshot::Sender<Outcome>>),
+    TruncateLog(oneshot::Sender<Outcome>),
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel();
+        let stats = Arc::new(Counters::default());
+        let mut thread = Thread { connection: Some(connection), path, stats: stats.clone() };
+        std::thread::Builder::new().name("metadata-writer".into()).spawn(move || thread.run(&jobs))?;
+        Ok(Self { queue, stats })
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Commit(batch, Some(answer)), answered).await
+    }
+
+    pub(super) fn commit_unwaited(&self, batch: Batch) {
+        // Without a writer the process is ending, and nobody waits for this batch.
+        let _ = self.queue.send(Job::Commit(batch, None));
+    }
+
+    pub(super) async fn truncate_log(&self) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::TruncateLog(answer), answered).await
+    }
+
+    pub(super) fn stats(&self) -> WriterStats {
+        WriterStats {
+            batches: self.stats.batches.load(Ordering::Relaxed),
+            transactions: self.stats.transactions.load(Ordering::Relaxed),
+            reruns: self.stats.reruns.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn ask(&self, job: Job, answered: oneshot::Receiver<Outcome>) -> Outcome {
+        self.queue.send(job).map_err(|_| stopped())?;
+        answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+struct Thread {
+    /// `None` after an I/O error, until the database can be opened again.
+    connection: Option<Connection>,
+    path: PathBuf,
+    stats: Arc<Counters>,
+}
+
+impl Thread {
+    fn run(&mut self, jobs: &mpsc::Receiver<Job>) {
+        let mut waiting = Vec::new();
+        while let Ok(job) = jobs.recv() {
+            let mut next = Some(job);
+            let mut truncations = Vec::new();
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Commit(batch, answer) => waiting.push((batch, answer)),
+                    Job::TruncateLog(answer) => truncations.push(answer),
+                }
+                if waiting.len() < SHARED {
+                    next = jobs.try_recv().ok();
+                }
+            }
+            let (batches, answers): (Vec<Batch>, Vec<_>) = waiting.drain(..).unzip();
+            for (outcome, answer) in self.commit_all(&batches).into_iter().zip(answers) {
+                match (answer, outcome) {
+                    // Who asked may be gone; the batch stands all the same.
+                    (Some(answer), outcome) => drop(answer.send(outcome)),
+                    (None, Err(error)) => tracing::warn!(%error, "an event was not written"),
+                    (None, Ok(())) => {}
+                }
+            }
+            for answer in truncations {
+                let _ = answer.send(self.truncate_log());
+            }
+        }
+    }
+
+    /// One outcome for each batch, in order.
+    fn commit_all(&mut self, batches: &[Batch]) -> Vec<Outcome> {
+        if batches.is_empty() {
+            return Vec::new();
+        }
+        match self.transaction(batches) {
+            Ok(outcomes) => outcomes,
+            Err(error) if batches.len() > 1 => {
+                // One batch took its neighbours down (a full disk inside a savepoint rolls back everything): each gets
+                // its own transaction, so that only the one at fault fails.
+                tracing::warn!(%error, "a shared transaction failed; its batches run again one by one");
+                self.stats.reruns.fetch_add(1, Ordering::Relaxed);
+                batches
+                    .iter()
+                    .map(|batch| match self.transaction(std::slice::from_ref(batch)) {
+                        Ok(mut outcomes) => outcomes.pop().unwrap_or(Ok(())),
+                        Err(error) => Err(error),
+                    })
+                    .collect()
+            }
+            Err(error) => vec![Err(error)],
+        }
+    }
+
+    /// Runs the batches in one transaction. `Err` means that nothing of any batch was acknowledged.
+    fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>, CommitError> {
+        let connection = self.connection()?;
+        let result = attempt(connection, batches);
+        match result {
+            Ok(outcomes) => {
+                let committed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+                self.stats.transactions.fetch_add(1, Ordering::Relaxed);
+                self.stats.batches.fetch_add(committed, Ordering::Relaxed);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                let class = classify(&error);
+                let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+                // After an I/O error the connection's view of the file is not to be trusted.
+                if !rolled_back || matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure)) {
+                    self.connection = None;
+                }
+                Err(class)
+            }
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, CommitError> {
+        if self.connection.is_none() {
+            tracing::warn!(path = %self.path.display(), "opening the database again after an error");
+            self.connection = Some(reopen(&self.path)?);
+        }
+        self.connection.as_mut().ok_or_else(stopped)
+    }
+
+    fn truncate_log(&mut self) -> Outcome {
+        let connection = self.connection()?;
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|error| classify(&error))
+    }
+}
+
+fn reopen(path: &Path) -> Result<Connection, CommitError> {
+    super::open_writing(path).map_err(|error| classify(&error))
+}
+
+/// An `Err` is a failure of the whole transaction; a missed guard is an outcome of its batch alone.
+fn attempt(connection: &Connection, batches: &[Batch]) -> rusqlite::Result<Vec<Outcome>> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut outcomes = Vec::with_capacity(batches.len());
+    for batch in batches {
+        outcomes.push(run(connection, batch)?);
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(outcomes)
+}
+
+fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
+    if batch.is_single_insert() {
+        return Ok(steps(connection, batch)?.map_or(Ok(()), |guard| Err(CommitError::Missed { guard })));
+    }
+    connection.prepare_cached("SAVEPOINT batch")?.execute([])?;
+    let outcome = match steps(connection, batch)? {
+        None => Ok(()),
+        Some(guard) => {
+            connection.prepare_cached("ROLLBACK TO batch")?.execute([])?;
+            Err(CommitError::Missed { guard })
+        }
+    };
+    connection.prepare_cached("RELEASE batch")?.execute([])?;
+    Ok(outcome)
+}
+
+/// Runs the statements; `Some` is the guard that was missed.
+fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
+    for step in &batch.steps {
+        let touched = connection.prepare_cached(step.sql.text)?.execute(rusqlite::params_from_iter(&step.params));
+        match touched {
+            Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
+            Ok(_) => return Ok(Some(step.guard)),
+            // A unique index, a foreign key or a check refused the row: that is a guard, too.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                return Ok(Some(step.guard));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn classify(error: &rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => CommitError::StorageFull,
+        _ => CommitError::Unavailable(error.to_string()),
+    }
+}
+
+fn stopped() -> CommitError {
+    CommitError::Unavailable("the writer has stopped".into())
+}

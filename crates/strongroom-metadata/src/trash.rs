@@ -1,0 +1,114 @@
+//! What was deleted and can be brought back.
+
+use strongroom_domain::role::GroupRole;
+use strongroom_domain::{GroupId, SecretId, Timestamp};
+
+use crate::changes::role_from_rank;
+use crate::groups::Viewpoint;
+use crate::sql::{Row, params, statements};
+use crate::{Metadata, ReadError};
+
+macro_rules! role_column {
+    () => {
+        "(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2))"
+    };
+}
+macro_rules! visible {
+    () => {
+        "(?3 = 1 OR g.id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2) AND m.role >= ?4))"
+    };
+}
+
+statements! {
+    // Groups go back by those who manage them (role 3), secrets by those who write them (role 2).
+    DELETED_GROUPS = concat!(
+        "SELECT g.id, g.name, g.deleted_at, g.purge_at, ", role_column!(), " FROM secret_groups g \
+         WHERE g.purge_at IS NOT NULL AND g.data_key IS NOT NULL AND ", visible!(),
+        " ORDER BY g.deleted_at DESC, g.id LIMIT ?5"
+    );
+    DELETED_SECRETS = concat!(
+        "SELECT s.id, s.key, s.version, s.deleted_at, s.purge_at, g.id, g.name, ", role_column!(), " FROM secrets s \
+         JOIN secret_groups g ON g.id = s.group_id \
+         WHERE s.purge_at IS NOT NULL AND g.deleted_at IS NULL AND ", visible!(),
+        " ORDER BY s.deleted_at DESC, s.id LIMIT ?5"
+    );
+}
+
+/// A deleted group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedGroup {
+    /// Id.
+    pub id: GroupId,
+    /// Name.
+    pub name: String,
+    /// When deleted.
+    pub deleted_at: Timestamp,
+    /// Until when it can be brought back.
+    pub purge_at: Timestamp,
+    /// The strongest role that grants give the one who looks.
+    pub role: Option<GroupRole>,
+}
+
+/// A deleted secret of a living group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedSecret {
+    /// Id.
+    pub id: SecretId,
+    /// Key.
+    pub key: String,
+    /// Its last version.
+    pub version: i64,
+    /// When deleted.
+    pub deleted_at: Timestamp,
+    /// Until when it can be brought back.
+    pub purge_at: Timestamp,
+    /// Its group.
+    pub group_id: GroupId,
+    /// Its group's name.
+    pub group_name: String,
+    /// The strongest role that grants give the one who looks.
+    pub role: Option<GroupRole>,
+}
+
+impl Metadata {
+    /// The newest deleted groups that the viewer may bring back.
+    pub async fn deleted_groups(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedGroup>, ReadError> {
+        self.aside(move |metadata| {
+            let [own, team] = &viewpoint.subjects;
+            metadata.rows(&DELETED_GROUPS, &params![own, team, i64::from(viewpoint.sees_all), 3, limit], |row| {
+                Ok(DeletedGroup {
+                    id: row.parsed(0, GroupId::parse)?,
+                    name: row.text(1)?,
+                    deleted_at: row.time(2)?,
+                    purge_at: row.time(3)?,
+                    role: read_role(row, 4)?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// The newest deleted secrets of living groups that the viewer may bring back.
+    pub async fn deleted_secrets(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedSecret>, ReadError> {
+        self.aside(move |metadata| {
+            let [own, team] = &viewpoint.subjects;
+            metadata.rows(&DELETED_SECRETS, &params![own, team, i64::from(viewpoint.sees_all), 2, limit], |row| {
+                Ok(DeletedSecret {
+                    id: row.parsed(0, SecretId::parse)?,
+                    key: row.text(1)?,
+                    version: row.int(2)?,
+                    deleted_at: row.time(3)?,
+                    purge_at: row.time(4)?,
+                    group_id: row.parsed(5, GroupId::parse)?,
+                    group_name: row.text(6)?,
+                    role: read_role(row, 7)?,
+                })
+            })
+        })
+        .await
+    }
+}
+
+fn read_role(row: &Row<'_>, column: usize) -> Result<Option<GroupRole>, ReadError> {
+    row.opt_int(column)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(column))).transpose()
+}

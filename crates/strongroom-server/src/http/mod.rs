@@ -1,0 +1,3 @@
+//! HTTP: how requests come in and answers go out.
+
+pub mod transport;

@@ -1,0 +1,4 @@
+//! The Strongroom server.
+
+pub mod config;
+pub mod http;
