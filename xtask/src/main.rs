@@ -1,2 +1,39 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask check | generate | test`: what is kept beside the code, and the one command that tests it all.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command: printing is what it does")]
+
+mod check;
+mod generate;
+mod process;
+mod sources;
+mod test;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  check                Formatting, lints, file sizes, import arrows, no SQL outside of metadata, fresh references.
+  generate             Writes the references under docs/ that are made from the code.
+  test [--no-clients]  All tests, those of real clients included. These need python3.";
+
+fn main() -> ExitCode {
+    let Some(root) = env::var_os("CARGO_MANIFEST_DIR").and_then(|dir| PathBuf::from(dir).parent().map(PathBuf::from))
+    else {
+        eprintln!("xtask must be started by cargo: cargo xtask <command>");
+        return ExitCode::FAILURE;
+    };
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let succeeded = match args[..] {
+        ["check"] => check::run(&root),
+        ["generate"] => generate::run(&root),
+        ["test"] => test::run(&root, true),
+        ["test", "--no-clients"] => test::run(&root, false),
+        _ => {
+            eprintln!("{USAGE}");
+            false
+        }
+    };
+    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -232,12 +232,18 @@ async fn draining_lets_a_running_request_finish() {
     let mut busy = server.connect().await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     server.wait_for_running(1).await;
-    let (address, begun) = (server.address, Instant::now());
-    let (report, answer) = tokio::join!(server.stop(), read_until(&mut busy, "slow"));
+    let (address, running) = (server.address, Arc::clone(&server.running));
+    let nobody_comes_in = async {
+        while TcpStream::connect(address).await.is_ok() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(running.load(SeqCst), 1, "the door should close before the last request ends");
+    };
+    let begun = Instant::now();
+    let (report, answer, ()) = tokio::join!(server.stop(), read_until(&mut busy, "slow"), nobody_comes_in);
     assert!(answer.ends_with("slow"), "{answer}");
     assert_eq!(report, DrainReport { finished: 2, cut: 0 });
     assert!(begun.elapsed() < LONG / 2);
-    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
@@ -345,4 +351,13 @@ async fn ask_h2(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     request.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
     request.extend([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, b'a']);
     assert!(ask(stream, &request, "hello").await.contains("hello"));
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_on_a_used_connection_too() {
+    let server = start(TransportSettings { header_timeout: SHORT, ..settings() }, LONG).await;
+    let mut stream = server.connect().await;
+    ask(&mut stream, GET, "hello").await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    assert!(until_closed(&mut stream).await < SHORT * 10);
 }

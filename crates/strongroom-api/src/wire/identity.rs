@@ -1,0 +1,255 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use strongroom_domain::SecretValue;
+
+use super::Subject;
+use super::secret_group::{object, time};
+
+/// Which command line versions the server takes.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MinCliVersion {
+    /// The oldest version of the old command line
+    pub min_version: String,
+    /// The oldest version of `tfy`
+    pub truefoundry_cli_min_version: String,
+    /// Whether logins go through this server
+    #[serde(rename = "useSFYServerAuthAPIs")]
+    pub use_sfy_server_auth_apis: bool,
+}
+
+/// The tenant of a host.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TenantId {
+    /// The tenant
+    #[serde(rename = "tenantName")]
+    pub tenant_name: String,
+    /// Where logins go; the contract spells it this way
+    pub auth_server_url: String,
+}
+
+/// Whom the token belongs to, as the command line asks.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionResponse {
+    /// The subject
+    pub user: SessionUser,
+    /// Its tenant
+    pub tenant_info: SessionTenant,
+}
+
+/// The subject of a session.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionUser {
+    /// The tenant
+    pub tenant_name: String,
+    /// The address, for a person
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Who
+    pub subject: SessionSubject,
+    /// More
+    pub metadata: SessionUserMetadata,
+}
+
+/// Who, in short.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionSubject {
+    /// Email or name
+    pub subject_slug: String,
+    /// The personal access token, if it is one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_pat_name: Option<String>,
+}
+
+/// More about a session's subject.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionUserMetadata {
+    /// As it is shown
+    pub user_object: SessionUserObject,
+}
+
+/// A session's subject as it is shown.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SessionUserObject {
+    /// The name
+    pub username: String,
+}
+
+/// The tenant of a session.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionTenant {
+    /// The tenant
+    pub tenant_name: String,
+}
+
+/// Whom the token belongs to, as the SDK asks.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInfo {
+    /// Id of the subject
+    pub id: String,
+    /// Email or name
+    pub subject_slug: String,
+    /// Type of the subject
+    pub subject_type: super::SubjectType,
+    /// The personal access token, if it is one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_pat_name: Option<String>,
+    /// The address, for a person
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The tenant
+    pub tenant_name: String,
+    /// Roles in the tenant
+    pub roles: Vec<String>,
+    /// Teams
+    pub teams: Vec<SessionAccount>,
+    /// Accounts
+    pub accounts: Vec<SessionAccount>,
+    /// Id of the subject that permissions are taken from
+    pub effective_user_id: String,
+}
+
+/// A named thing of a session.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SessionAccount {
+    /// Name
+    pub name: String,
+    /// Id
+    pub id: String,
+}
+
+/// A person to register.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterUserRequest {
+    /// The address
+    pub email: String,
+    /// Taken and not acted on: this server sends no mail
+    #[serde(default)]
+    pub send_invite_email: Option<bool>,
+    /// Answer with success when the person is registered already
+    #[serde(default)]
+    pub skip_if_user_exists: Option<bool>,
+    /// Only check; change nothing
+    #[serde(default)]
+    pub dry_run: Option<bool>,
+}
+
+/// The registered person.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RegisterUserResponse {
+    /// The person
+    pub data: User,
+}
+
+/// A person.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Id of the person; null for one that a dry run would make
+    pub id: Option<String>,
+    /// The address
+    pub email: String,
+    /// The tenant
+    pub tenant_name: String,
+    /// More
+    pub metadata: UserMetadata,
+    /// Roles in the tenant
+    pub roles: Vec<String>,
+    /// Whether the person may act at all
+    pub active: bool,
+    /// Whether this server keeps the person
+    pub is_editable: bool,
+    /// When registered
+    #[schemars(schema_with = "time")]
+    pub created_at: String,
+    /// When last changed
+    #[schemars(schema_with = "time")]
+    pub updated_at: String,
+}
+
+/// More about a person.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserMetadata {
+    /// As it is shown
+    pub display_name: String,
+}
+
+/// A token to make for a person.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateTokenForUserRequest {
+    /// Name of the token
+    pub name: String,
+    /// Whose
+    pub user_email: String,
+    /// When it ends: a date or a time
+    #[serde(default)]
+    pub expiration_date: Option<String>,
+}
+
+/// A token, shown this once.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TokenResponse {
+    /// The token
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub token: SecretValue,
+}
+
+/// A machine.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualAccount {
+    /// Id of the account
+    pub id: String,
+    /// `serviceaccount`
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The tenant
+    pub tenant_name: String,
+    /// Its manifest
+    #[schemars(schema_with = "object")]
+    pub manifest: Box<RawValue>,
+    /// Who made it
+    pub created_by_subject: Subject,
+    /// When made
+    #[schemars(schema_with = "time")]
+    pub created_at: String,
+    /// When last changed
+    #[schemars(schema_with = "time")]
+    pub updated_at: String,
+    /// Id of the tenant's account
+    pub account_id: String,
+}
+
+/// A machine and, when it was just made, its token.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GetVirtualAccountResponse {
+    /// The virtual account
+    pub data: VirtualAccount,
+    /// Its token, shown this once
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_if")]
+    #[schemars(with = "Option<String>")]
+    pub token: Option<SecretValue>,
+}
+
+/// The one way of a new token into an answer.
+fn exposed<S: Serializer>(token: &SecretValue, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose())
+}
+
+fn exposed_if<S: Serializer>(token: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    match token {
+        Some(token) => exposed(token, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Wire types, by resource. Field names are the contract's; the first line of a doc comment is its description.
+
+mod audit;
+mod common;
+mod identity;
+mod manifests;
+mod provider;
+mod secret;
+mod secret_group;
+mod trash;
+
+pub use audit::{AuditEvent, ListAuditEventsResponse};
+pub use common::{Empty, Pagination, Status, Subject, SubjectType};
+pub use identity::{
+    CreateTokenForUserRequest, GetVirtualAccountResponse, MinCliVersion, RegisterUserRequest, RegisterUserResponse,
+    SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser, SessionUserMetadata, SessionUserObject,
+    TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
+};
+pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
+pub use provider::{
+    ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
+};
+pub use secret::{
+    ControlPlaneSecret, GetSecretResponse, ListSecretVersionsResponse, ListSecretsRequest, ListSecretsResponse, Secret,
+    SecretVersion,
+};
+pub use secret_group::{
+    ApplySecretGroupRequest, CreateSecretGroupRequest, DroppedSecret, GetSecretGroupResponse, ListSecretGroupsResponse,
+    SecretGroup, SecretInput, UpdateSecretGroupRequest, UpdateSecretGroupResponse, UpdateSecretInput,
+};
+pub use trash::{DeletedGroup, DeletedSecret, RestoreSecretGroupRequest, RestoreSecretRequest, TrashResponse};

@@ -1,0 +1,159 @@
+//! The table of settings.
+
+/// What a setting's value looks like; decides the placeholder in the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Address,
+    Text,
+    Path,
+    Url,
+    Networks,
+    Bool,
+    Seconds,
+    Count,
+    Bytes,
+    Days,
+    Choice(&'static [&'static str]),
+}
+
+/// How the file with a secret is named: as a flag or in TOML, and in the environment.
+#[derive(Debug)]
+pub(super) struct FileNames {
+    pub(super) name: &'static str,
+    pub(super) env: &'static str,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// In kebab case: the flag without its dashes, and the key in TOML.
+    pub(super) name: &'static str,
+    /// The environment variable.
+    pub(super) env: &'static str,
+    /// For a secret, whose value is never shown: the names under which a file with it can be given.
+    pub(super) secret_file: Option<FileNames>,
+    pub(super) kind: Kind,
+    /// Whole sentences. `default.toml` has the same words above the key.
+    pub(super) doc: &'static str,
+}
+
+/// All settings, in the order of `default.toml` and the reference.
+pub(super) const ROWS: &[Row] = &[
+    row("listen", "STRONGROOM_LISTEN", Kind::Address, "Address and port to listen on."),
+    row(
+        "public-url",
+        "STRONGROOM_PUBLIC_URL",
+        Kind::Url,
+        "The address that clients reach the server under. Without it: the address listened on.",
+    ),
+    row(
+        "tls-cert",
+        "STRONGROOM_TLS_CERT",
+        Kind::Path,
+        "File with the TLS certificate chain in PEM, the server's own certificate first. Needs tls-key.",
+    ),
+    row(
+        "tls-key",
+        "STRONGROOM_TLS_KEY",
+        Kind::Path,
+        "File with the certificate's private key in PEM, unencrypted. Needs tls-cert.",
+    ),
+    row(
+        "trusted-proxies",
+        "STRONGROOM_TRUSTED_PROXIES",
+        Kind::Networks,
+        "Networks of the proxies in front whose X-Forwarded-For is believed, separated by commas.",
+    ),
+    row("data-dir", "STRONGROOM_DATA_DIR", Kind::Path, "Folder for everything that the server keeps."),
+    secret(
+        row(
+            "database-url",
+            "STRONGROOM_DATABASE_URL",
+            Kind::Url,
+            "The metadata database. Without it: an SQLite file in data-dir.",
+        ),
+        "database-url-file",
+        "STRONGROOM_DATABASE_URL_FILE",
+    ),
+    row(
+        "root-key-file",
+        "STRONGROOM_ROOT_KEY_FILE",
+        Kind::Path,
+        "File with the root key, which wraps all other keys. A file named here must exist. Without it: root.key in \
+         data-dir, made at the first start.",
+    ),
+    row(
+        "tenant",
+        "STRONGROOM_TENANT",
+        Kind::Text,
+        "Name of the tenant, the first part of every FQN. Fixed once the server has started for the first time.",
+    ),
+    row(
+        "admin-email",
+        "STRONGROOM_ADMIN_EMAIL",
+        Kind::Text,
+        "E-mail address of the first administrator. Used at the first start only.",
+    ),
+    secret(
+        row(
+            "admin-token",
+            "STRONGROOM_ADMIN_TOKEN",
+            Kind::Text,
+            "Token of the first administrator, as `strongroom token new` prints it. Used at the first start only. Without \
+         it one is made, printed once and kept in data-dir.",
+        ),
+        "admin-token-file",
+        "STRONGROOM_ADMIN_TOKEN_FILE",
+    ),
+    row(
+        "disable-secret-value-view",
+        "DISABLE_SECRET_VALUE_VIEW",
+        Kind::Bool,
+        "Give values of secrets to machines only, never to people.",
+    ),
+    row(
+        "group-name-rule",
+        "STRONGROOM_GROUP_NAME_RULE",
+        Kind::Choice(&["strict", "loose"]),
+        "Which names secret groups may have. strict: 2 to 50 lower-case letters, digits and dashes. loose: up to 127 \
+         letters, digits, dots, underscores and dashes, compared without case.",
+    ),
+    row(
+        "retention-days",
+        "STRONGROOM_RETENTION_DAYS",
+        Kind::Days,
+        "How long deleted secrets and groups can be brought back.",
+    ),
+    row("max-value-bytes", "STRONGROOM_MAX_VALUE_BYTES", Kind::Bytes, "Largest value of a secret."),
+    row("max-body-bytes", "STRONGROOM_MAX_BODY_BYTES", Kind::Bytes, "Largest request body. At least max-value-bytes."),
+    row(
+        "max-connections",
+        "STRONGROOM_MAX_CONNECTIONS",
+        Kind::Count,
+        "Connections served at once. More wait until one of them ends.",
+    ),
+    row(
+        "header-timeout",
+        "STRONGROOM_HEADER_TIMEOUT",
+        Kind::Seconds,
+        "Time for a TLS handshake and for the head of a request. Idle HTTP/1 connections are closed after it.",
+    ),
+    row("body-timeout", "STRONGROOM_BODY_TIMEOUT", Kind::Seconds, "Time for the whole body of a request."),
+    row(
+        "drain-timeout",
+        "STRONGROOM_DRAIN_TIMEOUT",
+        Kind::Seconds,
+        "How long running requests may go on when the server is told to stop.",
+    ),
+    row("log-format", "STRONGROOM_LOG_FORMAT", Kind::Choice(&["text", "json"]), "Form of the log lines."),
+    row("log-level", "STRONGROOM_LOG_LEVEL", Kind::Choice(&["error", "warn", "info", "debug"]), "How much is logged."),
+];
+
+const fn row(name: &'static str, env: &'static str, kind: Kind, doc: &'static str) -> Row {
+    Row { name, env, secret_file: None, kind, doc }
+}
+
+const fn secret(mut row: Row, name: &'static str, env: &'static str) -> Row {
+    row.secret_file = Some(FileNames { name, env });
+    row
+}

@@ -1,0 +1,31 @@
+//! Every store against the one suite, and the fault decorator against its promise.
+
+use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, MemoryStore, SecretStore, StoreErrorKind, conformance};
+
+#[tokio::test]
+async fn the_embedded_store_conforms() {
+    let skipped = conformance::run(&EmbeddedStore::new(64 * 1024), 1).await;
+    // It keeps nothing itself, so there is nothing to enumerate, condition, mark, stage or remove.
+    assert_eq!(skipped.len(), 7, "skipped: {skipped:?}");
+    assert!(!skipped.contains(&"a_row_opens_only_where_it_belongs"));
+}
+
+#[tokio::test]
+async fn the_memory_store_conforms_to_everything() {
+    assert_eq!(conformance::run(&MemoryStore::default(), 1).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_healthy_decorator_changes_nothing() {
+    assert_eq!(conformance::run(&Faulty::new(MemoryStore::default(), FaultPlan::default()), 1).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_store_taken_down_fails_and_comes_back() {
+    let plan = FaultPlan::default();
+    let store = Faulty::new(MemoryStore::default(), plan.clone());
+    plan.take_down();
+    assert_eq!(store.probe().await.expect_err("down").kind, StoreErrorKind::Unavailable);
+    plan.bring_up();
+    assert!(store.probe().await.is_ok());
+}
