@@ -1,2 +1,62 @@
-//! Placeholder.
-fn main() {}
+//! The performance lab: starts Strongroom, the bare HTTP floor of its stack and `OpenBao`, loads them in turn, and prints
+//! a table of medians. `docs/performance.md` tells how to read it.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal: its report goes to stdout, its progress to stderr"
+)]
+
+mod disk;
+mod http1;
+mod lab;
+mod load;
+mod machine;
+mod options;
+mod process;
+mod report;
+mod stats;
+mod targets;
+mod template;
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use options::{Action, Options};
+
+/// The allocator of the server, so that the floor is the floor of the same stack.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let outcome = options::from_arguments().and_then(|action| match action {
+        Action::ServeFloor { listen, body_bytes } => {
+            targets::serve_floor(listen, body_bytes).map(|()| ExitCode::SUCCESS)
+        }
+        Action::Measure(options) => measure(&options),
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("strongroom-bench: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn measure(options: &Options) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        // Leaving by the way of an error drops the lab, which kills its servers and removes their folder.
+        tokio::select! {
+            report = lab::run(options) => report,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            _ = terminate.recv() => Err("terminated".into()),
+        }
+    })?;
+    println!("{}", report.markdown());
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
+    }
+    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -102,8 +102,13 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 }
 
 fn busy_ticks(stat: &str) -> Option<u64> {
-    let fields: Vec<u64> =
-        stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_ascii_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect();
     // user nice system idle iowait irq softirq steal; what follows (guest) is part of user already.
     let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = fields[..] else { return None };
     Some(user + nice + system + irq + softirq + steal)
@@ -138,8 +143,10 @@ mod tests {
         let server = Server::spawn(Command::new("sleep").arg("60"), folder.path().join("log")).unwrap();
         let pid = server.pid();
         assert!(cpu_time(pid).is_ok());
+        let start = std::time::Instant::now();
         drop(server);
         assert!(cpu_time(pid).is_err());
+        assert!(start.elapsed() < Duration::from_secs(30), "killed, not waited for");
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Stands in a path or body for 16 hexadecimal digits that no other request of this process has.
 pub(crate) const UNIQUE: &str = "<unique-16-byte>";
 /// Stands in a body for a fresh 32-byte value.
-pub(crate) const VALUE: &str = "<a-fresh-value-of-thirty-two-byt>";
+pub(crate) const VALUE: &str = "<32-bytes-of-a-fresh-made-value>";
 
 const UNIQUE_BYTES: usize = 16;
 const VALUE_BYTES: usize = 32;
+// Filling never changes a length, so Content-Length is right from the start.
+const _: () = assert!(UNIQUE.len() == UNIQUE_BYTES && VALUE.len() == VALUE_BYTES);
 
 /// One request with its places that change.
 #[derive(Clone)]
@@ -23,21 +25,19 @@ pub(crate) struct Template {
 impl Template {
     /// Renders a request. `headers` are whole lines without their ends; `UNIQUE` and `VALUE` may stand once each in path or body.
     pub(crate) fn new(method: &str, path: &str, headers: &[&str], body: Option<&str>) -> Self {
-        // Same lengths before and after, so that Content-Length is right from the start.
-        let fit = |text: &str| text.replace(VALUE, &VALUE[..VALUE_BYTES]);
-        let mut text = format!("{method} {} HTTP/1.1\r\nhost: localhost\r\n", fit(path));
+        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for header in headers {
             text.push_str(header);
             text.push_str("\r\n");
         }
-        if let Some(body) = body.map(fit) {
+        if let Some(body) = body {
             write!(text, "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
                 .expect("writing to a String cannot fail");
         } else {
             text.push_str("\r\n");
         }
         let find = |marker: &str| text.find(marker).map(|start| start..start + marker.len());
-        Self { unique: find(UNIQUE), value: find(&VALUE[..VALUE_BYTES]), bytes: text.into_bytes() }
+        Self { unique: find(UNIQUE), value: find(VALUE), bytes: text.into_bytes() }
     }
 
     /// The request with its changing places filled anew.

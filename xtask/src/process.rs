@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn closing_lines_are_those_that_tell_the_end() {
-        let nextest = lines("PASS a\nSummary [1s] 2 tests run: 1 passed, 1 failed\nFAIL b\n");
+        let nextest = lines("Summary [0s] printed by a test\nSummary [1s] 2 tests run: 1 passed, 1 failed\nFAIL b\n");
         assert_eq!(Closing::From("Summary [").pick(&nextest), nextest[1..]);
         let cargo = lines("test result: ok. 1 passed\nrunning 1 test\ntest result: FAILED. 0 passed\nerror\n");
         assert_eq!(Closing::Each("test result:").pick(&cargo), [cargo[0].clone(), cargo[2].clone()]);

@@ -11,16 +11,18 @@ statements! {
     INSERT_GROUP = "INSERT INTO secret_groups (id, name, name_search, integration_id, manifest, revision, revision_mac, \
         data_key, data_key_kek, seals, created_by, created_at, updated_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?11)";
-    // The first statement of every change of a group: it locks the row and is the guard of the whole change.
+    // The first statement of every change of a group: it locks the row and is the guard of the whole change. A purge
+    // makes no revision, so the key that it takes away must be asked for by name.
     UPDATE_GROUP = "UPDATE secret_groups SET revision = ?3, revision_mac = ?4, name = ?5, name_search = ?6, \
         integration_id = ?7, manifest = ?8, seals = seals + ?9, updated_at = ?10, deleted_at = ?11, purge_at = ?12 \
-        WHERE id = ?1 AND revision = ?2";
+        WHERE id = ?1 AND revision = ?2 AND data_key IS NOT NULL";
     INSERT_REVISION = "INSERT INTO group_revisions (group_id, revision, at, actor, action, source, request_id, name, \
         integration_id, manifest, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     INSERT_SECRET = "INSERT INTO secrets (id, group_id, key, key_search, version, created_by, created_at, updated_at) \
         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6)";
+    // Deleted without an end of its time in the trash means purged: nothing brings that back.
     UPDATE_SECRET = "UPDATE secrets SET version = ?3, key = ?4, key_search = ?5, updated_at = ?6, deleted_at = ?7, \
-        purge_at = ?8 WHERE id = ?1 AND version = ?2";
+        purge_at = ?8 WHERE id = ?1 AND version = ?2 AND (deleted_at IS NULL OR purge_at IS NOT NULL)";
     INSERT_VERSION = "INSERT INTO secret_versions (secret_id, version, id, digest, store_version, sealed, created_by, \
         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     INSERT_LIFETIME = "INSERT INTO lifetimes (group_id, secret_id, from_revision, version, key) \

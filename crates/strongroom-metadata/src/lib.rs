@@ -24,6 +24,9 @@ mod sql;
 mod sqlite;
 mod trash;
 
+#[cfg(test)]
+mod statement_tests;
+
 pub use audit::{AuditFilter, AuditRow};
 pub use batch::{Batch, Guard};
 pub use changes::{

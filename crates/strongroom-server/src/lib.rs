@@ -1,4 +1,18 @@
 //! The Strongroom server.
+//!
+//! The way of a request: [`http`] (parse, authenticate, render) calls `app` (authorize, decide, write once), which uses
+//! the metadata database, a secret store and the keys. `jobs` do what nobody asks for.
 
+mod app;
+mod audit;
+mod auth;
 pub mod config;
 pub mod http;
+mod instance;
+mod jobs;
+mod keys;
+mod run;
+
+pub use instance::{FirstStart, Instance, StartError, SystemEntropy, World};
+pub use keys::{KeyFileError, make_root_key_file};
+pub use run::{RunError, keys_command, run_keys, serve};

@@ -1,2 +1,44 @@
-//! Placeholder.
-fn main() {}
+//! The Strongroom binary: the server and the commands that people type, in one.
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut command = Command::new("strongroom")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Secret groups: named sets of key/value secrets, versioned, sealed, shared by role")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(strongroom_server::config::serve_command())
+        .subcommand(strongroom_server::keys_command())
+        .subcommand(strongroom_cli::token_command());
+    let result = match command.get_matches_mut().subcommand() {
+        Some(("serve", flags)) => serve(flags),
+        Some(("keys", matches)) => strongroom_server::run_keys(matches).map_err(|error| error.to_string()),
+        Some(("token", matches)) => {
+            strongroom_cli::run_token(matches, &strongroom_server::SystemEntropy).map_err(|error| error.to_string())
+        }
+        _ => Err("unknown command; see --help".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write as _;
+            // Where standard error is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "strongroom: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: &clap::ArgMatches) -> Result<(), String> {
+    // Exactly one crypto provider, before anything asks for one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let served = runtime.block_on(strongroom_server::serve(flags, std::env::vars_os()));
+    served.map_err(|error| error.to_string())
+}

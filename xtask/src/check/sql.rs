@@ -103,6 +103,7 @@ mod tests {
             r#"let a = '"'; let b = "INSERT INTO groups (id) VALUES (?1)";"#,
             r#"let a = "\"quoted\" UPDATE groups SET name = ?1";"#,
             r#"let a = b"DELETE FROM groups";"#,
+            r#"let a = "an inch is 1\" SELECT id FROM groups";"#,
             "let a = \"UPDATE groups \\\n   SET name = ?1\";",
             r#"// it's
             let a = "WITH x AS (SELECT id FROM groups) ...";"#,
@@ -121,7 +122,7 @@ mod tests {
             r#"let a = "Select a group from the list";"#,
             r#"let a = "Delete from the store too";"#,
             r#"let a = "an update was set aside";"#,
-            r"// SELECT id FROM groups",
+            r#"// "SELECT id FROM groups""#,
             r#"/* "SELECT id FROM groups" */"#,
             "#[cfg(test)]\nmod tests {\n  f(\"SELECT id FROM groups\");\n}",
         ] {

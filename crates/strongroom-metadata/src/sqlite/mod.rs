@@ -34,7 +34,8 @@ impl Metadata {
     /// Opens the file, makes it when absent, and brings its schema up to date. Blocking: call it at start.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let mut connection = open_writing(path).map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
+        let mut connection = open_writing(path, OpenFlags::SQLITE_OPEN_CREATE)
+            .map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
         migrations::migrate(&mut connection, path)?;
         Ok(Self(Arc::new(Inner {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -121,8 +122,9 @@ impl Metadata {
     }
 }
 
-fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags | create)?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: in WAL mode NORMAL may lose the last commits when power fails.

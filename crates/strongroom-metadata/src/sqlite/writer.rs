@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
 use crate::{Batch, CommitError, Guard};
@@ -84,6 +84,14 @@ impl Writer {
     }
 }
 
+/// Why a transaction failed.
+struct Failed {
+    error: CommitError,
+    /// Whether its batches may run again one by one. Not after an I/O error: the COMMIT may have reached the disk, and
+    /// a batch that runs twice would be told of a conflict with itself.
+    rerun: bool,
+}
+
 struct Thread {
     /// `None` after an I/O error, until the database can be opened again.
     connection: Option<Connection>,
@@ -128,7 +136,7 @@ impl Thread {
         }
         match self.transaction(batches) {
             Ok(outcomes) => outcomes,
-            Err(error) if batches.len() > 1 => {
+            Err(Failed { error, rerun: true }) if batches.len() > 1 => {
                 // One batch took its neighbours down (a full disk inside a savepoint rolls back everything): each gets
                 // its own transaction, so that only the one at fault fails.
                 tracing::warn!(%error, "a shared transaction failed; its batches run again one by one");
@@ -137,17 +145,21 @@ impl Thread {
                     .iter()
                     .map(|batch| match self.transaction(std::slice::from_ref(batch)) {
                         Ok(mut outcomes) => outcomes.pop().unwrap_or(Ok(())),
-                        Err(error) => Err(error),
+                        Err(failed) => Err(failed.error),
                     })
                     .collect()
             }
-            Err(error) => vec![Err(error)],
+            Err(Failed { error, .. }) if batches.len() == 1 => vec![Err(error)],
+            Err(Failed { error, .. }) => {
+                let all = error.to_string();
+                batches.iter().map(|_| Err(CommitError::Unavailable(all.clone()))).collect()
+            }
         }
     }
 
     /// Runs the batches in one transaction. `Err` means that nothing of any batch was acknowledged.
-    fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>, CommitError> {
-        let connection = self.connection()?;
+    fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>, Failed> {
+        let connection = self.connection().map_err(|error| Failed { error, rerun: false })?;
         let result = attempt(connection, batches);
         match result {
             Ok(outcomes) => {
@@ -157,13 +169,15 @@ impl Thread {
                 Ok(outcomes)
             }
             Err(error) => {
-                let class = classify(&error);
                 let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
                 // After an I/O error the connection's view of the file is not to be trusted.
-                if !rolled_back || matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure)) {
+                let trusted = rolled_back && error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure);
+                if !trusted {
                     self.connection = None;
                 }
-                Err(class)
+                // Each batch would wait as long for the lock again.
+                let locked = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+                Err(Failed { error: classify(&error), rerun: trusted && !locked })
             }
         }
     }
@@ -178,14 +192,17 @@ impl Thread {
 
     fn truncate_log(&mut self) -> Outcome {
         let connection = self.connection()?;
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|error| classify(&error))
+        // A log that is still being read stays as it is, and the engine calls that no error.
+        let kept: i64 = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| classify(&error))?;
+        if kept == 0 { Ok(()) } else { Err(CommitError::Unavailable("a long read keeps the log from being emptied".into())) }
     }
 }
 
 fn reopen(path: &Path) -> Result<Connection, CommitError> {
-    super::open_writing(path).map_err(|error| classify(&error))
+    // A file that is gone must not come back empty.
+    super::open_writing(path, OpenFlags::empty()).map_err(|error| classify(&error))
 }
 
 /// An `Err` is a failure of the whole transaction; a missed guard is an outcome of its batch alone.
@@ -242,3 +259,7 @@ fn classify(error: &rusqlite::Error) -> CommitError {
 fn stopped() -> CommitError {
     CommitError::Unavailable("the writer has stopped".into())
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

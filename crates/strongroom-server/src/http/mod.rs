@@ -1,3 +1,14 @@
 //! HTTP: how requests come in and answers go out.
 
+mod body;
+mod call;
+mod error;
+mod handlers;
+mod query;
+mod router;
 pub mod transport;
+mod view;
+
+pub(crate) use call::IfMatch;
+pub(crate) use error::ApiError;
+pub(crate) use router::router;

@@ -1,0 +1,96 @@
+use strongroom_domain::Violation;
+use strongroom_metadata::{CommitError, ReadError};
+use strongroom_stores::StoreError;
+
+use crate::http::ApiError;
+
+/// What can be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    SecretGroup,
+    Secret,
+}
+
+/// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
+#[derive(Debug)]
+pub(crate) enum AppError {
+    /// No valid token.
+    Unauthenticated(&'static str),
+    /// They may know of it, but not do this.
+    Forbidden(&'static str),
+    /// It isn't there, or they may not know that it is.
+    NotFound(Resource),
+    /// Something that the input names isn't there.
+    MissingReference(String),
+    /// The name is taken.
+    NameTaken(String),
+    /// The group is at another revision than `If-Match` names.
+    OtherRevision { current: i64 },
+    /// The body can't be read.
+    Malformed(String),
+    /// Fields are wrong.
+    Invalid(Vec<Violation>),
+    /// There is no such secret store integration.
+    NoIntegration,
+    /// The store failed.
+    Store(StoreError),
+    /// What is stored is not what was stored; the text names the object.
+    Integrity { public: String, internal: String },
+    /// Others were faster ten times in a row.
+    Busy,
+    /// The database's disk is full.
+    StorageFull,
+    /// The database can't be used.
+    Unavailable { internal: String },
+    /// A fault of our own.
+    Internal { internal: String },
+    /// The body could not be taken, as HTTP says it.
+    Body(ApiError),
+}
+
+impl AppError {
+    /// One wrong field.
+    pub(crate) fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation::new(path, message)])
+    }
+}
+
+impl From<ReadError> for AppError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged { statement, column } => Self::Integrity {
+                public: "a record of the metadata database is damaged".into(),
+                internal: format!("column {column} of {statement}"),
+            },
+            error => Self::Unavailable { internal: describe(&error) },
+        }
+    }
+}
+
+impl From<CommitError> for AppError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::StorageFull => Self::StorageFull,
+            CommitError::Unavailable(internal) => Self::Unavailable { internal },
+            // Use cases answer the guards that they know of; any other miss contradicts what was decided on.
+            CommitError::Missed { guard } => Self::Internal { internal: format!("guard {guard:?} was missed") },
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// An error with everything below it.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(below) = source {
+        text = format!("{text}: {below}");
+        source = below.source();
+    }
+    text
+}

@@ -1,0 +1,180 @@
+//! Applying and deleting by manifest.
+
+use serde_json::Value;
+use strongroom_domain::manifest::{Collaborator, SecretGroupManifest, manifest_type};
+use strongroom_domain::names::NameRule;
+use strongroom_domain::role::GroupRole;
+use strongroom_metadata::GroupState;
+
+use super::changes::{Action, Plan};
+use super::secret_groups::{NewGroup, alive};
+use super::{AppError, Context, Manage, Resource, See};
+use crate::http::IfMatch;
+
+/// What applying a manifest did, or would do.
+pub(crate) struct Applied {
+    /// The group afterwards.
+    pub(crate) state: GroupState,
+    /// The manifest before, when there was a group.
+    pub(crate) existing_manifest: Option<String>,
+    /// Whether the state is only what would be.
+    pub(crate) dry_run: bool,
+}
+
+impl Context {
+    /// Creates or updates what a manifest describes, whatever its type.
+    pub(crate) async fn apply(&self, manifest: &Value, dry_run: bool) -> Result<Applied, AppError> {
+        self.check_type(manifest)?;
+        self.apply_secret_group(manifest, IfMatch::Any, dry_run).await
+    }
+
+    /// Deletes what a manifest names.
+    pub(crate) async fn delete_by_manifest(&self, manifest: &Value) -> Result<(), AppError> {
+        self.check_type(manifest)?;
+        let name = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
+        let name = strongroom_domain::names::GroupName::parse(name, NameRule::Loose)
+            .map_err(|error| AppError::invalid("manifest.name", error.to_string()))?;
+        let state = self.app().metadata.group_by_name(&name.folded(), &self.caller().viewpoint)?;
+        let state = state.ok_or(AppError::NotFound(Resource::SecretGroup))?;
+        self.delete_secret_group(state.group.id, IfMatch::Any, false).await
+    }
+
+    /// Creates or updates a group by its manifest.
+    pub(crate) async fn apply_secret_group(
+        &self,
+        manifest: &Value,
+        if_match: IfMatch,
+        dry_run: bool,
+    ) -> Result<Applied, AppError> {
+        let app = self.app();
+        let manifest = SecretGroupManifest::parse(manifest, app.limits.name_rule).map_err(AppError::Invalid)?;
+        let integration = self
+            .integrations()?
+            .into_iter()
+            .find(|row| row.kind == "secret-store" && row.fqn == manifest.integration_fqn)
+            .ok_or_else(|| AppError::MissingReference(format!("there is no secret store integration `{}`", manifest.integration_fqn)))?;
+        let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint)?;
+        if let Some(existing) = existing {
+            return self.update_by_manifest(existing, manifest, integration.id, if_match, dry_run).await;
+        }
+        if_match.check_absent()?;
+        self.may_use(&integration)?;
+        self.check_collaborators(manifest.collaborators.as_deref().unwrap_or_default())?;
+        let mut grants = granted(manifest.collaborators.as_deref().unwrap_or_default());
+        keep_admin(&mut grants, &self.caller().viewpoint.subjects[0]);
+        let new = NewGroup {
+            name: manifest.name.clone(),
+            integration,
+            manifest: manifest.to_json().to_string(),
+            secrets: Vec::new(),
+            grants,
+        };
+        if dry_run {
+            return Ok(Applied { state: new.preview(self), existing_manifest: None, dry_run });
+        }
+        let state = self.write_new_group(&new).await?.ok_or_else(|| taken(&new.name))?;
+        Ok(Applied { state, existing_manifest: None, dry_run })
+    }
+
+    async fn update_by_manifest(
+        &self,
+        existing: GroupState,
+        mut manifest: SecretGroupManifest,
+        integration: strongroom_domain::IntegrationId,
+        if_match: IfMatch,
+        dry_run: bool,
+    ) -> Result<Applied, AppError> {
+        if self.permits::<_, See>(&existing).is_none() {
+            return Err(taken(&manifest.name));
+        }
+        let changed = manifest.collaborators.is_some();
+        if changed {
+            self.check_collaborators(manifest.collaborators.as_deref().unwrap_or_default())?;
+        }
+        let id = existing.group.id;
+        let before = existing.group.manifest.clone();
+        if manifest.collaborators.is_none() {
+            // What a manifest doesn't speak of stays as it is, in the stored manifest, too.
+            manifest.collaborators = stored_collaborators(&before);
+        }
+        let written = manifest.to_json().to_string();
+        let decide = |state: &GroupState| {
+            let state = &*self.authorize::<_, Manage>(alive(state)?)?;
+            if_match.check(state.group.revision)?;
+            if state.group.integration_id != integration && !state.secrets.is_empty() {
+                return Err(AppError::invalid(
+                    "manifest.integration_fqn",
+                    "the group's values are kept elsewhere; a group that has secrets can't change its integration",
+                ));
+            }
+            if state.group.manifest == written {
+                return Ok(None);
+            }
+            let grants = changed.then(|| {
+                let mut grants = granted(manifest.collaborators.as_deref().unwrap_or_default());
+                // Nobody locks themselves out by applying a manifest that doesn't name them.
+                if state.group.role == Some(GroupRole::Admin) {
+                    keep_admin(&mut grants, &self.caller().viewpoint.subjects[0]);
+                }
+                grants
+            });
+            Ok(Some(Plan { action: Action::Apply, manifest: Some(written.clone()), grants, ..Plan::default() }))
+        };
+        if dry_run {
+            let plan = decide(&existing)?;
+            let mut state = existing;
+            if let Some(manifest) = plan.and_then(|plan| plan.manifest) {
+                state.group.manifest = manifest;
+            }
+            return Ok(Applied { state, existing_manifest: Some(before), dry_run });
+        }
+        let state = self.change_group(id, decide).await?;
+        Ok(Applied { state, existing_manifest: Some(before), dry_run })
+    }
+
+    /// 404 when a collaborator doesn't exist.
+    fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
+        let metadata = &self.app().metadata;
+        for collaborator in collaborators {
+            let subject = &collaborator.subject;
+            let known = match (subject.user_email(), subject.virtual_account_name()) {
+                (Some(email), _) => metadata.user_by_email(email)?.is_some(),
+                (_, Some(name)) => metadata.virtual_account_by_name(name)?.is_some(),
+                _ => true,
+            };
+            if !known {
+                let message = format!("the collaborator `{}` does not exist", subject.as_str());
+                return Err(AppError::MissingReference(message));
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "which types there are will depend on the instance")]
+    fn check_type(&self, manifest: &Value) -> Result<(), AppError> {
+        match manifest_type(manifest) {
+            Some("secret-group") => Ok(()),
+            _ => Err(AppError::invalid("manifest.type", "this server applies manifests of type `secret-group`")),
+        }
+    }
+}
+
+fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
+    AppError::NameTaken(format!("a secret group named `{name}` already exists; use a different name"))
+}
+
+fn granted(collaborators: &[Collaborator]) -> Vec<(String, GroupRole)> {
+    collaborators.iter().map(|entry| (entry.subject.as_str().to_owned(), entry.role)).collect()
+}
+
+fn keep_admin(grants: &mut Vec<(String, GroupRole)>, subject: &str) {
+    match grants.iter_mut().find(|(granted, _)| granted == subject) {
+        Some((_, role)) => *role = GroupRole::Admin,
+        None => grants.push((subject.to_owned(), GroupRole::Admin)),
+    }
+}
+
+fn stored_collaborators(manifest: &str) -> Option<Vec<Collaborator>> {
+    let manifest: Value = serde_json::from_str(manifest).ok()?;
+    SecretGroupManifest::parse(&manifest, NameRule::Loose).ok()?.collaborators
+}

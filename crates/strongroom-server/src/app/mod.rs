@@ -1,0 +1,131 @@
+//! Use cases: authorize, decide, write once. No HTTP and no SQL here.
+
+mod audit_logs;
+mod authorized;
+mod changes;
+mod cursors;
+mod error;
+mod group_queues;
+mod identity;
+mod manifests;
+mod providers;
+mod restore;
+mod revision;
+mod secret_groups;
+mod secrets;
+mod trash;
+mod values;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use strongroom_crypto::{DataKey, KeyRing};
+use strongroom_domain::names::{NameRule, Tenant};
+use strongroom_domain::policy::PolicyRules;
+use strongroom_domain::role::TenantRole;
+use strongroom_domain::subject::{Actor, SubjectKind};
+use strongroom_domain::{AccountId, Clock, Entropy, GroupId, Ids, TokenId};
+use strongroom_metadata::{Metadata, Viewpoint};
+use strongroom_stores::SecretStore;
+
+pub(crate) use audit_logs::AuditQuery;
+pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
+pub(crate) use error::{AppError, Resource};
+pub(crate) use identity::Registration;
+pub(crate) use manifests::Applied;
+pub(crate) use providers::ProviderFilter;
+pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
+pub(crate) use secrets::{Revealed, SecretQuery};
+
+/// Everything that use cases share.
+pub(crate) struct App {
+    pub(crate) metadata: Metadata,
+    pub(crate) keys: KeyRing,
+    pub(crate) store: Arc<dyn SecretStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ids: Ids,
+    pub(crate) tenant: Tenant,
+    pub(crate) instance_id: String,
+    pub(crate) account_id: AccountId,
+    pub(crate) limits: Limits,
+    pub(crate) rules: PolicyRules,
+    pub(crate) caches: Caches,
+}
+
+/// What the operator bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) name_rule: NameRule,
+    pub(crate) keys_a_group: usize,
+    pub(crate) value_bytes: usize,
+    pub(crate) retention_days: u32,
+}
+
+/// What is remembered between requests; never a value.
+pub(crate) struct Caches {
+    data_keys: Cache<GroupId, Arc<DataKey>>,
+    verified: Cache<GroupId, Arc<revision::Verified>, revision::ByPointers>,
+    queues: group_queues::GroupQueues,
+    cursors: cursors::Cursors,
+}
+
+impl Caches {
+    pub(crate) fn new() -> Self {
+        Self {
+            data_keys: Cache::new(10_000),
+            verified: Cache::with_weighter(10_000, 1_000_000, revision::ByPointers),
+            queues: group_queues::GroupQueues::default(),
+            cursors: cursors::Cursors::new(),
+        }
+    }
+}
+
+/// Who calls. Only authentication makes one.
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    pub(crate) kind: SubjectKind,
+    pub(crate) tenant_role: TenantRole,
+    pub(crate) token_id: TokenId,
+    pub(crate) viewpoint: Viewpoint,
+}
+
+/// What is known of the request that a use case serves.
+pub(crate) struct RequestInfo {
+    pub(crate) id: String,
+    pub(crate) address: IpAddr,
+    pub(crate) path: String,
+    pub(crate) operation: &'static str,
+}
+
+/// The only way into the use cases: an authenticated caller in a request.
+#[derive(Clone)]
+pub(crate) struct Context {
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    request: Arc<RequestInfo>,
+}
+
+impl Context {
+    /// For authentication, and for nobody else.
+    pub(crate) fn new(app: Arc<App>, caller: Caller, request: RequestInfo) -> Self {
+        Self { app, caller: Arc::new(caller), request: Arc::new(request) }
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn request(&self) -> &RequestInfo {
+        &self.request
+    }
+
+    pub(crate) fn is_tenant_admin(&self) -> bool {
+        self.caller.tenant_role == TenantRole::Admin
+    }
+}

@@ -1,0 +1,373 @@
+//! Secret groups: list, get, create, update, delete.
+
+use serde_json::json;
+use strongroom_domain::fqn::SecretFqn;
+use strongroom_domain::names::{GroupName, SecretKey};
+use strongroom_domain::role::GroupRole;
+use strongroom_domain::{GroupId, SecretId, SecretValue, Violation};
+use strongroom_metadata::{
+    CommitError, Grant, GroupCreation, GroupFilter, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion, Page,
+    RevisionRow, SecretState,
+};
+use strongroom_crypto::constant_time_eq;
+
+use super::changes::{Action, Plan, Step, grants_json};
+use super::cursors::Listing;
+use super::revision::Subject;
+use super::values::Sealing;
+use super::{AppError, Context, Manage, Resource, See, WriteSecrets};
+use crate::audit::{Event, Target};
+use crate::http::IfMatch;
+
+/// How long a repeated POST is taken for the same one.
+const REPEATED_SECONDS: i64 = 60;
+
+/// Which groups to list.
+pub(crate) struct GroupQuery {
+    pub(crate) fqn: Option<String>,
+    pub(crate) search: String,
+    pub(crate) offset: i64,
+    pub(crate) limit: i64,
+}
+
+/// A key that shall be there, and its value where it shall change.
+pub(crate) struct SecretUpdate {
+    pub(crate) key: SecretKey,
+    pub(crate) value: Option<SecretValue>,
+}
+
+/// A group after an update, and what the update dropped.
+pub(crate) struct Updated {
+    pub(crate) state: GroupState,
+    pub(crate) dropped: Vec<SecretState>,
+}
+
+impl Context {
+    /// A page of the visible groups, and how many match in all.
+    pub(crate) async fn list_secret_groups(&self, query: GroupQuery) -> Result<(Vec<GroupState>, i64), AppError> {
+        let app = self.app();
+        if let Some(fqn) = &query.fqn {
+            let found = self.visible_by_fqn(fqn)?.filter(|state| matches(state, &query.search));
+            let total = i64::from(found.is_some());
+            return Ok((found.into_iter().filter(|_| query.offset == 0).collect(), total));
+        }
+        let now = app.clock.now();
+        let listing = Listing { subject: &self.caller().actor.id, list: "secret-groups", filter: &query.search };
+        let before = app.caches.cursors.before(&listing, query.offset, now).and_then(|id| GroupId::parse(&id));
+        let offset = if before.is_some() { 0 } else { query.offset };
+        let filter = GroupFilter { search: query.search.clone() };
+        let page = Page { before, offset, limit: query.limit };
+        let (groups, total) = app.metadata.group_page(self.caller().viewpoint.clone(), filter, page).await?;
+        if let Some(last) = groups.last() {
+            let end = query.offset + i64::try_from(groups.len()).unwrap_or(i64::MAX);
+            app.caches.cursors.remember(&listing, end, last.group.id.to_string(), now);
+        }
+        Ok((groups, total))
+    }
+
+    /// One group.
+    pub(crate) fn get_secret_group(&self, id: GroupId) -> Result<GroupState, AppError> {
+        let state = self.app().metadata.group(id, &self.caller().viewpoint)?;
+        let state = living(state)?;
+        Ok(self.authorize::<_, See>(state)?.into_inner())
+    }
+
+    /// Makes a group with its first secrets; the caller becomes its admin.
+    pub(crate) async fn create_secret_group(
+        &self,
+        name: GroupName,
+        integration: &str,
+        secrets: Vec<(SecretKey, SecretValue)>,
+    ) -> Result<GroupState, AppError> {
+        let integration = self
+            .integrations()?
+            .into_iter()
+            .find(|row| row.kind == "secret-store" && (row.id.to_string() == integration || row.fqn == integration))
+            .ok_or(AppError::NoIntegration)?;
+        self.may_use(&integration)?;
+        self.check_count(secrets.len())?;
+        let creator = self.caller().viewpoint.subjects[0].clone();
+        let manifest = json!({
+            "type": "secret-group",
+            "name": name.as_str(),
+            "integration_fqn": integration.fqn,
+            "collaborators": [{"subject": creator, "role_id": GroupRole::Admin.id()}],
+        });
+        let new = NewGroup { name, integration, manifest: manifest.to_string(), secrets, grants: vec![(creator, GroupRole::Admin)] };
+        match self.write_new_group(&new).await? {
+            Some(state) => Ok(state),
+            None => self.repeated(&new),
+        }
+    }
+
+    /// Sets the complete list of a group's secrets.
+    pub(crate) async fn update_secret_group(
+        &self,
+        id: GroupId,
+        if_match: IfMatch,
+        updates: &[SecretUpdate],
+    ) -> Result<Updated, AppError> {
+        if updates.is_empty() {
+            return Err(AppError::invalid("secrets", "at least one secret is required; delete the group to remove all"));
+        }
+        self.check_count(updates.len())?;
+        let dropped = std::sync::Mutex::new(Vec::new());
+        let decide = |state: &GroupState| {
+            let state = &*self.authorize::<_, WriteSecrets>(alive(state)?)?;
+            if_match.check(state.group.revision)?;
+            let (steps, left_out) = self.steps(state, updates)?;
+            *dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = left_out;
+            Ok((!steps.is_empty()).then(|| Plan { action: Action::Update, steps, ..Plan::default() }))
+        };
+        let state = self.change_group(id, decide).await?;
+        Ok(Updated { state, dropped: dropped.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) })
+    }
+
+    /// Puts a group into the trash.
+    pub(crate) async fn delete_secret_group(&self, id: GroupId, if_match: IfMatch, force: bool) -> Result<(), AppError> {
+        // Whether the store would allow it is asked once, and only for those who may delete.
+        let state = living(self.app().metadata.group(id, &self.caller().viewpoint)?)?;
+        self.authorize::<_, Manage>(&state)?;
+        self.check_store(force).await?;
+        let decide = |state: &GroupState| {
+            let state = &*self.authorize::<_, Manage>(alive(state)?)?;
+            if_match.check(state.group.revision)?;
+            Ok(Some(Plan { action: Action::Delete, ..Plan::default() }))
+        };
+        self.change_group(id, decide).await.map(|_| ())
+    }
+
+    /// The visible group of an FQN.
+    pub(crate) fn visible_by_fqn(&self, fqn: &str) -> Result<Option<GroupState>, AppError> {
+        let Some(fqn) = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == self.app().tenant) else {
+            return Ok(None);
+        };
+        let state = self.app().metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint)?;
+        Ok(state.and_then(|state| self.permits::<_, See>(state)).map(super::Authorized::into_inner))
+    }
+
+    /// 403 unless the caller may make groups on the integration.
+    pub(crate) fn may_use(&self, integration: &IntegrationRow) -> Result<(), AppError> {
+        let manifest: serde_json::Value = serde_json::from_str(&integration.manifest).unwrap_or_default();
+        let authorized: Vec<String> = manifest["authorized_subjects"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|subject| subject.as_str().map(str::to_owned))
+            .collect();
+        let caller = self.caller();
+        if strongroom_domain::policy::may_use_integration(caller.tenant_role, &authorized, &caller.viewpoint.subjects) {
+            Ok(())
+        } else {
+            Err(AppError::Forbidden("you may not create secret groups on this integration"))
+        }
+    }
+
+    /// 424 unless the store answers, or the caller forces.
+    pub(crate) async fn check_store(&self, force: bool) -> Result<(), AppError> {
+        if force { Ok(()) } else { Ok(self.app().store.probe().await?) }
+    }
+
+    /// Writes a new group; `None` when its name is taken.
+    pub(crate) async fn write_new_group(&self, new: &NewGroup) -> Result<Option<GroupState>, AppError> {
+        let app = self.app();
+        let at = app.clock.now();
+        let id: GroupId = app.ids.at(at);
+        let (key, wrapped, kek) = app.make_data_key(id);
+        let mut state = GroupState { group: self.new_row(new, id, at, wrapped, kek), secrets: Vec::new() };
+        let mut versions = Vec::with_capacity(new.secrets.len());
+        for (name, value) in &new.secrets {
+            let (secret_id, version_id): (SecretId, _) = (app.ids.at(at), app.ids.at(at));
+            let (group_name, name) = (new.name.as_str(), name.as_str());
+            let sealing = Sealing { group_id: id, group_name, key: name, secret_id, version: 1, value };
+            let placed = app.put(&key, &sealing).await?;
+            let digest = app.digest(&key, id, secret_id, value);
+            state.secrets.push(SecretState {
+                id: secret_id,
+                key: name.to_owned(),
+                version: 1,
+                created_by: self.caller().actor.clone(),
+                created_at: at,
+                updated_at: at,
+                version_id,
+                digest: digest.to_vec(),
+                store_version: placed.version.0.clone(),
+                version_created_at: at,
+                sealed: None,
+            });
+            versions.push(NewVersion {
+                secret_id,
+                version: 1,
+                id: version_id,
+                digest,
+                store_version: placed.version.0,
+                sealed: placed.sealed,
+            });
+        }
+        let mac = app.revision_mac(&key, &Subject::of(&state), &state.secrets);
+        state.group.revision_mac = mac.to_vec();
+        match app.metadata.create_group(&self.creation(new, &state, versions, mac)).await {
+            Ok(()) => {
+                state.secrets.sort_by_key(|secret| secret.id);
+                app.remember_verified(&state);
+                Ok(Some(state))
+            }
+            Err(CommitError::Missed { guard: Guard::GroupName }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn new_row(&self, new: &NewGroup, id: GroupId, at: strongroom_domain::Timestamp, key: Vec<u8>, kek: u32) -> GroupRow {
+        GroupRow {
+            id,
+            name: new.name.as_str().to_owned(),
+            integration_id: new.integration.id,
+            integration_fqn: new.integration.fqn.clone(),
+            manifest: new.manifest.clone(),
+            revision: 1,
+            revision_mac: Vec::new(),
+            data_key: Some(key),
+            data_key_kek: kek,
+            seals: 0,
+            created_by: self.caller().actor.clone(),
+            created_at: at,
+            updated_at: at,
+            deleted_at: None,
+            purge_at: None,
+            role: Some(GroupRole::Admin),
+        }
+    }
+
+    fn creation(&self, new: &NewGroup, state: &GroupState, versions: Vec<NewVersion>, mac: [u8; 32]) -> GroupCreation {
+        let group = &state.group;
+        let created: Vec<_> = state
+            .secrets
+            .iter()
+            .map(|secret| json!({"id": secret.id.to_string(), "name": secret.key, "version": 1}))
+            .collect();
+        let event = Event {
+            action: "CREATE_SECRET_GROUP",
+            revision: Some(1),
+            detail: json!({"created": created, "collaborators": grants_json(&new.grants)}),
+            ..Event::of(Target::group(&self.app().tenant, group.id, &group.name))
+        };
+        GroupCreation {
+            id: group.id,
+            folded_name: new.name.folded(),
+            data_key: group.data_key.clone().unwrap_or_default(),
+            data_key_kek: group.data_key_kek,
+            revision: RevisionRow {
+                revision: 1,
+                at: group.created_at,
+                actor: group.created_by.clone(),
+                action: "create",
+                source: self.request().operation,
+                request_id: self.request().id.clone(),
+                name: group.name.clone(),
+                integration_id: group.integration_id,
+                manifest: group.manifest.clone(),
+                mac,
+            },
+            secrets: state.secrets.iter().map(|secret| NewSecret { id: secret.id, key: secret.key.clone() }).collect(),
+            versions,
+            grants: new
+                .grants
+                .iter()
+                .map(|(subject, role)| Grant { group_id: group.id, subject: subject.clone(), role: *role })
+                .collect(),
+            event: self.event(event),
+        }
+    }
+
+    /// Clients repeat a POST whose answer they didn't get: the same one, a moment ago, is answered with what it made.
+    fn repeated(&self, new: &NewGroup) -> Result<GroupState, AppError> {
+        let app = self.app();
+        let taken = || AppError::NameTaken(format!("a secret group named `{}` already exists; use a different name", new.name));
+        let existing = app.metadata.group_by_name(&new.name.folded(), &self.caller().viewpoint)?.ok_or_else(taken)?;
+        let group = &existing.group;
+        let fresh = group.revision == 1 && group.created_at.plus_seconds(REPEATED_SECONDS) > app.clock.now();
+        let same_maker = group.created_by.id == self.caller().actor.id && group.created_by.kind == self.caller().actor.kind;
+        let same_place = group.name == new.name.as_str() && group.integration_id == new.integration.id;
+        if !(fresh && same_maker && same_place && existing.secrets.len() == new.secrets.len()) {
+            return Err(taken());
+        }
+        let key = app.data_key(group.id, group.data_key.as_deref(), group.data_key_kek)?;
+        let same_values = new.secrets.iter().all(|(name, value)| {
+            existing.secrets.iter().any(|secret| {
+                secret.key == name.as_str() && constant_time_eq(&secret.digest, &app.digest(&key, group.id, secret.id, value))
+            })
+        });
+        if same_values { Ok(existing) } else { Err(taken()) }
+    }
+
+    fn check_count(&self, keys: usize) -> Result<(), AppError> {
+        let most = self.app().limits.keys_a_group;
+        if keys <= most { Ok(()) } else { Err(AppError::invalid("secrets", format!("a group has at most {most} keys"))) }
+    }
+
+    fn steps<'a>(
+        &self,
+        state: &GroupState,
+        updates: &'a [SecretUpdate],
+    ) -> Result<(Vec<Step<'a>>, Vec<SecretState>), AppError> {
+        let app = self.app();
+        let group = &state.group;
+        let key = app.data_key(group.id, group.data_key.as_deref(), group.data_key_kek)?;
+        let mut left_out = state.secrets.clone();
+        let (mut steps, mut faults) = (Vec::new(), Vec::new());
+        for (index, update) in updates.iter().enumerate() {
+            let existing = left_out.iter().position(|secret| secret.key == update.key.as_str()).map(|at| left_out.swap_remove(at));
+            match (existing, &update.value) {
+                (Some(secret), Some(value)) => {
+                    if !constant_time_eq(&secret.digest, &app.digest(&key, group.id, secret.id, value)) {
+                        steps.push(Step::Set { id: secret.id, value });
+                    }
+                }
+                (Some(_), None) => {}
+                (None, Some(value)) => steps.push(Step::Add { key: update.key.as_str().to_owned(), value }),
+                (None, None) => faults.push(Violation::new(
+                    format!("secrets[{index}].value"),
+                    format!("`{}` is a new key: it needs a value", update.key),
+                )),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(AppError::Invalid(faults));
+        }
+        left_out.sort_by_key(|secret| secret.id);
+        steps.extend(left_out.iter().map(|secret| Step::Drop { id: secret.id }));
+        Ok((steps, left_out))
+    }
+}
+
+/// A group that shall be made.
+pub(crate) struct NewGroup {
+    pub(crate) name: GroupName,
+    pub(crate) integration: IntegrationRow,
+    pub(crate) manifest: String,
+    pub(crate) secrets: Vec<(SecretKey, SecretValue)>,
+    pub(crate) grants: Vec<(String, GroupRole)>,
+}
+
+impl NewGroup {
+    /// The group that a dry run would make.
+    pub(crate) fn preview(&self, context: &Context) -> GroupState {
+        let id = GroupId::from(uuid::Uuid::nil());
+        GroupState { group: context.new_row(self, id, context.app().clock.now(), Vec::new(), 0), secrets: Vec::new() }
+    }
+}
+
+/// The state of a group that lives.
+pub(crate) fn living(state: Option<GroupState>) -> Result<GroupState, AppError> {
+    state.filter(|state| state.group.deleted_at.is_none()).ok_or(AppError::NotFound(Resource::SecretGroup))
+}
+
+pub(crate) fn alive(state: &GroupState) -> Result<&GroupState, AppError> {
+    if state.group.deleted_at.is_none() { Ok(state) } else { Err(AppError::NotFound(Resource::SecretGroup)) }
+}
+
+fn matches(state: &GroupState, search: &str) -> bool {
+    let search = search.to_lowercase();
+    state.group.name.to_lowercase().contains(&search)
+        || state.secrets.iter().any(|secret| secret.key.to_lowercase().contains(&search))
+}

@@ -1,0 +1,273 @@
+//! Secrets: get, list, reveal, delete.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use strongroom_domain::fqn::SecretFqn;
+use strongroom_domain::{GroupId, SecretId, SecretValue};
+use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, VersionRow};
+
+use super::changes::{Action, Plan, Step};
+use super::cursors::Listing;
+use super::secret_groups::living;
+use super::{AppError, Context, ReadValues, Resource, See, WriteSecrets};
+use crate::audit::{Event, Target};
+use crate::http::IfMatch;
+
+/// A page with values ends after this many bytes of them.
+const VALUES_A_PAGE: usize = 16 << 20;
+/// How many versions come with one secret; more are paged by their own list.
+const VERSIONS_WITH_A_SECRET: i64 = 100;
+/// How often a read is repeated when the group moves on under it.
+const READS: usize = 16;
+
+/// Which secrets to list.
+pub(crate) struct SecretQuery {
+    pub(crate) group: Option<GroupId>,
+    pub(crate) fqns: Option<Vec<String>>,
+    pub(crate) with_value: bool,
+    pub(crate) offset: i64,
+    pub(crate) limit: i64,
+}
+
+/// A secret, and its value where the caller may have it.
+pub(crate) struct Revealed {
+    pub(crate) secret: SecretRow,
+    pub(crate) value: Option<SecretValue>,
+}
+
+impl Context {
+    /// One secret with its newest versions and, for those who may read it, its value.
+    pub(crate) async fn get_secret(&self, id: SecretId) -> Result<(Revealed, Vec<VersionRow>), AppError> {
+        for _ in 0..READS {
+            let found = self.app().metadata.secret(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET)?;
+            let (secret, versions) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
+            self.authorize::<_, See>(&secret)?;
+            if let Some(value) = self.open_if_permitted(&secret).await? {
+                if value.is_some() {
+                    self.record_reveal("READ_SECRET_VALUE", Some(&secret), [&secret].into_iter()).await?;
+                }
+                return Ok((Revealed { secret, value }, versions));
+            }
+        }
+        Err(AppError::Busy)
+    }
+
+    /// A page of a secret's versions, and how many there are.
+    pub(crate) fn list_secret_versions(
+        &self,
+        id: SecretId,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(SecretRow, Vec<VersionRow>, i64), AppError> {
+        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1)?;
+        let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
+        self.authorize::<_, See>(&secret)?;
+        let (versions, total) = self.app().metadata.secret_versions(id, offset, limit)?;
+        Ok((secret, versions, total))
+    }
+
+    /// The value that a reference names, for the External Secrets webhook.
+    pub(crate) async fn get_referenced_secret(&self, reference: &str) -> Result<SecretValue, AppError> {
+        let missing = || AppError::NotFound(Resource::Secret);
+        let fqn = SecretFqn::parse(reference).filter(|fqn| fqn.tenant == self.app().tenant).ok_or_else(missing)?;
+        let key = fqn.key.as_ref().ok_or_else(missing)?;
+        for _ in 0..READS {
+            let viewpoint = &self.caller().viewpoint;
+            let found = self.app().metadata.secret_by_name(&fqn.group.folded(), key.as_str(), fqn.version, viewpoint)?;
+            let secret = found.filter(lives).ok_or_else(missing)?;
+            let permitted = self.authorize::<_, ReadValues>(&secret)?;
+            if let Some(value) = self.open_value(&permitted).await? {
+                self.record_reveal("READ_SECRET_VALUE", Some(&secret), [&secret].into_iter()).await?;
+                return Ok(value);
+            }
+        }
+        Err(AppError::Busy)
+    }
+
+    /// A page of the visible secrets, with the values that the caller may read where they are asked for.
+    pub(crate) async fn list_secrets(&self, query: &SecretQuery) -> Result<(Vec<Revealed>, i64), AppError> {
+        if let Some(group) = query.group {
+            // An unknown group is an error here, not an empty list.
+            let state = living(self.app().metadata.group(group, &self.caller().viewpoint)?)?;
+            self.authorize::<_, See>(&state)?;
+        }
+        for _ in 0..READS {
+            let (rows, total) = match &query.fqns {
+                Some(fqns) => self.named_secrets(fqns, query)?,
+                None => self.secret_page(query).await?,
+            };
+            if let Some(revealed) = self.reveal(rows, query.with_value).await? {
+                self.remember_page(query, &revealed);
+                return Ok((revealed, total));
+            }
+        }
+        Err(AppError::Busy)
+    }
+
+    /// Puts a secret into the trash.
+    pub(crate) async fn delete_secret(&self, id: SecretId, if_match: IfMatch, force: bool) -> Result<(), AppError> {
+        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1)?;
+        let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
+        self.authorize::<_, WriteSecrets>(&secret)?;
+        self.check_store(force).await?;
+        let decide = |state: &GroupState| {
+            let state = &*self.authorize::<_, WriteSecrets>(state)?;
+            let there = state.group.deleted_at.is_none() && state.secrets.iter().any(|secret| secret.id == id);
+            if !there {
+                return Err(AppError::NotFound(Resource::Secret));
+            }
+            if_match.check(state.group.revision)?;
+            Ok(Some(Plan { action: Action::DeleteSecret, steps: vec![Step::Drop { id }], ..Plan::default() }))
+        };
+        self.change_group(secret.group_id, decide).await.map(|_| ())
+    }
+
+    async fn secret_page(&self, query: &SecretQuery) -> Result<(Vec<SecretRow>, i64), AppError> {
+        let app = self.app();
+        let filter = query.group.map(|id| id.to_string()).unwrap_or_default();
+        let listing = Listing { subject: &self.caller().actor.id, list: "secrets", filter: &filter };
+        let before = app.caches.cursors.before(&listing, query.offset, app.clock.now());
+        let before = before.and_then(|id| SecretId::parse(&id));
+        let page = Page { before, offset: if before.is_some() { 0 } else { query.offset }, limit: query.limit };
+        let sealed_up_to = query.with_value.then_some(VALUES_A_PAGE);
+        Ok(app.metadata.secret_page(self.caller().viewpoint.clone(), query.group, page, sealed_up_to).await?)
+    }
+
+    fn remember_page(&self, query: &SecretQuery, revealed: &[Revealed]) {
+        if let (None, Some(last)) = (&query.fqns, revealed.last()) {
+            let app = self.app();
+            let filter = query.group.map(|id| id.to_string()).unwrap_or_default();
+            let listing = Listing { subject: &self.caller().actor.id, list: "secrets", filter: &filter };
+            let end = query.offset + i64::try_from(revealed.len()).unwrap_or(i64::MAX);
+            app.caches.cursors.remember(&listing, end, last.secret.id.to_string(), app.clock.now());
+        }
+    }
+
+    /// The visible secrets that a list of FQNs names. All of one group are taken from one read of it, so that nobody
+    /// sees half of an update.
+    fn named_secrets(&self, fqns: &[String], query: &SecretQuery) -> Result<(Vec<SecretRow>, i64), AppError> {
+        let app = self.app();
+        let mut wanted: Vec<SecretFqn> = Vec::new();
+        let mut seen = HashSet::new();
+        for fqn in fqns.iter().filter_map(|fqn| SecretFqn::parse(fqn)) {
+            let key = fqn.key.as_ref().map(|key| key.as_str().to_owned());
+            if fqn.tenant == app.tenant && key.is_some() && seen.insert((fqn.group.folded(), key)) {
+                wanted.push(fqn);
+            }
+        }
+        let mut groups: std::collections::HashMap<String, Option<GroupState>> = std::collections::HashMap::new();
+        let mut rows = Vec::new();
+        for fqn in wanted {
+            let folded = fqn.group.folded();
+            if !groups.contains_key(&folded) {
+                let state = app.metadata.group_by_name(&folded, &self.caller().viewpoint)?;
+                let state = match state {
+                    Some(state) => app.metadata.group_sealed(state.group.id, &self.caller().viewpoint)?,
+                    None => None,
+                };
+                let state = state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
+                groups.insert(folded.clone(), state);
+            }
+            let Some(Some(state)) = groups.get(&folded) else { continue };
+            let in_group = query.group.is_none_or(|id| id == state.group.id);
+            let key = fqn.key.as_ref().map(strongroom_domain::names::SecretKey::as_str);
+            let found = state.secrets.iter().find(|secret| Some(secret.key.as_str()) == key);
+            if let Some(secret) = found.filter(|_| in_group) {
+                rows.push(row_of(state, secret));
+            }
+        }
+        let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let (skip, take) = (usize::try_from(query.offset), usize::try_from(query.limit));
+        let page = rows.into_iter().skip(skip.unwrap_or(usize::MAX)).take(take.unwrap_or(0)).collect();
+        Ok((page, total))
+    }
+
+    /// Opens what may be opened; one event names it all, and is durable before anything is given.
+    /// `None` when a group moved on meanwhile.
+    async fn reveal(&self, rows: Vec<SecretRow>, with_value: bool) -> Result<Option<Vec<Revealed>>, AppError> {
+        let mut revealed = Vec::with_capacity(rows.len());
+        for secret in rows {
+            let value = if with_value {
+                match self.open_if_permitted(&secret).await? {
+                    Some(value) => value,
+                    None => return Ok(None),
+                }
+            } else {
+                None
+            };
+            revealed.push(Revealed { secret, value });
+        }
+        if revealed.iter().any(|entry| entry.value.is_some()) {
+            let opened = revealed.iter().filter(|entry| entry.value.is_some()).map(|entry| &entry.secret);
+            self.record_reveal("READ_SECRET_VALUES", None, opened).await?;
+        }
+        Ok(Some(revealed))
+    }
+
+    /// The value, `Some(None)` for those who may not read it, `None` when the group moved on.
+    async fn open_if_permitted(&self, secret: &SecretRow) -> Result<Option<Option<SecretValue>>, AppError> {
+        match self.permits::<_, ReadValues>(secret) {
+            Some(permitted) => Ok(self.open_value(&permitted).await?.map(Some)),
+            None => Ok(Some(None)),
+        }
+    }
+
+    async fn record_reveal<'a>(
+        &self,
+        action: &'static str,
+        single: Option<&SecretRow>,
+        secrets: impl Iterator<Item = &'a SecretRow>,
+    ) -> Result<(), AppError> {
+        let secrets: Vec<Value> = secrets
+            .map(|row| json!({"id": row.id.to_string(), "version": row.version.version, "groupId": row.group_id.to_string()}))
+            .collect();
+        let target = single.map_or_else(Target::secrets, |row| {
+            Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key)
+        });
+        let event = Event {
+            action,
+            revision: single.map(|row| row.revision),
+            detail: json!({"secrets": secrets}),
+            ..Event::of(target)
+        };
+        Ok(self.app().metadata.record(&self.event(event)).await?)
+    }
+}
+
+fn lives(row: &SecretRow) -> bool {
+    row.deleted_at.is_none() && row.group_deleted_at.is_none()
+}
+
+fn row_of(state: &GroupState, secret: &SecretState) -> SecretRow {
+    let group = &state.group;
+    SecretRow {
+        id: secret.id,
+        key: secret.key.clone(),
+        current_version: secret.version,
+        created_by: secret.created_by.clone(),
+        created_at: secret.created_at,
+        updated_at: secret.updated_at,
+        deleted_at: None,
+        purge_at: None,
+        group_id: group.id,
+        group_name: group.name.clone(),
+        integration_id: group.integration_id,
+        revision: group.revision,
+        revision_mac: group.revision_mac.clone(),
+        data_key: group.data_key.clone(),
+        data_key_kek: group.data_key_kek,
+        group_deleted_at: group.deleted_at,
+        role: group.role,
+        version: VersionRow {
+            id: secret.version_id,
+            version: secret.version,
+            digest: secret.digest.clone(),
+            store_version: secret.store_version.clone(),
+            created_by: secret.created_by.clone(),
+            created_at: secret.version_created_at,
+            gone_at: None,
+        },
+        sealed: secret.sealed.clone(),
+    }
+}

@@ -1,0 +1,165 @@
+//! Sealing and opening values: the one place where they are in the clear.
+
+use std::sync::Arc;
+
+use strongroom_crypto::{Binding, DataKey, constant_time_eq};
+use strongroom_domain::{GroupId, SecretId, SecretValue};
+use strongroom_metadata::SecretRow;
+use strongroom_stores::{Condition, Entry, Pinned, Placed, Put, Seal, StoreError, StoreErrorKind, StoreVersion};
+
+use super::{App, AppError, Authorized, Context, ReadValues};
+
+/// A group has one data key until keys can be rotated; its number is bound into what it seals all the same.
+const DATA_KEY_NUMBER: u64 = 1;
+
+/// A value to be put, sealed or handed to its store.
+pub(crate) struct Sealing<'a> {
+    pub(crate) group_id: GroupId,
+    pub(crate) group_name: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) secret_id: SecretId,
+    pub(crate) version: i64,
+    pub(crate) value: &'a SecretValue,
+}
+
+impl App {
+    /// The group's data key, unwrapped once and then remembered.
+    pub(crate) fn data_key(&self, group: GroupId, wrapped: Option<&[u8]>, kek: u32) -> Result<Arc<DataKey>, AppError> {
+        if let Some(key) = self.caches.data_keys.get(&group) {
+            return Ok(key);
+        }
+        let damaged = |internal: String| AppError::Integrity {
+            public: format!("the data key of secret group {group} does not open"),
+            internal,
+        };
+        let wrapped = wrapped.ok_or_else(|| damaged("it was purged".into()))?;
+        let wrapping = self.keys.key(kek).ok_or_else(|| damaged(format!("key-encryption key {kek} is unknown")))?;
+        let key = wrapping.unwrap(&self.key_binding(group), wrapped).map_err(|error| damaged(error.to_string()))?;
+        let key = Arc::new(key);
+        self.caches.data_keys.insert(group, key.clone());
+        Ok(key)
+    }
+
+    /// A new data key for a new group, and its wrapped form.
+    pub(crate) fn make_data_key(&self, group: GroupId) -> (DataKey, Vec<u8>, u32) {
+        let key = DataKey::make();
+        let wrapping = self.keys.primary();
+        let wrapped = wrapping.wrap(&self.key_binding(group), &key);
+        (key, wrapped, wrapping.id())
+    }
+
+    pub(crate) fn forget_group(&self, group: GroupId) {
+        self.caches.data_keys.remove(&group);
+        self.caches.verified.remove(&group);
+    }
+
+    /// The keyed digest by which two values of one secret are compared.
+    pub(crate) fn digest(&self, key: &DataKey, group: GroupId, secret: SecretId, value: &SecretValue) -> [u8; 32] {
+        let binding = Binding::new("value-digest")
+            .field(self.instance_id.as_bytes())
+            .field(group.as_bytes())
+            .field(secret.as_bytes());
+        key.value_digest(&binding, value.expose().as_bytes())
+    }
+
+    /// Puts a value into the store.
+    pub(crate) async fn put(&self, key: &DataKey, sealing: &Sealing<'_>) -> Result<Placed, AppError> {
+        let binding = self.value_binding(sealing.group_id, sealing.secret_id, sealing.version);
+        let placed = self.store.put(Put {
+            entry: self.entry(sealing.group_name, sealing.key, sealing.secret_id),
+            value: sealing.value,
+            version: sealing.version,
+            seal: Seal { key, binding: &binding },
+            condition: Condition::Always,
+            mark: None,
+            staged: false,
+        });
+        placed.await.map_err(|error| match error.kind {
+            StoreErrorKind::Refused => AppError::invalid(sealing.key, error.reason),
+            _ => AppError::Store(error),
+        })
+    }
+
+    fn entry<'a>(&'a self, group: &'a str, key: &'a str, secret_id: SecretId) -> Entry<'a> {
+        Entry { tenant: self.tenant.as_str(), group, key, secret_id }
+    }
+
+    fn key_binding(&self, group: GroupId) -> Binding {
+        Binding::new("data-key").field(self.instance_id.as_bytes()).field(group.as_bytes())
+    }
+
+    fn value_binding(&self, group: GroupId, secret: SecretId, version: i64) -> Binding {
+        Binding::new("secret-value")
+            .field(self.instance_id.as_bytes())
+            .field(group.as_bytes())
+            .field(secret.as_bytes())
+            .number(version.unsigned_abs())
+            .number(DATA_KEY_NUMBER)
+    }
+}
+
+impl Context {
+    /// Opens a value for somebody who may read it. What is opened is checked against the group's MAC and the value's
+    /// digest first. The caller writes the audit event before the value leaves.
+    ///
+    /// `None` means that the group moved on after the row was read: read it again.
+    pub(crate) async fn open_value(
+        &self,
+        secret: &Authorized<&SecretRow, ReadValues>,
+    ) -> Result<Option<SecretValue>, AppError> {
+        let app = self.app();
+        let row: &SecretRow = secret;
+        let key = app.data_key(row.group_id, row.data_key.as_deref(), row.data_key_kek)?;
+        if row.version.version == row.current_version && !self.is_current(row)? {
+            return Ok(None);
+        }
+        let binding = app.value_binding(row.group_id, row.id, row.version.version);
+        let pinned = Pinned {
+            entry: app.entry(&row.group_name, &row.key, row.id),
+            version: &StoreVersion(row.version.store_version.clone()),
+            sealed: row.sealed.as_deref(),
+            seal: Seal { key: &key, binding: &binding },
+        };
+        let value = app.store.get(pinned).await.map_err(|error| unreadable(row, error))?;
+        let digest = app.digest(&key, row.group_id, row.id, &value);
+        if constant_time_eq(&digest, &row.version.digest) {
+            Ok(Some(value))
+        } else {
+            Err(altered(row, "the value's digest does not fit".into()))
+        }
+    }
+
+    /// Whether the row read is what its group's newest revision says is current; `false` when the group moved on.
+    fn is_current(&self, row: &SecretRow) -> Result<bool, AppError> {
+        let app = self.app();
+        if app.verified(row.group_id, row.revision, &row.revision_mac).is_none() {
+            let Some(state) = app.metadata.group(row.group_id, &self.caller().viewpoint)? else {
+                return Err(altered(row, "its group is gone".into()));
+            };
+            app.verify(&state)?;
+            if state.group.revision > row.revision {
+                return Ok(false);
+            }
+        }
+        let fits = app.verified(row.group_id, row.revision, &row.revision_mac).is_some_and(|verified| {
+            verified.pointers.get(&row.id).is_some_and(|pointer| {
+                pointer.version == row.version.version && pointer.digest == row.version.digest
+            })
+        });
+        if fits { Ok(true) } else { Err(altered(row, "it is not what its revision names".into())) }
+    }
+}
+
+fn unreadable(row: &SecretRow, error: StoreError) -> AppError {
+    match error.kind {
+        StoreErrorKind::Integrity => altered(row, error.reason),
+        _ => AppError::Store(error),
+    }
+}
+
+fn altered(row: &SecretRow, internal: String) -> AppError {
+    AppError::Integrity {
+        public: format!("version {} of secret {} was altered outside this server", row.version.version, row.id),
+        internal,
+    }
+}

@@ -1,0 +1,131 @@
+//! From meaning to status, code and message: the one place where that is decided.
+
+use axum::response::Response;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{StatusCode, header};
+use strongroom_api::{ErrorBody, ErrorDetail};
+
+use super::router::json_response;
+use crate::app::{AppError, Resource};
+
+/// An error as it goes over the wire, and what the log is told beside it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Option<Vec<ErrorDetail>>,
+    header: Option<(HeaderName, HeaderValue)>,
+    internal: Option<String>,
+}
+
+/// What the log line says of an answer.
+#[derive(Default)]
+pub(crate) struct Reported {
+    pub(crate) code: Option<&'static str>,
+    pub(crate) internal: Option<String>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), details: None, header: None, internal: None }
+    }
+
+    pub(crate) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_route", "there is nothing at this path; /openapi.json lists what there is")
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "this path does not take this method; /openapi.json lists what it takes";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    /// The answer, with the contract's body.
+    pub(crate) fn into_response(self) -> (Response, Reported) {
+        let body = ErrorBody {
+            status_code: self.status.as_u16(),
+            message: self.message,
+            code: Some(self.code.to_owned()),
+            details: self.details,
+        };
+        let mut response = json_response(self.status, serde_json::to_vec(&body).unwrap_or_default());
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        (response, Reported { code: Some(self.code), internal: self.internal })
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    fn with_internal(mut self, internal: String) -> Self {
+        self.internal = Some(internal);
+        self
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Unauthenticated(message) => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+                .with_header(WWW_AUTHENTICATE, "Bearer"),
+            AppError::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            AppError::NotFound(resource) => {
+                let (code, message) = match resource {
+                    Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
+                    Resource::Secret => ("secret_not_found", "there is no such secret"),
+                };
+                Self::new(StatusCode::NOT_FOUND, code, message)
+            }
+            AppError::MissingReference(message) => Self::new(StatusCode::NOT_FOUND, "reference_not_found", message),
+            AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
+            AppError::OtherRevision { current } => {
+                let message = format!("the secret group is at revision {current}, not at the one in `If-Match`");
+                Self::new(StatusCode::PRECONDITION_FAILED, "other_revision", message)
+            }
+            AppError::Malformed(message) => Self::new(StatusCode::BAD_REQUEST, "malformed_request", message),
+            AppError::Invalid(faults) => {
+                let message = faults
+                    .first()
+                    .map_or_else(|| "the input is wrong".to_owned(), |fault| format!("{}: {}", fault.path, fault.message));
+                let details = faults.into_iter().map(|fault| ErrorDetail { path: fault.path, message: fault.message });
+                let details = Some(details.collect());
+                Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
+            }
+            AppError::NoIntegration => {
+                let message = "no secret store integration found with this id; GET /api/svc/v1/provider-integrations?type=secret-store lists them";
+                Self::new(StatusCode::FAILED_DEPENDENCY, "integration_not_found", message)
+            }
+            AppError::Store(error) => {
+                Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", error.to_string())
+            }
+            AppError::Integrity { public, internal } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "integrity", public).with_internal(internal)
+            }
+            AppError::Busy => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many others change this at the same time; try again",
+            )
+            .with_header(RETRY_AFTER, "1"),
+            AppError::StorageFull => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_full",
+                "the server's disk is full: nothing was written; reads without values go on",
+            )
+            .with_header(RETRY_AFTER, "10"),
+            AppError::Unavailable { internal } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "the server's database can't be used now")
+                    .with_header(header::RETRY_AFTER, "2")
+                    .with_internal(internal)
+            }
+            AppError::Internal { internal } => {
+                let message = "a fault of the server; its log has more under the id in `x-request-id`";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_internal(internal)
+            }
+            AppError::Body(error) => error,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use axum::response::Response;
+use strongroom_api::wire;
+use strongroom_metadata::{AccountRow, IntegrationRow};
+
+use crate::app::{App, AppError, ProviderFilter};
+use crate::http::call::{Call, ok};
+use crate::http::query::Query;
+use crate::http::view;
+
+pub(in crate::http) async fn list_accounts(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let accounts = call.context.list_accounts(&filter(&query))?;
+    let total = accounts.len();
+    let app = call.context.app();
+    let data = page(accounts, offset, limit).map(|(row, own)| account(app, &row, &own)).collect::<Result<_, _>>()?;
+    ok(&wire::ListProviderAccountsResponse { data, pagination: view::pagination(count(total), offset, limit) })
+}
+
+pub(in crate::http) async fn list_integrations(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let rows = call.context.list_integrations(&filter(&query))?;
+    let total = rows.len();
+    let app = call.context.app();
+    let data = page(rows, offset, limit).map(|row| integration(app, &row)).collect::<Result<_, _>>()?;
+    ok(&wire::ListProviderIntegrationsResponse { data, pagination: view::pagination(count(total), offset, limit) })
+}
+
+fn filter(query: &Query) -> ProviderFilter {
+    ProviderFilter { kind: query.text("type"), fqn: query.text("fqn"), id: query.text("id") }
+}
+
+fn page<T>(rows: Vec<T>, offset: i64, limit: i64) -> impl Iterator<Item = T> {
+    rows.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(usize::try_from(limit).unwrap_or(0))
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn account(app: &App, row: &AccountRow, own: &[IntegrationRow]) -> Result<wire::ProviderAccount, AppError> {
+    Ok(wire::ProviderAccount {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        fqn: row.fqn.clone(),
+        provider: row.provider.clone(),
+        manifest: view::manifest(&row.manifest)?,
+        integrations: own.iter().map(|row| integration(app, row)).collect::<Result<_, _>>()?,
+        created_by_subject: view::subject(&row.created_by),
+        account_id: app.account_id.to_string(),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
+fn integration(app: &App, row: &IntegrationRow) -> Result<wire::ProviderIntegration, AppError> {
+    Ok(wire::ProviderIntegration {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        fqn: row.fqn.clone(),
+        kind: row.kind.clone(),
+        manifest: view::manifest(&row.manifest)?,
+        provider_account_fqn: row.account_fqn.clone(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        created_by_subject: view::subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}

@@ -1,0 +1,107 @@
+use axum::response::Response;
+use strongroom_api::wire;
+
+use crate::app::{AppError, Registration};
+use crate::http::call::{Call, PublicCall, ok};
+use crate::http::view;
+
+/// The oldest command lines that speak this contract.
+const OLDEST_CLI: &str = "0.1.0";
+
+pub(in crate::http) async fn min_cli_version(_: PublicCall) -> Result<Response, AppError> {
+    ok(&wire::MinCliVersion {
+        min_version: OLDEST_CLI.into(),
+        truefoundry_cli_min_version: OLDEST_CLI.into(),
+        use_sfy_server_auth_apis: true,
+    })
+}
+
+pub(in crate::http) async fn tenant_id(call: PublicCall) -> Result<Response, AppError> {
+    ok(&wire::TenantId {
+        tenant_name: call.shared.app.tenant.as_str().to_owned(),
+        auth_server_url: call.shared.public_url.clone(),
+    })
+}
+
+pub(in crate::http) async fn session(call: Call) -> Result<Response, AppError> {
+    let (caller, tenant) = (call.context.caller(), call.context.app().tenant.as_str().to_owned());
+    let actor = &caller.actor;
+    ok(&wire::SessionResponse {
+        user: wire::SessionUser {
+            tenant_name: tenant.clone(),
+            email: (actor.kind == "user").then(|| actor.slug.clone()),
+            subject: wire::SessionSubject {
+                subject_slug: actor.slug.clone(),
+                subject_pat_name: actor.token_name.clone(),
+            },
+            metadata: wire::SessionUserMetadata { user_object: wire::SessionUserObject { username: actor.slug.clone() } },
+        },
+        tenant_info: wire::SessionTenant { tenant_name: tenant },
+    })
+}
+
+pub(in crate::http) async fn user_info(call: Call) -> Result<Response, AppError> {
+    let (caller, app) = (call.context.caller(), call.context.app());
+    let actor = &caller.actor;
+    let is_user = actor.kind == "user";
+    let everyone = wire::SessionAccount { name: "everyone".into(), id: "everyone".into() };
+    ok(&wire::UserInfo {
+        id: actor.id.clone(),
+        subject_slug: actor.slug.clone(),
+        subject_type: view::subject(actor).subject_type,
+        subject_pat_name: actor.token_name.clone(),
+        email: is_user.then(|| actor.slug.clone()),
+        tenant_name: app.tenant.as_str().to_owned(),
+        roles: vec![caller.tenant_role.id().to_owned()],
+        teams: if is_user { vec![everyone] } else { Vec::new() },
+        accounts: vec![wire::SessionAccount { name: "root".into(), id: app.account_id.to_string() }],
+        effective_user_id: actor.id.clone(),
+    })
+}
+
+pub(in crate::http) async fn register_user(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::RegisterUserRequest = call.json().await?;
+    let registration = Registration {
+        email: request.email,
+        skip_if_exists: request.skip_if_user_exists.unwrap_or(false),
+        dry_run: request.dry_run.unwrap_or(false),
+    };
+    let (id, user) = call.context.register_user(&registration).await?;
+    let data = wire::User {
+        id: id.map(|id| id.to_string()),
+        metadata: wire::UserMetadata { display_name: user.email.clone() },
+        email: user.email,
+        tenant_name: call.context.app().tenant.as_str().to_owned(),
+        roles: vec![user.tenant_role.id().to_owned()],
+        active: user.active,
+        is_editable: true,
+        created_at: user.created_at.to_wire(),
+        updated_at: user.updated_at.to_wire(),
+    };
+    ok(&wire::RegisterUserResponse { data })
+}
+
+pub(in crate::http) async fn create_token_for_user(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateTokenForUserRequest = call.json().await?;
+    let expiration = request.expiration_date.as_deref().filter(|text| !text.is_empty());
+    let token = call.context.create_token_for_user(&request.name, &request.user_email, expiration).await?;
+    ok(&wire::TokenResponse { token: token.0 })
+}
+
+pub(in crate::http) async fn apply_virtual_account(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyVirtualAccountRequest = call.json().await?;
+    let dry_run = request.dry_run.unwrap_or(false);
+    let (row, token) = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
+    let app = call.context.app();
+    let data = wire::VirtualAccount {
+        id: row.id.to_string(),
+        kind: "serviceaccount".into(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        manifest: view::manifest(&row.manifest)?,
+        created_by_subject: view::subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+        account_id: app.account_id.to_string(),
+    };
+    ok(&wire::GetVirtualAccountResponse { data, token: token.map(|token| token.0) })
+}

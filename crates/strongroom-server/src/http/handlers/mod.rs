@@ -1,0 +1,10 @@
+//! Handlers: parse, call, render. No SQL, no store, no role names.
+
+pub(super) mod accounts;
+pub(super) mod audit_logs;
+pub(super) mod identity;
+pub(super) mod manifests;
+pub(super) mod operations;
+pub(super) mod secret_groups;
+pub(super) mod secrets;
+pub(super) mod trash;

@@ -1,0 +1,218 @@
+//! One table from operation to handler, and what stands around each of them: request id, authentication, access,
+//! the time that it took, the log line, and the error body.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use futures_util::FutureExt;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
+
+use super::call::{Call, PublicCall};
+use super::error::{ApiError, Reported};
+use super::handlers::{accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
+use super::transport::ClientAddress;
+use crate::app::{App, AppError, RequestInfo};
+use crate::auth;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+type Answer = Result<Response, AppError>;
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// A handler, by whether it needs a caller. What is private can't be reached without authentication: its [`Call`] holds
+/// the context that only authentication makes.
+enum Handler {
+    Public(Box<dyn Fn(PublicCall) -> Answering + Send + Sync>),
+    Private(Box<dyn Fn(Call) -> Answering + Send + Sync>),
+}
+
+/// What every request shares.
+pub(crate) struct Shared {
+    pub(crate) app: Arc<App>,
+    pub(crate) public_url: String,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) openapi: bytes::Bytes,
+}
+
+/// Everything that is served.
+pub(crate) fn router(app: Arc<App>, public_url: &str, max_body_bytes: usize) -> Router {
+    let openapi = bytes::Bytes::from(strongroom_api::document().to_string());
+    let shared = Arc::new(Shared { app, public_url: public_url.to_owned(), max_body_bytes, openapi });
+    let mut router = Router::new();
+    for operation in Operation::ALL {
+        let spec = operation.spec();
+        let handler = Arc::new(handler(*operation));
+        debug_assert_eq!(spec.access == Access::Public, matches!(*handler, Handler::Public(_)), "{}", spec.id);
+        let shared = shared.clone();
+        let serve = move |request: Request| {
+            let (handler, shared) = (handler.clone(), shared.clone());
+            async move { serve(&shared, Some(spec), request, |parts| dispatch(spec, &handler, &shared, parts)).await }
+        };
+        router = router.route(spec.path, on(filter(spec.method), serve));
+    }
+    let (missing, not_allowed) = (shared.clone(), shared);
+    router
+        .fallback(move |request: Request| {
+            let shared = missing.clone();
+            async move { serve(&shared, None, request, |_| refuse(ApiError::no_route())).await }
+        })
+        .method_not_allowed_fallback(move |request: Request| {
+            let shared = not_allowed.clone();
+            async move { serve(&shared, None, request, |_| refuse(ApiError::method_not_allowed())).await }
+        })
+}
+
+/// From operation to handler: a new operation doesn't compile without one.
+fn handler(operation: Operation) -> Handler {
+    match operation {
+        Operation::ListSecretGroups => private(secret_groups::list),
+        Operation::CreateSecretGroup => private(secret_groups::create),
+        Operation::ApplySecretGroup => private(secret_groups::apply),
+        Operation::GetSecretGroup => private(secret_groups::get),
+        Operation::UpdateSecretGroup => private(secret_groups::update),
+        Operation::DeleteSecretGroup => private(secret_groups::delete),
+        Operation::ListSecrets => private(secrets::list),
+        Operation::GetSecret => private(secrets::get),
+        Operation::DeleteSecret => private(secrets::delete),
+        Operation::ListSecretVersions => private(secrets::versions),
+        Operation::GetControlPlaneSecret => private(secrets::referenced),
+        Operation::ListProviderAccounts => private(accounts::list_accounts),
+        Operation::ListProviderIntegrations => private(accounts::list_integrations),
+        Operation::Apply => private(manifests::apply),
+        Operation::DeleteManifest => private(manifests::delete),
+        Operation::MinCliVersion => public(identity::min_cli_version),
+        Operation::TenantId => public(identity::tenant_id),
+        Operation::GetSession => private(identity::session),
+        Operation::GetUserInfo => private(identity::user_info),
+        Operation::RegisterUser => private(identity::register_user),
+        Operation::CreateTokenForUser => private(identity::create_token_for_user),
+        Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
+        Operation::ListAuditLogs => private(audit_logs::list),
+        Operation::ListTrash => private(trash::list),
+        Operation::RestoreSecretGroup => private(trash::restore_secret_group),
+        Operation::RestoreSecret => private(trash::restore_secret),
+        Operation::Healthz => public(operations::healthz),
+        Operation::Readyz => public(operations::readyz),
+        Operation::OpenApi => public(operations::openapi),
+    }
+}
+
+fn private<F: Future<Output = Answer> + Send + 'static>(handler: impl Fn(Call) -> F + Send + Sync + 'static) -> Handler {
+    Handler::Private(Box::new(move |call| Box::pin(handler(call))))
+}
+
+fn public<F: Future<Output = Answer> + Send + 'static>(
+    handler: impl Fn(PublicCall) -> F + Send + Sync + 'static,
+) -> Handler {
+    Handler::Public(Box::new(move |call| Box::pin(handler(call))))
+}
+
+/// A request on its way to its handler.
+struct Incoming {
+    request: Request,
+    info: RequestInfo,
+}
+
+async fn dispatch(
+    spec: &'static OperationSpec,
+    handler: &Handler,
+    shared: &Arc<Shared>,
+    incoming: Incoming,
+) -> Result<Response, ApiError> {
+    let (parts, body) = incoming.request.into_parts();
+    match handler {
+        Handler::Public(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
+        Handler::Private(handler) => {
+            let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+            let context = auth::authenticate(&shared.app, authorization, incoming.info)?;
+            if spec.access == Access::TenantAdmin && !context.is_tenant_admin() {
+                return Err(AppError::Forbidden("this takes the role tenant-admin").into());
+            }
+            let call = Call::new(context, spec, parts, body, shared.max_body_bytes);
+            let answering = handler(call);
+            if spec.audit == AuditMode::Change {
+                // A write goes on when its client hangs up: a dropped future would stop anywhere.
+                let written = tokio::spawn(answering).await;
+                Ok(written.unwrap_or_else(|_| Err(AppError::Internal { internal: "a write panicked".into() }))?)
+            } else {
+                Ok(answering.await?)
+            }
+        }
+    }
+}
+
+#[expect(clippy::unused_async, reason = "it stands where handlers stand")]
+async fn refuse(error: ApiError) -> Result<Response, ApiError> {
+    Err(error)
+}
+
+/// Runs a handler and finishes its answer: id, headers, error body, one log line.
+async fn serve<F: Future<Output = Result<Response, ApiError>>>(
+    shared: &Shared,
+    spec: Option<&'static OperationSpec>,
+    request: Request,
+    handle: impl FnOnce(Incoming) -> F,
+) -> Response {
+    let started = Instant::now();
+    let id = shared.app.ids.next::<uuid::Uuid>().to_string();
+    let address = request
+        .extensions()
+        .get::<ClientAddress>()
+        .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |address| address.0);
+    let method = request.method().clone();
+    let info = RequestInfo {
+        id: id.clone(),
+        address,
+        path: request.uri().path().to_owned(),
+        operation: spec.map_or("", |spec| spec.id),
+    };
+    let handled = AssertUnwindSafe(handle(Incoming { request, info })).catch_unwind().await;
+    let (mut response, reported) = match handled {
+        Ok(Ok(response)) => (response, Reported::default()),
+        Ok(Err(error)) => error.into_response(),
+        Err(_) => ApiError::from(AppError::Internal { internal: "a handler panicked".into() }).into_response(),
+    };
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // The route, not the path: what people put into a URL by mistake doesn't reach the log.
+    let route = spec.map_or("-", |spec| spec.path);
+    let status = response.status().as_u16();
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    match reported.internal {
+        Some(error) => {
+            tracing::error!(target: "request", id, %method, route, status, micros, %address, code = reported.code, error);
+        }
+        None => tracing::info!(target: "request", id, %method, route, status, micros, %address, code = reported.code),
+    }
+    response
+}
+
+const fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Delete => MethodFilter::DELETE,
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json_response(status: http::StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
