@@ -6,7 +6,16 @@ use std::{fs, path::Path};
 type Document = (&'static str, fn() -> String);
 
 /// The documents of the references. A new one needs a line here and nothing else.
-const DOCUMENTS: &[Document] = &[("docs/reference/settings.md", strongroom_server::config::settings_reference)];
+const DOCUMENTS: &[Document] = &[
+    ("docs/reference/settings.md", strongroom_server::config::settings_reference),
+    ("docs/reference/operations.md", strongroom_api::operations_reference),
+    ("docs/reference/openapi.json", openapi),
+];
+
+fn openapi() -> String {
+    let text = serde_json::to_string_pretty(&strongroom_api::document()).unwrap_or_default();
+    text + "\n"
+}
 
 /// Writes all of them and says whether it could.
 pub(crate) fn run(root: &Path) -> bool {

@@ -5,8 +5,10 @@
 mod error;
 mod openapi;
 mod operation;
+mod reference;
 pub mod wire;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use openapi::document;
+pub use reference::operations_reference;
 pub use operation::{Access, AuditMode, Method, Operation, OperationSpec, Parameter, ParameterKind};

@@ -121,11 +121,11 @@ impl Metadata {
     ) -> Result<(Vec<AuditRow>, i64), ReadError> {
         self.aside(move |metadata| {
             let slug = |at: usize| filter.actor_slugs.get(at).cloned().unwrap_or_default();
-            let mut shared = params![
+            let mut shared = Vec::from(params![
                 &filter.action, &filter.resource_type, &filter.resource_name, &filter.resource_fqn,
                 filter.start.map_or(i64::MIN, Timestamp::micros), filter.end.map_or(i64::MAX, Timestamp::micros),
                 slug(0), slug(1), slug(2), slug(3)
-            ];
+            ]);
             let mut paged = shared.clone();
             paged.extend(params![limit, offset]);
             let (rows, count) = if filter.resource_id.is_empty() {

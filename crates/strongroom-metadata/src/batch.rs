@@ -45,18 +45,24 @@ pub(crate) struct Step {
 
 impl Batch {
     /// Adds a statement that must touch exactly one row.
-    pub(crate) fn one(&mut self, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
+    pub(crate) fn one<const N: usize>(&mut self, guard: Guard, sql: &'static Sql, params: [Value; N]) {
         self.exactly(1, guard, sql, params);
     }
 
     /// Adds a statement that must touch exactly `rows` rows.
-    pub(crate) fn exactly(&mut self, rows: u64, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
-        self.steps.push(Step { sql, params, rows: Some(rows), guard });
+    pub(crate) fn exactly<const N: usize>(
+        &mut self,
+        rows: u64,
+        guard: Guard,
+        sql: &'static Sql,
+        params: [Value; N],
+    ) {
+        self.steps.push(Step { sql, params: params.into(), rows: Some(rows), guard });
     }
 
     /// Adds a statement that may touch any number of rows.
-    pub(crate) fn any(&mut self, guard: Guard, sql: &'static Sql, params: Vec<Value>) {
-        self.steps.push(Step { sql, params, rows: None, guard });
+    pub(crate) fn any<const N: usize>(&mut self, guard: Guard, sql: &'static Sql, params: [Value; N]) {
+        self.steps.push(Step { sql, params: params.into(), rows: None, guard });
     }
 
     /// Whether the batch undoes itself when its only statement fails: then it needs no savepoint.

@@ -11,6 +11,10 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
 
 /// Brings a SQLite database to the newest schema, each step in its own transaction.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    migrate_to(connection, path, MIGRATIONS)
+}
+
+fn migrate_to(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
     let engine = |source| OpenError::Engine { path: path.to_owned(), source };
     connection
         .execute_batch(
@@ -18,11 +22,11 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
         )
         .map_err(engine)?;
     let applied = applied(connection).map_err(engine)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found: *found, known });
     }
-    for (version, text) in (1..).zip(MIGRATIONS) {
+    for (version, text) in (1..).zip(migrations) {
         let checksum = checksum(text);
         match applied.iter().find(|(applied, _)| *applied == version) {
             Some((_, kept)) if *kept == checksum => {}
@@ -85,6 +89,36 @@ mod tests {
         migrate(&mut connection, Path::new("x")).unwrap();
         connection.execute("UPDATE schema_migrations SET checksum = 'x'", []).unwrap();
         assert!(matches!(migrate(&mut connection, Path::new("x")), Err(OpenError::AlteredMigration { version: 1, .. })));
+    }
+
+    /// From every schema that was ever released the newest one comes out, to the letter.
+    #[test]
+    fn an_upgraded_schema_equals_a_fresh_one() {
+        let schema = |connection: &Connection| -> Vec<(String, String)> {
+            let mut statement =
+                connection.prepare("SELECT name, COALESCE(sql, '') FROM sqlite_master ORDER BY type, name").unwrap();
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+        };
+        let mut fresh = memory();
+        migrate(&mut fresh, Path::new("x")).unwrap();
+        for released in 0..=MIGRATIONS.len() {
+            let mut old = memory();
+            migrate_to(&mut old, Path::new("x"), &MIGRATIONS[..released]).unwrap();
+            assert_eq!(applied(&old).unwrap().len(), released);
+            migrate(&mut old, Path::new("x")).unwrap();
+            assert_eq!(schema(&old), schema(&fresh), "from schema {released}");
+            assert_eq!(applied(&old).unwrap(), applied(&fresh).unwrap());
+        }
+        assert!(schema(&fresh).len() > 20);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_nothing() {
+        let mut connection = memory();
+        let broken = [MIGRATIONS[0], "CREATE TABLE half (a {int}); CREATE TABLE half (a {int})"];
+        assert!(matches!(migrate_to(&mut connection, Path::new("x"), &broken), Err(OpenError::Engine { .. })));
+        assert_eq!(applied(&connection).unwrap().len(), 1);
+        assert!(connection.prepare("SELECT * FROM half").is_err());
     }
 
     /// A merged migration is never edited: this list only grows.

@@ -108,7 +108,7 @@ impl rusqlite::ToSql for Value {
 
 /// Builds a parameter list.
 macro_rules! params {
-    ($($value:expr),* $(,)?) => { vec![$(crate::sql::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { [$(crate::sql::Value::from($value)),*] };
 }
 pub(crate) use params;
 

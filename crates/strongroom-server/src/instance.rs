@@ -187,12 +187,12 @@ impl Instance {
     }
 
     /// Everything that is served. `public_url` is what clients are told.
-    #[must_use]
     pub fn router(&self, public_url: &str) -> Router {
         http::router(self.app.clone(), public_url, self.max_body_bytes)
     }
 
     /// Runs the jobs; drop the handle's task to stop them.
+    #[must_use]
     pub fn start_jobs(&self) -> tokio::task::JoinHandle<()> {
         tokio::spawn(jobs::run_purge(self.app.clone()))
     }

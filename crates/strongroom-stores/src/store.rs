@@ -34,6 +34,7 @@ pub trait SecretStore: Send + Sync {
 
 /// What a store can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent ability")]
 pub struct StoreDescription {
     /// Its name in errors.
     pub name: &'static str,

@@ -21,7 +21,7 @@ pub struct Subject {
     /// The controller that acted for the subject
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_controller_name: Option<String>,
-    /// External identity slug (external_identity_id:sub:email)
+    /// External identity slug (`external_identity_id:sub:email`)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_external_identity_slug: Option<String>,
 }

@@ -131,6 +131,7 @@ pub struct ControlPlaneSecret {
 }
 
 /// The one way of a value into an answer.
+#[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
 fn exposed<S: Serializer>(value: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => exposed_always(value, serializer),

@@ -56,7 +56,7 @@ pub(crate) enum Step<'a> {
     /// A secret goes into the trash.
     Drop { id: SecretId },
     /// A secret comes out of the trash, under a key.
-    Revive { secret: SecretState, key: String },
+    Revive { secret: Box<SecretState>, key: String },
 }
 
 impl Context {
@@ -113,7 +113,7 @@ impl Context {
                     draft.set(at, version);
                 }
                 Step::Drop { id } => draft.drop_secret(id),
-                Step::Revive { secret, key } => draft.revive(secret, key),
+                Step::Revive { secret, key } => draft.revive(*secret, key),
             }
         }
         draft.after.secrets.sort_by_key(|secret| secret.id);
@@ -178,7 +178,7 @@ impl Draft {
         after.group.revision += 1;
         after.group.updated_at = at;
         if let Some(name) = &plan.name {
-            after.group.name = name.as_str().to_owned();
+            name.as_str().clone_into(&mut after.group.name);
         }
         if let Some(manifest) = &plan.manifest {
             after.group.manifest.clone_from(manifest);

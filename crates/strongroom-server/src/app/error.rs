@@ -45,7 +45,7 @@ pub(crate) enum AppError {
     /// A fault of our own.
     Internal { internal: String },
     /// The body could not be taken, as HTTP says it.
-    Body(ApiError),
+    Body(Box<ApiError>),
 }
 
 impl AppError {

@@ -82,7 +82,7 @@ impl Context {
             if state.secrets.len() >= self.app().limits.keys_a_group {
                 return Err(AppError::invalid("secrets", "the group has as many keys as it may have"));
             }
-            let steps = vec![Step::Revive { secret: current(&row), key }];
+            let steps = vec![Step::Revive { secret: Box::new(current(&row)), key }];
             Ok(Some(Plan { action: Action::RestoreSecret, steps, ..Plan::default() }))
         };
         self.change_group(row.group_id, decide).await.map_err(|error| match error {

@@ -34,13 +34,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
         return Ok(());
     }
     let message = "the body must be JSON: send `Content-Type: application/json`";
-    Err(AppError::Body(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)))
+    Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
 }
 
 async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, AppError> {
     let too_large = || {
         let message = format!("the body has more than {limit} bytes");
-        AppError::Body(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message))
+        refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
@@ -51,10 +51,14 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Ap
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(error) if BodyTimeout::caused(&*error) => {
             let message = "the body did not arrive in time";
-            Err(AppError::Body(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message)))
+            Err(refused(StatusCode::REQUEST_TIMEOUT, "body_timeout", message))
         }
         Err(_) => Err(AppError::Malformed("the body was cut off".into())),
     }
+}
+
+fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> AppError {
+    AppError::Body(Box::new(ApiError::new(status, code, message)))
 }
 
 /// 400 for what is no JSON, 422 with the field's path for JSON of another form.

@@ -15,7 +15,7 @@ pub(crate) struct ApiError {
     code: &'static str,
     message: String,
     details: Option<Vec<ErrorDetail>>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, &'static str)>,
     internal: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl ApiError {
         };
         let mut response = json_response(self.status, serde_json::to_vec(&body).unwrap_or_default());
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         (response, Reported { code: Some(self.code), internal: self.internal })
     }
 
     fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.header = Some((name, value));
         self
     }
 
@@ -125,7 +125,7 @@ impl From<AppError> for ApiError {
                 let message = "a fault of the server; its log has more under the id in `x-request-id`";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_internal(internal)
             }
-            AppError::Body(error) => error,
+            AppError::Body(error) => *error,
         }
     }
 }

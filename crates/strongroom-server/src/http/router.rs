@@ -191,11 +191,11 @@ async fn serve<F: Future<Output = Result<Response, ApiError>>>(
     let route = spec.map_or("-", |spec| spec.path);
     let status = response.status().as_u16();
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    match reported.internal {
-        Some(error) => {
-            tracing::error!(target: "request", id, %method, route, status, micros, %address, code = reported.code, error);
-        }
-        None => tracing::info!(target: "request", id, %method, route, status, micros, %address, code = reported.code),
+    let code = reported.code;
+    if let Some(error) = reported.internal {
+        tracing::error!(target: "request", id, %method, route, status, micros, %address, code, error);
+    } else {
+        tracing::info!(target: "request", id, %method, route, status, micros, %address, code);
     }
     response
 }

@@ -9,7 +9,7 @@ use strongroom_metadata::{CommitError, PurgeItem};
 use crate::app::{App, AppError};
 use crate::audit::{Event, Origin, Target};
 
-const EVERY: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_mins(10);
 const AT_ONCE: i64 = 100;
 
 /// Purges for as long as the server runs.

@@ -11,13 +11,11 @@ pub(in crate::http) async fn healthz(_: PublicCall) -> Result<Response, AppError
 }
 
 pub(in crate::http) async fn readyz(call: PublicCall) -> Result<Response, AppError> {
-    match call.shared.app.metadata.instance() {
-        Ok(Some(_)) => ok(&wire::Status { status: "ok".into() }),
-        _ => {
-            let body = r#"{"status":"the database can't be read"}"#;
-            Ok(json_response(StatusCode::SERVICE_UNAVAILABLE, body))
-        }
+    if let Ok(Some(_)) = call.shared.app.metadata.instance() {
+        return ok(&wire::Status { status: "ok".into() });
     }
+    let body = r#"{"status":"the database can't be read"}"#;
+    Ok(json_response(StatusCode::SERVICE_UNAVAILABLE, body))
 }
 
 pub(in crate::http) async fn openapi(call: PublicCall) -> Result<Response, AppError> {

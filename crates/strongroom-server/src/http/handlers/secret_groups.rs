@@ -17,7 +17,9 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     let app = call.context.app();
     let mut data = groups.iter().map(|state| view::group(app, state)).collect::<Result<Vec<_>, _>>()?;
     if !attributes.is_empty() {
-        data.iter_mut().for_each(|group| project(group, &attributes));
+        for group in &mut data {
+            project(group, &attributes);
+        }
     }
     ok(&wire::ListSecretGroupsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
@@ -59,18 +61,18 @@ pub(in crate::http) async fn update(mut call: Call) -> Result<Response, AppError
         call.context.get_secret_group(id)?;
         return Err(AppError::Invalid(faults));
     }
-    let updated = call.context.update_secret_group(id, call.if_match(), &updates).await?;
+    let after = call.context.update_secret_group(id, call.if_match(), &updates).await?;
     let app = call.context.app();
-    let until = updated.state.group.updated_at.plus_days(app.limits.retention_days).to_wire();
-    let dropped_secrets = updated.dropped.iter().map(|secret| wire::DroppedSecret {
+    let until = after.state.group.updated_at.plus_days(app.limits.retention_days).to_wire();
+    let dropped_secrets = after.dropped.iter().map(|secret| wire::DroppedSecret {
         id: secret.id.to_string(),
         name: secret.key.clone(),
         restorable_until: until.clone(),
         restore: format!("POST /api/v1/secrets/{}/restore", secret.id),
     });
-    let data = view::group(app, &updated.state)?;
+    let data = view::group(app, &after.state)?;
     let response = wire::UpdateSecretGroupResponse { data, dropped_secrets: dropped_secrets.collect() };
-    ok_at(updated.state.group.revision, &response)
+    ok_at(after.state.group.revision, &response)
 }
 
 pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {

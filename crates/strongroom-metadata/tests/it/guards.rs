@@ -1,0 +1,339 @@
+//! A missed guard writes nothing, wherever in its batch it stands.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use strongroom_domain::role::GroupRole;
+use strongroom_domain::subject::SubjectKind;
+use strongroom_metadata::{CommitError, Guard, GroupCreation, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
+
+use crate::world::{NOW, World, event, grant, id, lifetime, machine, tables, token, user, version};
+
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
+
+/// A started instance with what the writes below speak of.
+struct Stage {
+    world: World,
+    /// Living, at revision 2: A (at version 1) and B; C in the trash. Shared with one subject.
+    group: GroupCreation,
+    /// Deleted, with two secrets.
+    deleted: GroupCreation,
+    machine: VirtualAccountRow,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let world = World::started().await;
+        let trash = Some((NOW, NOW.plus_days(30)));
+        let mut group = world.group("live", &["A", "B", "C"]);
+        group.grants = vec![grant(group.id, "user:bob@x.io", GroupRole::Editor)];
+        world.metadata.create_group(&group).await.unwrap();
+        let c = group.secrets[2].id;
+        let mut change = world.change(group.id, "live", 1);
+        change.states = vec![KeyState { id: c, expected_version: 1, version: 1, key: "C".into(), deleted: trash }];
+        change.ended = vec![c];
+        world.metadata.change_group(&change).await.unwrap();
+        let deleted = world.group("dead", &["D", "E"]);
+        world.metadata.create_group(&deleted).await.unwrap();
+        let mut change = world.change(deleted.id, "dead", 1);
+        change.group.deleted = trash;
+        change.all_ended = Some(2);
+        world.metadata.change_group(&change).await.unwrap();
+        let machine = machine("bot");
+        let secret = token(2, SubjectKind::VirtualAccount, machine.id);
+        let grants = [grant(group.id, "virtualaccount:bot", GroupRole::Viewer)];
+        world.metadata.create_virtual_account(&machine, &secret, &grants, &event("X")).await.unwrap();
+        Self { world, group, deleted, machine }
+    }
+
+    /// From now on the write of the row number `at` (from 1, in a transaction) does not happen: silently, so that the
+    /// statement touches too few rows, or with the error of a broken constraint.
+    fn sabotage(&self, at: usize, silently: bool) {
+        let raise = if silently { "IGNORE" } else { "ABORT, 'sabotage'" };
+        let connection = self.world.raw();
+        connection.execute_batch("CREATE TABLE test_calls (calls); INSERT INTO test_calls VALUES (0)").unwrap();
+        for (table, event) in tables(&connection).iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|e| (table, e))) {
+            let trigger = format!(
+                "CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table} BEGIN \
+                 UPDATE test_calls SET calls = calls + 1; \
+                 SELECT RAISE({raise}) FROM test_calls WHERE calls = {at}; END"
+            );
+            connection.execute_batch(&trigger).unwrap();
+        }
+    }
+}
+
+/// Runs a write with each of its rows refused once, and expects the guards in this order; then unhindered.
+async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome<'a>) {
+    for silently in [true, false] {
+        let mut at = 0;
+        loop {
+            at += 1;
+            let stage = Stage::new().await;
+            stage.sabotage(at, silently);
+            let before = stage.world.dump();
+            let outcome = write(&stage).await;
+            let Some(guard) = expected.get(at - 1) else {
+                assert!(outcome.is_ok(), "all rows are written: {outcome:?}");
+                assert_ne!(stage.world.dump(), before);
+                break;
+            };
+            match outcome {
+                Err(CommitError::Missed { guard: missed }) => assert_eq!(missed, *guard, "row {at}"),
+                other => panic!("row {at}: {other:?}"),
+            }
+            assert_eq!(stage.world.dump(), before, "row {at} was refused");
+            // The writer goes on, and the same write would, too.
+            stage.world.raw().execute("UPDATE test_calls SET calls = -1000", []).unwrap();
+            write(&stage).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_a_token_an_event() {
+    misses(&[Guard::UserEmail, Guard::Fresh], |stage| {
+        Box::pin(async { stage.world.metadata.create_user(&user("new@x.io"), &event("X")).await })
+    })
+    .await;
+    misses(&[Guard::Token, Guard::Fresh], |stage| {
+        Box::pin(async {
+            let new = token(9, SubjectKind::User, stage.world.new.admin.id);
+            stage.world.metadata.create_token(&new, &event("X")).await
+        })
+    })
+    .await;
+    misses(&[Guard::Fresh], |stage| Box::pin(async { stage.world.metadata.record(&event("X")).await })).await;
+}
+
+#[tokio::test]
+async fn a_virtual_account() {
+    let expected = [Guard::VirtualAccountName, Guard::Token, Guard::Fresh, Guard::Fresh, Guard::Fresh];
+    misses(&expected, |stage| {
+        Box::pin(async {
+            let bot = machine("new");
+            let secret = token(9, SubjectKind::VirtualAccount, bot.id);
+            let own = "virtualaccount:new";
+            let grants = [grant(stage.group.id, own, GroupRole::Viewer), grant(stage.deleted.id, own, GroupRole::Viewer)];
+            stage.world.metadata.create_virtual_account(&bot, &secret, &grants, &event("X")).await
+        })
+    })
+    .await;
+    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh], |stage| {
+        Box::pin(async {
+            let own = "virtualaccount:nobody";
+            let grants = [grant(stage.group.id, own, GroupRole::Admin)];
+            stage.world.metadata.update_virtual_account(&stage.machine, own, Some(&grants), &event("X")).await
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_group() {
+    let expected = [
+        Guard::GroupName, Guard::GroupRevision, Guard::SecretKey, Guard::SecretKey, Guard::Fresh, Guard::Fresh,
+        Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh,
+    ];
+    misses(&expected, |stage| {
+        Box::pin(async {
+            let mut new = stage.world.group("new", &["A", "B"]);
+            new.grants = vec![grant(new.id, "team:everyone", GroupRole::Viewer)];
+            stage.world.metadata.create_group(&new).await
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_group() {
+    let expected = [
+        Guard::GroupRevision, Guard::GroupRevision, Guard::SecretState, Guard::SecretState, Guard::SecretState,
+        Guard::SecretState, Guard::SecretKey, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh,
+    ];
+    misses(&expected, |stage| {
+        Box::pin(async {
+            let [a, b] = [0, 1].map(|at| stage.group.secrets[at].id);
+            let new = NewSecret { id: id(), key: "N".into() };
+            let mut change = stage.world.change(stage.group.id, "renamed", 2);
+            change.states = vec![
+                KeyState { id: a, expected_version: 1, version: 2, key: "A".into(), deleted: None },
+                KeyState { id: b, expected_version: 1, version: 1, key: "B".into(), deleted: Some((NOW, NOW.plus_days(30))) },
+            ];
+            change.ended = vec![a, b];
+            change.versions = vec![version(a, "A", 2), version(new.id, "N", 1)];
+            change.began = vec![lifetime(a, "A", 2), lifetime(new.id, "N", 1)];
+            change.secrets = vec![new];
+            change.event = event("X");
+            stage.world.metadata.change_group(&change).await
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleting_a_group_and_taking_its_grants() {
+    let expected = [Guard::GroupRevision, Guard::GroupRevision, Guard::SecretState, Guard::SecretState, Guard::Fresh];
+    misses(&expected, |stage| {
+        Box::pin(async {
+            let mut change = stage.world.change(stage.group.id, "live", 2);
+            change.group.deleted = Some((NOW, NOW.plus_days(30)));
+            change.all_ended = Some(2);
+            stage.world.metadata.change_group(&change).await
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_start() {
+    let world = World::started().await;
+    let before = world.dump();
+    let mut again = World::empty().new;
+    again.instance.tenant = "other".into();
+    missed(world.metadata.create_instance(&again).await, Guard::Instance);
+    assert_eq!(world.dump(), before);
+    let parts = ["root_key_slots", "users", "tokens", "provider_accounts", "provider_integrations", "audit_events"];
+    let guards = [Guard::Instance, Guard::UserEmail, Guard::Token, Guard::Instance, Guard::Instance, Guard::Fresh];
+    for (table, guard) in parts.into_iter().zip(guards) {
+        let world = World::empty();
+        let trigger = format!("CREATE TRIGGER test_no BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END");
+        world.raw().execute_batch(&trigger).unwrap();
+        let before = world.dump();
+        missed(world.metadata.create_instance(&world.new).await, guard);
+        assert_eq!(world.dump(), before, "{table}");
+        world.raw().execute_batch("DROP TRIGGER test_no").unwrap();
+        world.metadata.create_instance(&world.new).await.unwrap();
+    }
+}
+
+/// The guards as they are really missed: somebody else was first.
+#[tokio::test]
+async fn what_somebody_else_did_first() {
+    let stage = Stage::new().await;
+    let Stage { world, group, deleted, machine: bot } = &stage;
+    let metadata = &world.metadata;
+    let before = world.dump();
+    let [a, b, c] = [0, 1, 2].map(|at| group.secrets[at].id);
+    let trash = Some((NOW, NOW.plus_days(30)));
+    let state = |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
+
+    missed(metadata.create_user(&user("admin@x.io"), &event("X")).await, Guard::UserEmail);
+    missed(metadata.create_token(&token(1, SubjectKind::User, "x"), &event("X")).await, Guard::Token);
+    missed(metadata.record(&world.new.event).await, Guard::Fresh);
+    let double = machine("bot");
+    let secret = token(9, SubjectKind::VirtualAccount, double.id);
+    missed(metadata.create_virtual_account(&double, &secret, &[], &event("X")).await, Guard::VirtualAccountName);
+    missed(metadata.update_virtual_account(&double, "virtualaccount:bot", Some(&[]), &event("X")).await, Guard::VirtualAccountState);
+    let lost = [grant(id(), "virtualaccount:bot", GroupRole::Admin)];
+    missed(metadata.update_virtual_account(bot, "virtualaccount:bot", Some(&lost), &event("X")).await, Guard::Fresh);
+
+    missed(metadata.create_group(&world.group("LIVE", &["A"])).await, Guard::GroupName);
+    let mut homeless = world.group("new", &[]);
+    homeless.revision.integration_id = id();
+    missed(metadata.create_group(&homeless).await, Guard::GroupName);
+    missed(metadata.create_group(&world.group("new", &["A", "A"])).await, Guard::SecretKey);
+
+    missed(metadata.change_group(&world.change(group.id, "live", 1)).await, Guard::GroupRevision);
+    missed(metadata.change_group(&world.change(group.id, "live", 3)).await, Guard::GroupRevision);
+    missed(metadata.change_group(&world.change(id(), "live", 2)).await, Guard::GroupRevision);
+    let mut taken = world.change(deleted.id, "live", 2);
+    missed(metadata.change_group(&taken).await, Guard::GroupRevision);
+    taken = world.change(group.id, "live", 2);
+    taken.states = vec![state(a, 2, "A")];
+    missed(metadata.change_group(&taken).await, Guard::SecretState);
+    taken.states = vec![state(a, 1, "B")];
+    missed(metadata.change_group(&taken).await, Guard::SecretState);
+    taken.states = vec![];
+    taken.ended = vec![c];
+    missed(metadata.change_group(&taken).await, Guard::SecretState);
+    taken.ended = vec![];
+    taken.all_ended = Some(3);
+    missed(metadata.change_group(&taken).await, Guard::SecretState);
+    taken.all_ended = None;
+    taken.secrets = vec![NewSecret { id: id(), key: "B".into() }];
+    missed(metadata.change_group(&taken).await, Guard::SecretKey);
+    taken.secrets = vec![];
+    taken.versions = vec![version(a, "A", 1)];
+    missed(metadata.change_group(&taken).await, Guard::Fresh);
+    taken.versions = vec![];
+    taken.began = vec![lifetime(id(), "X", 1)];
+    missed(metadata.change_group(&taken).await, Guard::Fresh);
+
+    let early = NOW.plus_days(29);
+    let item = PurgeItem::Group { id: deleted.id, name: "dead".into() };
+    missed(metadata.purge(&item, early, &event("X")).await, Guard::GroupRevision);
+    let item = PurgeItem::Group { id: group.id, name: "live".into() };
+    missed(metadata.purge(&item, NOW.plus_days(99), &event("X")).await, Guard::GroupRevision);
+    let item = |id| PurgeItem::Secret { id, key: "C".into(), group_id: group.id, group_name: "live".into() };
+    missed(metadata.purge(&item(c), early, &event("X")).await, Guard::SecretState);
+    missed(metadata.purge(&item(b), NOW.plus_days(99), &event("X")).await, Guard::SecretState);
+    assert_eq!(world.dump(), before, "none of all that left a trace");
+
+    // The name and the key of what was deleted are free.
+    metadata.create_group(&world.group("dead", &[])).await.unwrap();
+    let mut change = world.change(group.id, "live", 2);
+    change.secrets = vec![NewSecret { id: id(), key: "C".into() }];
+    metadata.change_group(&change).await.unwrap();
+    let mut restore = world.change(group.id, "live", 3);
+    restore.states = vec![KeyState { id: c, expected_version: 1, version: 1, key: "C".into(), deleted: None }];
+    missed(metadata.change_group(&restore).await, Guard::SecretState);
+    missed(metadata.change_group(&world.change(deleted.id, "dead", 2)).await, Guard::GroupRevision);
+    assert!(trash.is_some());
+}
+
+/// A purge makes no revision: a restore that was decided before it must miss all the same.
+#[tokio::test]
+async fn nothing_brings_back_what_was_purged_meanwhile() {
+    let stage = Stage::new().await;
+    let Stage { world, group, deleted, .. } = &stage;
+    let due = NOW.plus_days(30);
+    for item in world.metadata.due_for_purge(due, 10).unwrap() {
+        world.metadata.purge(&item, due, &event("PURGE")).await.unwrap();
+    }
+    let before = world.dump();
+    let c = group.secrets[2].id;
+    let mut restore = world.change(group.id, "live", 2);
+    restore.states = vec![KeyState { id: c, expected_version: 1, version: 1, key: "C".into(), deleted: None }];
+    restore.began = vec![lifetime(c, "C", 1)];
+    missed(world.metadata.change_group(&restore).await, Guard::SecretState);
+    let mut restore = world.change(deleted.id, "dead", 2);
+    restore.began = deleted.secrets.iter().map(|secret| lifetime(secret.id, &secret.key, 1)).collect();
+    missed(world.metadata.change_group(&restore).await, Guard::GroupRevision);
+    assert_eq!(world.dump(), before);
+    for item in [
+        PurgeItem::Group { id: deleted.id, name: "dead".into() },
+        PurgeItem::Secret { id: c, key: "C".into(), group_id: group.id, group_name: "live".into() },
+    ] {
+        assert!(matches!(world.metadata.purge(&item, due, &event("X")).await, Err(CommitError::Missed { .. })));
+    }
+    assert_eq!(world.dump(), before, "and it is purged once");
+}
+
+/// And the other way round: what was brought back is not purged.
+#[tokio::test]
+async fn a_purge_misses_what_was_brought_back() {
+    let stage = Stage::new().await;
+    let Stage { world, group, deleted, .. } = &stage;
+    let due = NOW.plus_days(30);
+    let items = world.metadata.due_for_purge(due, 10).unwrap();
+    assert_eq!(items.len(), 2);
+    let c = group.secrets[2].id;
+    let mut restore = world.change(group.id, "live", 2);
+    restore.states = vec![KeyState { id: c, expected_version: 1, version: 1, key: "C".into(), deleted: None }];
+    restore.began = vec![lifetime(c, "C", 1)];
+    world.metadata.change_group(&restore).await.unwrap();
+    world.metadata.change_group(&world.change(deleted.id, "dead", 2)).await.unwrap();
+    let before = world.dump();
+    for item in &items {
+        assert!(matches!(world.metadata.purge(item, due, &event("X")).await, Err(CommitError::Missed { .. })));
+    }
+    assert_eq!(world.dump(), before);
+}
+
+fn missed(outcome: Result<(), CommitError>, expected: Guard) {
+    match outcome {
+        Err(CommitError::Missed { guard }) => assert_eq!(guard, expected),
+        other => panic!("{expected:?} was expected, not {other:?}"),
+    }
+}

@@ -1,0 +1,268 @@
+//! A database in a folder of its own, and rows to put into it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use strongroom_domain::role::{GroupRole, TenantRole};
+use strongroom_domain::subject::{Actor, SubjectKind};
+use strongroom_domain::{GroupId, SecretId, Timestamp};
+use strongroom_metadata::{
+    AccountRow, AuditRow, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, IntegrationRow, Metadata, NewInstance,
+    NewLifetime, NewSecret, NewToken, NewVersion, RevisionRow, RootKeySlotRow, UserRow, Viewpoint, VirtualAccountRow,
+};
+
+/// When everything begins.
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// A database, removed with the value.
+pub(crate) struct World {
+    pub(crate) metadata: Metadata,
+    pub(crate) new: NewInstance,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl World {
+    /// A migrated database without rows.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata::open(&folder.path().join("metadata.db")).unwrap();
+        Self { metadata, new: new_instance(), folder }
+    }
+
+    /// After the first start: the admin is `admin@x.io`.
+    pub(crate) async fn started() -> Self {
+        let world = Self::empty();
+        world.metadata.create_instance(&world.new).await.unwrap();
+        world
+    }
+
+    /// A second way into the same file, without its foreign keys and checks.
+    pub(crate) fn raw(&self) -> Connection {
+        let connection = Connection::open(self.folder.path().join("metadata.db")).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        connection
+    }
+
+    /// Every row of every table, as text; tables of the tests themselves (`test_…`) are left out.
+    pub(crate) fn dump(&self) -> Vec<String> {
+        let connection = self.raw();
+        let mut rows = Vec::new();
+        for table in tables(&connection) {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let mut found = statement.query([]).unwrap();
+            while let Some(row) = found.next().unwrap() {
+                let fields: Vec<_> = (0..columns).map(|column| show(row.get_ref(column).unwrap())).collect();
+                rows.push(format!("{table}: {}", fields.join(", ")));
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    /// A new group with these keys, each at version 1 with the value `<key>=1`.
+    pub(crate) fn group(&self, name: &str, keys: &[&str]) -> GroupCreation {
+        let secrets: Vec<_> = keys.iter().map(|key| NewSecret { id: id(), key: (*key).into() }).collect();
+        GroupCreation {
+            id: id(),
+            folded_name: name.to_lowercase(),
+            data_key: vec![9; 48],
+            data_key_kek: 1,
+            revision: self.revision(name, 1),
+            versions: secrets.iter().map(|secret| version(secret.id, &secret.key, 1)).collect(),
+            secrets,
+            grants: Vec::new(),
+            event: event("CREATE_SECRET_GROUP"),
+        }
+    }
+
+    pub(crate) fn revision(&self, name: &str, revision: i64) -> RevisionRow {
+        RevisionRow {
+            revision,
+            at: NOW.plus_seconds(revision),
+            actor: actor("admin@x.io"),
+            action: "update",
+            source: "test",
+            request_id: format!("request-{revision}"),
+            name: name.into(),
+            integration_id: self.new.integration.id,
+            manifest: format!("{{\"revision\":{revision}}}"),
+            mac: [u8::try_from(revision % 251).unwrap(); 32],
+        }
+    }
+
+    /// A change of a group that changes nothing yet but its revision.
+    pub(crate) fn change(&self, group: GroupId, name: &str, from: i64) -> GroupChange {
+        GroupChange {
+            group: GroupUpdate { id: group, expected_revision: from, folded_name: name.to_lowercase(), deleted: None },
+            revision: self.revision(name, from + 1),
+            secrets: Vec::new(),
+            states: Vec::new(),
+            versions: Vec::new(),
+            ended: Vec::new(),
+            all_ended: None,
+            began: Vec::new(),
+            grants: None,
+            event: event("UPDATE_SECRET_GROUP"),
+        }
+    }
+}
+
+/// The tables that belong to the schema.
+pub(crate) fn tables(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'test_%' ORDER BY name";
+    connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Ids rise, so what is made later sorts later.
+pub(crate) fn id<T: From<uuid::Uuid>>() -> T {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    uuid::Builder::from_unix_timestamp_millis(1_800_000_000_000 + number, &[7; 10]).into_uuid().into()
+}
+
+pub(crate) fn actor(slug: &str) -> Actor {
+    Actor {
+        id: "0192f0c1".into(),
+        kind: "user".into(),
+        slug: slug.into(),
+        display_name: Some("Ä \"quoted\"".into()),
+        token_name: None,
+    }
+}
+
+pub(crate) fn event(action: &str) -> AuditRow {
+    AuditRow {
+        id: id(),
+        at: NOW,
+        action: action.into(),
+        result: "success".into(),
+        actor: actor("admin@x.io"),
+        token_id: None,
+        address: "::1".into(),
+        request_id: "request".into(),
+        request_path: "/api".into(),
+        resource_type: "secret-group".into(),
+        resource_id: "resource".into(),
+        resource_name: "name".into(),
+        resource_fqn: "default:name".into(),
+        revision: Some(3),
+        detail: "{}".into(),
+        mac_key: 1,
+        mac: vec![5; 32],
+    }
+}
+
+pub(crate) fn user(email: &str) -> UserRow {
+    UserRow {
+        id: id(),
+        email: email.into(),
+        tenant_role: TenantRole::Member,
+        active: true,
+        created_at: NOW,
+        updated_at: NOW.plus_seconds(1),
+    }
+}
+
+pub(crate) fn token(hash: u8, kind: SubjectKind, subject: impl ToString) -> NewToken {
+    NewToken {
+        hash: [hash; 32],
+        id: id(),
+        subject_kind: kind,
+        subject_id: subject.to_string(),
+        name: "token".into(),
+        created_at: NOW,
+        expires_at: Some(NOW.plus_days(1)),
+    }
+}
+
+pub(crate) fn machine(name: &str) -> VirtualAccountRow {
+    VirtualAccountRow {
+        id: id(),
+        name: name.into(),
+        manifest: "{\"name\":1}".into(),
+        created_by: actor("admin@x.io"),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(crate) fn version(secret: SecretId, key: &str, number: i64) -> NewVersion {
+    NewVersion {
+        secret_id: secret,
+        version: number,
+        id: id(),
+        digest: [u8::try_from(number % 251).unwrap(); 32],
+        store_version: number.to_string(),
+        sealed: Some(format!("{key}={number}").into_bytes()),
+    }
+}
+
+pub(crate) fn lifetime(secret: SecretId, key: &str, version: i64) -> NewLifetime {
+    NewLifetime { secret_id: secret, version, key: key.into() }
+}
+
+pub(crate) fn grant(group_id: GroupId, subject: &str, role: GroupRole) -> Grant {
+    Grant { group_id, subject: subject.into(), role }
+}
+
+pub(crate) fn admin() -> Viewpoint {
+    Viewpoint { sees_all: true, subjects: ["user:admin@x.io".into(), "team:everyone".into()] }
+}
+
+pub(crate) fn member(own: &str) -> Viewpoint {
+    Viewpoint { sees_all: false, subjects: [own.into(), "team:everyone".into()] }
+}
+
+fn new_instance() -> NewInstance {
+    let admin = UserRow { tenant_role: TenantRole::Admin, ..user("admin@x.io") };
+    let account = AccountRow {
+        id: id(),
+        name: "default".into(),
+        provider: "truefoundry".into(),
+        fqn: "default:truefoundry:default".into(),
+        manifest: "{}".into(),
+        created_by: actor("admin@x.io"),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let integration = IntegrationRow {
+        id: id(),
+        account_id: account.id,
+        account_fqn: account.fqn.clone(),
+        name: "db".into(),
+        kind: "secret-store".into(),
+        fqn: "default:truefoundry:default:secret-store:db".into(),
+        manifest: "{}".into(),
+        created_by: actor("admin@x.io"),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    NewInstance {
+        instance: InstanceRow { tenant: "default".into(), instance_id: "one".into(), account_id: id(), created_at: NOW },
+        slot: RootKeySlotRow {
+            key_id: 1,
+            kind: "file".into(),
+            fingerprint: "abcd".into(),
+            wrapped: vec![3; 40],
+            created_at: NOW,
+        },
+        admin_token: token(1, SubjectKind::User, admin.id),
+        admin,
+        account,
+        integration,
+        event: event("CREATE_INSTANCE"),
+    }
+}
+
+fn show(field: ValueRef<'_>) -> String {
+    match field {
+        ValueRef::Null => "null".into(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => format!("{number}r"),
+        ValueRef::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => format!("{bytes:?}"),
+    }
+}
