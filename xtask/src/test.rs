@@ -45,11 +45,16 @@ fn workspace(root: &Path) -> Result<Ended, String> {
 fn clients(root: &Path) -> Result<Ended, String> {
     let target = target_directory(root)?;
     let python = environment(root, &target.join("client-tests/venv"))?;
-    if !process::succeeds(&mut process::cargo(root, &["build", "--package", "strongroom"]))? {
-        return Err("the binary doesn't build".to_owned());
+    // Each by itself: built together, the binary would get what only the test kit switches on.
+    for package in ["strongroom", "strongroom-testkit"] {
+        if !process::succeeds(&mut process::cargo(root, &["build", "--package", package, "--bins"]))? {
+            return Err(format!("{package} doesn't build"));
+        }
     }
     let mut command = process::command(root, python, &["-m", "pytest", "-q", CLIENTS]);
-    command.env("STRONGROOM_BIN", target.join("debug/strongroom"));
+    command
+        .env("STRONGROOM_BIN", target.join("debug/strongroom"))
+        .env("STRONGROOM_FAULTS_BIN", target.join("debug/strongroom-with-faults"));
     process::watch(&mut command, Closing::Last)
 }
 

@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::process::Server;
 use crate::template::{Lane, Template};
 
-/// How many secrets there are to read and to update.
+/// How many secrets there are to reveal, and as many others to update: so what is revealed has one version throughout.
 pub(crate) const SECRETS: usize = 1000;
 
 /// What one request does.
@@ -106,7 +106,7 @@ pub(crate) enum Started {
     Skipped(String),
 }
 
-/// Starts a server with its data in a new folder below `folder` and puts [`SECRETS`] secrets into it.
+/// Starts a server with its data in a new folder below `folder` and puts its secrets into it.
 /// `reveal_bytes` is the size of the answer that the floor gives.
 pub(crate) async fn start(kind: Kind, options: &Options, folder: &Path, reveal_bytes: usize) -> Result<Started> {
     let folder = folder.join(kind.name());

@@ -44,15 +44,18 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     let header = format!("x-vault-token: {}", unseal(address).await?);
     let mut client = Client::open(address, header.clone()).await?;
     let mut create = write_request(&format!("new-{UNIQUE}"), &header);
-    let mut updates: Vec<_> = (0..SECRETS).map(|number| write_request(&name(number), &header)).collect();
+    let mut updates: Vec<_> =
+        (0..SECRETS).map(|number| write_request(&name("updated", number), &header)).collect();
+    let mut revealed: Vec<_> =
+        (0..SECRETS).map(|number| write_request(&name("revealed", number), &header)).collect();
     let mut reveals: Vec<_> = (0..SECRETS)
-        .map(|number| Template::new("GET", &format!("/v1/secret/data/{}", name(number)), &[&header], None))
+        .map(|number| Template::new("GET", &format!("/v1/secret/data/{}", name("revealed", number)), &[&header], None))
         .collect();
 
     // A fresh mount refuses writes for a moment.
     client.call_until_ready("POST", "/v1/secret/data/first", Some(&json!({"data": {"password": "x"}}))).await?;
-    for update in &mut updates {
-        client.send(update).await?;
+    for write in updates.iter_mut().chain(&mut revealed) {
+        client.send(write).await?;
     }
     client.send(&mut create).await?;
     let revealed = client.send(&mut reveals[0]).await?;
@@ -77,8 +80,8 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     })))
 }
 
-fn name(number: usize) -> String {
-    format!("bench-{number:016x}")
+fn name(purpose: &str, number: usize) -> String {
+    format!("{purpose}-{number:016x}")
 }
 
 fn write_request(name: &str, header: &str) -> Template {

@@ -53,10 +53,11 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     let mut updates = Vec::with_capacity(SECRETS);
     let mut reveals = Vec::with_capacity(SECRETS);
     for _ in 0..SECRETS {
-        let group = client.send(&mut create).await?;
-        let group_path = format!("{GROUPS}/{}", text(&group, "/data/id")?);
-        let secret_path = format!("/api/svc/v1/secrets/{}", text(&group, "/data/associatedSecrets/0/id")?);
+        let one = client.send(&mut create).await?;
+        let group_path = format!("{GROUPS}/{}", text(&one, "/data/id")?);
         updates.push(Template::new("PUT", &group_path, &[&header], Some(&change)));
+        let other = client.send(&mut create).await?;
+        let secret_path = format!("/api/svc/v1/secrets/{}", text(&other, "/data/associatedSecrets/0/id")?);
         reveals.push(Template::new("GET", &secret_path, &[&header], None));
     }
     // A reveal without a value would be a fast lie.

@@ -1,12 +1,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-
-const WIRE_FORMAT: &[BorrowedFormatItem<'static>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A point in time: microseconds since 1970-01-01 UTC, the unit of every time in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,10 +35,20 @@ impl Timestamp {
     /// The wire form: ISO 8601 in UTC with milliseconds, e.g. `2026-11-23T08:00:00.000Z`.
     #[must_use]
     pub fn to_wire(self) -> String {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
-            .ok()
-            .and_then(|at| at.format(WIRE_FORMAT).ok())
-            .unwrap_or_else(|| String::from("9999-12-31T23:59:59.999Z"))
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).ok();
+        let Some((at, year)) = at.and_then(|at| Some((at, u16::try_from(at.year()).ok()?))) else {
+            return String::from("9999-12-31T23:59:59.999Z");
+        };
+        // By hand: an answer has several times, and a formatter that reads a pattern took longer than decrypting.
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        put_digits(&mut out[0..4], year);
+        put_digits(&mut out[5..7], u8::from(at.month()).into());
+        put_digits(&mut out[8..10], at.day().into());
+        put_digits(&mut out[11..13], at.hour().into());
+        put_digits(&mut out[14..16], at.minute().into());
+        put_digits(&mut out[17..19], at.second().into());
+        put_digits(&mut out[20..23], at.millisecond());
+        out.iter().copied().map(char::from).collect()
     }
 
     /// Reads an ISO 8601 time with an offset, or a plain date (`2026-11-23`, midnight UTC).
@@ -53,6 +58,13 @@ impl Timestamp {
             .or_else(|_| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339))
             .ok()?;
         i64::try_from(at.unix_timestamp_nanos() / 1_000).ok().map(Self)
+    }
+}
+
+fn put_digits(out: &mut [u8], mut number: u16) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789"[usize::from(number % 10)];
+        number /= 10;
     }
 }
 
@@ -82,6 +94,9 @@ mod tests {
     #[test]
     fn wire_form_has_milliseconds_and_z() {
         assert_eq!(Timestamp::from_micros(1_763_884_800_123_456).to_wire(), "2025-11-23T08:00:00.123Z");
+        assert_eq!(Timestamp::from_micros(951_782_399_999_999).to_wire(), "2000-02-28T23:59:59.999Z");
+        assert_eq!(Timestamp::from_micros(951_782_400_000_000).to_wire(), "2000-02-29T00:00:00.000Z");
+        assert_eq!(Timestamp::from_micros(-1).to_wire(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_micros(i64::MAX).to_wire(), "9999-12-31T23:59:59.999Z");
     }
 

@@ -29,6 +29,15 @@ pub struct SecretGroupManifest {
     pub owned_by: Option<Value>,
 }
 
+/// Fields of a virtual account's manifest that promise something about its token. To ignore one would let somebody rely
+/// on what doesn't happen.
+const UNKEPT_PROMISES: &[(&str, &str)] = &[
+    ("expiration_date", "let tokens of virtual accounts expire"),
+    ("auto_rotate", "rotate tokens"),
+    ("secret_store_config", "write tokens to a secret store"),
+    ("identity_provider_mapping", "take the tokens of identity providers"),
+];
+
 /// A checked manifest of type `virtual-account`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualAccountManifest {
@@ -73,6 +82,9 @@ impl SecretGroupManifest {
         if owned_by.as_ref().is_some_and(|value| !value.is_object()) {
             faults.add("manifest.ownedBy", "must be an object like {\"account\": \"root\"}");
         }
+        if owned_by.as_ref().is_some_and(has_nul) {
+            faults.add("manifest.ownedBy", "must not contain U+0000");
+        }
         match (name, integration_fqn) {
             (Some(name), Some(integration_fqn)) if faults.0.is_empty() => {
                 Ok(Self { name, integration_fqn, collaborators, owned_by })
@@ -110,6 +122,14 @@ impl VirtualAccountManifest {
         let name = faults.text(fields, "name").and_then(|text| {
             MachineName::parse(text).map_err(|error| faults.add("manifest.name", error.to_string())).ok()
         });
+        for (field, promise) in UNKEPT_PROMISES {
+            if fields.get(*field).is_some_and(|value| !value.is_null()) {
+                faults.add(&format!("manifest.{field}"), format!("this server does not {promise}: remove the field"));
+            }
+        }
+        if fields.get("token_type").is_some_and(|kind| !kind.is_null() && *kind != "opaque") {
+            faults.add("manifest.token_type", "this server makes `opaque` tokens only");
+        }
         let permissions = faults.list(fields, "permissions", parse_permission);
         if permissions.as_ref().is_some_and(Vec::is_empty) && fields["permissions"] == json!([]) {
             faults.add("manifest.permissions", "must not be empty: leave it out to keep access as it is");
@@ -136,6 +156,16 @@ impl VirtualAccountManifest {
                 .collect();
         }
         out
+    }
+}
+
+/// Whether U+0000, which no text but a value may have, stands anywhere in it.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, item)| name.contains('\0') || has_nul(item)),
+        _ => false,
     }
 }
 

@@ -82,3 +82,19 @@ proptest! {
         let _ = VirtualAccountManifest::parse(&value);
     }
 }
+
+#[test]
+fn what_a_token_would_not_do_is_refused() {
+    let manifest = |field: &str, value: Value| {
+        let mut manifest = json!({"type": "virtual-account", "name": "ci-bot"});
+        manifest[field] = value;
+        VirtualAccountManifest::parse(&manifest)
+    };
+    for (field, _) in UNKEPT_PROMISES {
+        let faults = manifest(field, json!("2027-01-01")).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.path.as_str()).collect::<Vec<_>>(), [format!("manifest.{field}")]);
+        assert!(manifest(field, Value::Null).is_ok());
+    }
+    assert!(manifest("token_type", json!("jwt")).is_err());
+    assert!(manifest("token_type", json!("opaque")).is_ok());
+}

@@ -148,6 +148,8 @@ CREATE TABLE lifetimes (
     key           {text}  NOT NULL,
     PRIMARY KEY (group_id, secret_id, from_revision)
 ) {clustered};
+-- A secret lives once at a time; and ending that life doesn't walk through those before it.
+CREATE UNIQUE INDEX lifetimes_open ON lifetimes (group_id, secret_id) WHERE to_revision IS NULL;
 
 -- role: 1 viewer, 2 editor, 3 admin. source: who maintains the row (the group's or the virtual account's manifest).
 CREATE TABLE grants (
@@ -159,6 +161,7 @@ CREATE TABLE grants (
 ) {clustered};
 CREATE INDEX grants_subject ON grants (subject, group_id);
 
+-- Only ever appended to, in the order of its key: an index on anything else would cost each reveal a page of its own.
 CREATE TABLE audit_events (
     id            {text}  NOT NULL PRIMARY KEY,
     at            {int}   NOT NULL,
@@ -178,5 +181,4 @@ CREATE TABLE audit_events (
     detail        {text}  NOT NULL,
     mac_key       {int}   NOT NULL,
     mac           {bytes} NOT NULL
-) {clustered};
-CREATE INDEX audit_events_resource ON audit_events (resource_id, id);
+);

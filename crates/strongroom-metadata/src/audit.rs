@@ -12,7 +12,7 @@ macro_rules! matches {
     () => {
         "(?1 = '' OR action = ?1) AND (?2 = '' OR resource_type = ?2) AND (?3 = '' OR resource_name = ?3) \
          AND (?4 = '' OR resource_fqn = ?4) AND at >= ?5 AND at < ?6 \
-         AND (?7 = '' OR actor_slug IN (?7, ?8, ?9, ?10))"
+         AND (?7 = '' OR actor_slug IN (?7, ?8, ?9, ?10)) AND (?11 = '' OR resource_id = ?11)"
     };
 }
 macro_rules! columns {
@@ -27,14 +27,9 @@ statements! {
         request_path, resource_type, resource_id, resource_name, resource_fqn, revision, detail, mac_key, mac) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     SELECT_EVENTS = concat!(
-        "SELECT ", columns!(), " FROM audit_events WHERE ", matches!(), " ORDER BY id DESC LIMIT ?11 OFFSET ?12"
-    );
-    SELECT_EVENTS_OF = concat!(
-        "SELECT ", columns!(), " FROM audit_events WHERE ", matches!(),
-        " AND resource_id = ?13 ORDER BY id DESC LIMIT ?11 OFFSET ?12"
+        "SELECT ", columns!(), " FROM audit_events WHERE ", matches!(), " ORDER BY id DESC LIMIT ?12 OFFSET ?13"
     );
     COUNT_EVENTS = concat!("SELECT COUNT(*) FROM audit_events WHERE ", matches!());
-    COUNT_EVENTS_OF = concat!("SELECT COUNT(*) FROM audit_events WHERE ", matches!(), " AND resource_id = ?11");
 }
 
 /// An audit event. It never holds a value.
@@ -99,17 +94,17 @@ pub struct AuditFilter {
 
 impl Metadata {
     /// Writes an event that stands alone; durable when this returns.
-    pub async fn record(&self, event: &AuditRow) -> Result<(), CommitError> {
+    pub async fn record(&self, event: AuditRow) -> Result<(), CommitError> {
         let mut batch = Batch::default();
-        insert(&mut batch, event);
+        insert_owned(&mut batch, event);
         self.commit(batch).await
     }
 
     /// Hands an event over without waiting until it is written.
-    pub fn record_unwaited(&self, event: &AuditRow) {
+    pub async fn record_unwaited(&self, event: AuditRow) {
         let mut batch = Batch::default();
-        insert(&mut batch, event);
-        self.commit_unwaited(batch);
+        insert_owned(&mut batch, event);
+        self.commit_unwaited(batch).await;
     }
 
     /// A page of events, newest first, and how many match in all.
@@ -120,23 +115,18 @@ impl Metadata {
         limit: i64,
     ) -> Result<(Vec<AuditRow>, i64), ReadError> {
         self.aside(move |metadata| {
-            let slug = |at: usize| filter.actor_slugs.get(at).cloned().unwrap_or_default();
-            let mut shared = Vec::from(params![
+            // An unused place repeats the first: an empty one would find actors without a slug.
+            let slugs = &filter.actor_slugs;
+            let slug = |at: usize| slugs.get(at).or(slugs.first()).cloned().unwrap_or_default();
+            let shared = params![
                 &filter.action, &filter.resource_type, &filter.resource_name, &filter.resource_fqn,
                 filter.start.map_or(i64::MIN, Timestamp::micros), filter.end.map_or(i64::MAX, Timestamp::micros),
-                slug(0), slug(1), slug(2), slug(3)
-            ]);
-            let mut paged = shared.clone();
+                slug(0), slug(1), slug(2), slug(3), &filter.resource_id
+            ];
+            let mut paged = Vec::from(shared.clone());
             paged.extend(params![limit, offset]);
-            let (rows, count) = if filter.resource_id.is_empty() {
-                (&SELECT_EVENTS, &COUNT_EVENTS)
-            } else {
-                shared.push((&filter.resource_id).into());
-                paged.push((&filter.resource_id).into());
-                (&SELECT_EVENTS_OF, &COUNT_EVENTS_OF)
-            };
-            let total = metadata.first(count, &shared, |row| row.int(0))?.unwrap_or(0);
-            let events = metadata.rows(rows, &paged, |row| {
+            let total = metadata.first(&COUNT_EVENTS, &shared, |row| row.int(0))?.unwrap_or(0);
+            let events = metadata.rows(&SELECT_EVENTS, &paged, |row| {
                 Ok(AuditRow {
                     id: row.parsed(0, EventId::parse)?,
                     at: row.time(1)?,
@@ -164,9 +154,13 @@ impl Metadata {
 }
 
 pub(crate) fn insert(batch: &mut Batch, event: &AuditRow) {
+    insert_owned(batch, event.clone());
+}
+
+fn insert_owned(batch: &mut Batch, event: AuditRow) {
     batch.one(Guard::Fresh, &INSERT_EVENT, params![
-        event.id, event.at, &event.action, &event.result, actor_json(&event.actor), &event.actor.slug, event.token_id,
-        &event.address, &event.request_id, &event.request_path, &event.resource_type, &event.resource_id,
-        &event.resource_name, &event.resource_fqn, event.revision, &event.detail, i64::from(event.mac_key), &event.mac
+        event.id, event.at, event.action, event.result, actor_json(&event.actor), event.actor.slug, event.token_id,
+        event.address, event.request_id, event.request_path, event.resource_type, event.resource_id,
+        event.resource_name, event.resource_fqn, event.revision, event.detail, i64::from(event.mac_key), event.mac
     ]);
 }

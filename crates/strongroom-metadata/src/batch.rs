@@ -1,4 +1,8 @@
+use strongroom_domain::GroupId;
+
+use crate::audit;
 use crate::sql::{Sql, Value};
+use crate::sqlite::Scope;
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +35,7 @@ pub enum Guard {
 /// key. A condition that is merely read would guard nothing once several replicas write.
 #[derive(Debug, Default)]
 pub struct Batch {
+    group: Option<GroupId>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -44,6 +49,11 @@ pub(crate) struct Step {
 }
 
 impl Batch {
+    /// A batch that changes nothing but one group, its secrets, its grants and the audit log.
+    pub(crate) fn of_group(group: GroupId) -> Self {
+        Self { group: Some(group), steps: Vec::new() }
+    }
+
     /// Adds a statement that must touch exactly one row.
     pub(crate) fn one<const N: usize>(&mut self, guard: Guard, sql: &'static Sql, params: [Value; N]) {
         self.exactly(1, guard, sql, params);
@@ -63,6 +73,15 @@ impl Batch {
     /// Adds a statement that may touch any number of rows.
     pub(crate) fn any<const N: usize>(&mut self, guard: Guard, sql: &'static Sql, params: [Value; N]) {
         self.steps.push(Step { sql, params: params.into(), rows: None, guard });
+    }
+
+    /// What it may change. A batch that forgets to name its group costs time, nothing else.
+    pub(crate) fn scope(&self) -> Scope {
+        match self.group {
+            Some(group) => Scope::Group(group),
+            None if self.steps.iter().all(|step| std::ptr::eq(step.sql, &raw const audit::INSERT_EVENT)) => Scope::Record,
+            None => Scope::Shared,
+        }
     }
 
     /// Whether the batch undoes itself when its only statement fails: then it needs no savepoint.

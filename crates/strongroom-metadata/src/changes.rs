@@ -22,7 +22,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6)";
     // Deleted without an end of its time in the trash means purged: nothing brings that back.
     UPDATE_SECRET = "UPDATE secrets SET version = ?3, key = ?4, key_search = ?5, updated_at = ?6, deleted_at = ?7, \
-        purge_at = ?8 WHERE id = ?1 AND version = ?2 AND (deleted_at IS NULL OR purge_at IS NOT NULL)";
+        purge_at = ?8 WHERE id = ?1 AND group_id = ?9 AND version = ?2 AND (deleted_at IS NULL OR purge_at IS NOT NULL)";
     INSERT_VERSION = "INSERT INTO secret_versions (secret_id, version, id, digest, store_version, sealed, created_by, \
         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     INSERT_LIFETIME = "INSERT INTO lifetimes (group_id, secret_id, from_revision, version, key) \
@@ -196,7 +196,7 @@ pub struct GroupChange {
 impl Metadata {
     /// Writes a new group.
     pub async fn create_group(&self, new: &GroupCreation) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
+        let mut batch = Batch::of_group(new.id);
         let revision = &new.revision;
         batch.one(Guard::GroupName, &INSERT_GROUP, params![
             new.id, &revision.name, &new.folded_name, revision.integration_id, &revision.manifest, &revision.mac,
@@ -217,7 +217,7 @@ impl Metadata {
 
     /// Writes a change of a group, unless the group has moved on since the decision.
     pub async fn change_group(&self, change: &GroupChange) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
+        let mut batch = Batch::of_group(change.group.id);
         let (group, revision) = (&change.group, &change.revision);
         let update = params![
             group.id, group.expected_revision, revision.revision, &revision.mac, &revision.name, &group.folded_name,
@@ -235,7 +235,7 @@ impl Metadata {
         for state in &change.states {
             batch.one(Guard::SecretState, &UPDATE_SECRET, params![
                 state.id, state.expected_version, state.version, &state.key, state.key.to_lowercase(), revision.at,
-                state.deleted.map(|(at, _)| at), state.deleted.map(|(_, purge)| purge)
+                state.deleted.map(|(at, _)| at), state.deleted.map(|(_, purge)| purge), group.id
             ]);
         }
         insert_secrets(&mut batch, group.id, revision, &change.secrets, &change.versions);

@@ -6,7 +6,10 @@ use crate::Guard;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The engine refused.
-    #[error("can't open the database {}: {source}", path.display())]
+    #[error(
+        "can't open the database {} (setting database-url): {source}; where it is damaged, restore it from a backup",
+        path.display()
+    )]
     Engine {
         /// The file.
         path: PathBuf,

@@ -9,6 +9,8 @@ use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError, dialect};
 
+/// The position of a group's name among its columns. What it is found by is stored beside it, and must agree.
+const NAME: usize = 1;
 /// A page ends early after this many secrets, whole groups only.
 const SECRETS_A_PAGE: usize = 20_000;
 
@@ -44,7 +46,7 @@ macro_rules! group_state {
         )
     };
 }
-/// ?3 the search pattern or '', ?4 the exclusive upper bound of ids or '', ?5 limit, ?6 offset.
+/// ?3 the search pattern or '', ?4 the exclusive upper bound of ids, ?5 limit, ?6 offset.
 macro_rules! group_matches {
     () => {
         "g.deleted_at IS NULL AND (?3 = '' OR g.name_search LIKE ?3 ESCAPE '\\' OR EXISTS (SELECT 1 FROM secrets x \
@@ -60,7 +62,7 @@ macro_rules! group_page {
     ($visible:expr) => {
         concat!(
             "SELECT ", group_columns!(), ", ", role_column!(), ", ", secret_columns!(), ", NULL FROM (SELECT * FROM secret_groups g WHERE ",
-            $visible, group_matches!(), " AND (?4 = '' OR g.id < ?4) ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
+            $visible, group_matches!(), " AND g.id < ?4 ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
              JOIN provider_integrations i ON i.id = g.integration_id ", current_secrets!(), " ORDER BY g.id DESC, s.id"
         )
     };
@@ -82,7 +84,7 @@ statements! {
 }
 
 /// From where one looks: what a caller's subjects are, and whether their tenant role shows everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Viewpoint {
     /// Tenant admins see every group.
     pub sees_all: bool,
@@ -181,6 +183,14 @@ pub struct Page<Id> {
     pub limit: i64,
 }
 
+impl<Id: Copy + ToString> Page<Id> {
+    /// The exclusive upper bound of ids, after every id where the page begins at the newest. A bound that may be
+    /// switched off would keep the engine from beginning there.
+    pub(crate) fn bound(&self) -> String {
+        self.before.map_or_else(|| "~".to_owned(), |id| id.to_string())
+    }
+}
+
 impl Metadata {
     /// A group by id, deleted ones too.
     pub fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
@@ -194,7 +204,13 @@ impl Metadata {
 
     /// The living group of a name (folded).
     pub fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_state(&GROUP_BY_NAME, viewpoint, folded.into())
+        let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into())?;
+        match &state {
+            Some(state) if state.group.name.to_ascii_lowercase() != folded => {
+                Err(ReadError::Damaged { statement: GROUP_BY_NAME.name, column: NAME })
+            }
+            _ => Ok(state),
+        }
     }
 
     /// A page of the visible groups, newest first, and how many match in all.
@@ -212,11 +228,12 @@ impl Metadata {
             } else {
                 (&GROUP_PAGE_MEMBER, &GROUP_COUNT_MEMBER)
             };
-            let pattern = if filter.search.is_empty() { String::new() } else { dialect::like_anywhere(&filter.search) };
+            let pattern = if filter.search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(&filter.search) };
+            let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
             let [own, team] = &viewpoint.subjects;
             let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0))?.unwrap_or(0);
-            let before = page.before.map(|id| id.to_string()).unwrap_or_default();
-            let groups = metadata.group_states(rows, &params![own, team, pattern, before, page.limit, page.offset])?;
+            let paged = params![own, team, pattern, page.bound(), page.limit, page.offset];
+            let groups = metadata.group_states(rows, &paged)?;
             Ok((groups, total))
         })
         .await

@@ -12,9 +12,11 @@ statements! {
     // The group stays as a row without its key: history goes on naming it, and nothing sealed for it opens again.
     PURGE_GROUP =
         "UPDATE secret_groups SET data_key = NULL, purge_at = NULL WHERE id = ?1 AND purge_at IS NOT NULL AND purge_at <= ?2";
-    PURGE_SECRETS_OF_GROUP = "UPDATE secrets SET purge_at = NULL WHERE group_id = ?1 AND purge_at IS NOT NULL";
+    // By way of the lifetimes, which are in the order of their groups: each secret had one.
+    PURGE_SECRETS_OF_GROUP = "UPDATE secrets SET purge_at = NULL \
+        WHERE purge_at IS NOT NULL AND id IN (SELECT l.secret_id FROM lifetimes l WHERE l.group_id = ?1)";
     PURGE_VERSIONS_OF_GROUP = "UPDATE secret_versions SET sealed = NULL, gone_at = ?2 \
-        WHERE gone_at IS NULL AND secret_id IN (SELECT s.id FROM secrets s WHERE s.group_id = ?1)";
+        WHERE gone_at IS NULL AND secret_id IN (SELECT l.secret_id FROM lifetimes l WHERE l.group_id = ?1)";
     DELETE_GRANTS = "DELETE FROM grants WHERE group_id = ?1";
     PURGE_SECRET = "UPDATE secrets SET purge_at = NULL WHERE id = ?1 AND purge_at IS NOT NULL AND purge_at <= ?2";
     PURGE_VERSIONS_OF_SECRET =
@@ -44,6 +46,15 @@ pub enum PurgeItem {
     },
 }
 
+impl PurgeItem {
+    const fn group_id(&self) -> GroupId {
+        match self {
+            Self::Group { id, .. } => *id,
+            Self::Secret { group_id, .. } => *group_id,
+        }
+    }
+}
+
 impl Metadata {
     /// Up to `limit` groups and as many secrets whose retention ended at or before `now`.
     pub fn due_for_purge(&self, now: Timestamp, limit: i64) -> Result<Vec<PurgeItem>, ReadError> {
@@ -63,7 +74,7 @@ impl Metadata {
 
     /// Removes the values of one item, and with a group its key. Misses its guard when the item was brought back.
     pub async fn purge(&self, item: &PurgeItem, now: Timestamp, event: &AuditRow) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
+        let mut batch = Batch::of_group(item.group_id());
         match item {
             PurgeItem::Group { id, .. } => {
                 batch.one(Guard::GroupRevision, &PURGE_GROUP, params![*id, now]);

@@ -7,7 +7,7 @@ use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 use crate::changes::role_from_rank;
 use crate::groups::{Page, Viewpoint};
 use crate::integrations::read_actor;
-use crate::sql::{Row, params, statements};
+use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError};
 
 macro_rules! secret_row {
@@ -20,13 +20,14 @@ macro_rules! secret_row {
         )
     };
 }
+/// ?3 the exclusive upper bound of ids, ?4 limit, ?5 offset.
 macro_rules! secret_page {
-    ($sealed:expr, $visible:expr) => {
+    ($sealed:expr, $narrowed:expr) => {
         concat!(
             secret_row!($sealed), "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
              JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version \
-             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND (?3 = '' OR s.id < ?3) AND (?4 = '' OR s.group_id = ?4)",
-            $visible, " ORDER BY s.id DESC LIMIT ?5 OFFSET ?6"
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND s.id < ?3", $narrowed,
+            " ORDER BY s.id DESC LIMIT ?4 OFFSET ?5"
         )
     };
 }
@@ -35,11 +36,20 @@ macro_rules! of_member {
         " AND s.group_id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2))"
     };
 }
+/// One group's list is a statement of its own: a condition that may be switched off would walk all secrets for it.
+macro_rules! of_group {
+    ($group:expr, $sees_all:expr) => {
+        concat!(
+            " AND s.group_id = ", $group, " AND (", $sees_all, " = 1 OR s.group_id IN \
+             (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2)))"
+        )
+    };
+}
 macro_rules! secret_count {
-    ($visible:expr) => {
+    ($narrowed:expr) => {
         concat!(
             "SELECT COUNT(*), ?1, ?2 FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
-             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND (?3 = '' OR s.group_id = ?3)", $visible
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL", $narrowed
         )
     };
 }
@@ -51,21 +61,24 @@ statements! {
         "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
          JOIN secret_versions v ON v.secret_id = s.id WHERE s.id = ?3 ORDER BY v.version DESC LIMIT ?4"
     );
-    SECRET_VERSIONS = "SELECT v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, \
-        (SELECT COUNT(*) FROM secret_versions c WHERE c.secret_id = ?1) \
-        FROM secret_versions v WHERE v.secret_id = ?1 ORDER BY v.version DESC LIMIT ?2 OFFSET ?3";
+    SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
+        FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
+    COUNT_VERSIONS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1";
     SECRET_BY_NAME = concat!(
         secret_row!("v.sealed"),
         "FROM secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?4 AND s.deleted_at IS NULL \
-         JOIN secret_versions v ON v.secret_id = s.id AND v.version = CASE WHEN ?5 = 0 THEN s.version ELSE ?5 END \
+         JOIN secret_versions v ON v.secret_id = s.id AND v.version = COALESCE(?5, s.version) \
          WHERE g.name_search = ?3 AND g.deleted_at IS NULL"
     );
     SECRET_PAGE_ALL = secret_page!("NULL", "");
     SECRET_PAGE_MEMBER = secret_page!("NULL", of_member!());
     SECRET_PAGE_ALL_SEALED = secret_page!("v.sealed", "");
     SECRET_PAGE_MEMBER_SEALED = secret_page!("v.sealed", of_member!());
+    SECRET_PAGE_GROUP = secret_page!("NULL", of_group!("?6", "?7"));
+    SECRET_PAGE_GROUP_SEALED = secret_page!("v.sealed", of_group!("?6", "?7"));
     SECRET_COUNT_ALL = secret_count!("");
     SECRET_COUNT_MEMBER = secret_count!(of_member!());
+    SECRET_COUNT_GROUP = secret_count!(of_group!("?3", "?4"));
 }
 
 /// A secret, its group as far as opening values needs it, and one version.
@@ -159,18 +172,17 @@ impl Metadata {
         viewpoint: &Viewpoint,
     ) -> Result<Option<SecretRow>, ReadError> {
         let [own, team] = &viewpoint.subjects;
-        self.first(&SECRET_BY_NAME, &params![own, team, folded_group, key, version.unwrap_or(0)], |row| {
-            read_secret(row, read_version(row, 17)?)
+        self.first(&SECRET_BY_NAME, &params![own, team, folded_group, key, version], |row| {
+            let secret = read_secret(row, read_version(row, 17)?)?;
+            // What a group is found by is stored beside its name, and must agree.
+            if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
         })
     }
 
     /// A page of a secret's versions, newest first, and how many there are.
     pub fn secret_versions(&self, id: SecretId, offset: i64, limit: i64) -> Result<(Vec<VersionRow>, i64), ReadError> {
-        let mut total = 0;
-        let versions = self.rows(&SECRET_VERSIONS, &params![id, limit, offset], |row| {
-            total = row.int(7)?;
-            read_version(row, 0)
-        })?;
+        let total = self.first(&COUNT_VERSIONS, &params![id], |row| row.int(0))?.unwrap_or(0);
+        let versions = self.rows(&SECRET_VERSIONS, &params![id, limit, offset], |row| read_version(row, 0))?;
         Ok((versions, total))
     }
 
@@ -185,18 +197,18 @@ impl Metadata {
         sealed_up_to: Option<usize>,
     ) -> Result<(Vec<SecretRow>, i64), ReadError> {
         self.aside(move |metadata| {
-            let (rows, count) = match (viewpoint.sees_all, sealed_up_to.is_some()) {
-                (true, false) => (&SECRET_PAGE_ALL, &SECRET_COUNT_ALL),
-                (true, true) => (&SECRET_PAGE_ALL_SEALED, &SECRET_COUNT_ALL),
-                (false, false) => (&SECRET_PAGE_MEMBER, &SECRET_COUNT_MEMBER),
-                (false, true) => (&SECRET_PAGE_MEMBER_SEALED, &SECRET_COUNT_MEMBER),
+            let (rows, with_values, count) = match (group, viewpoint.sees_all) {
+                (Some(_), _) => (&SECRET_PAGE_GROUP, &SECRET_PAGE_GROUP_SEALED, &SECRET_COUNT_GROUP),
+                (None, true) => (&SECRET_PAGE_ALL, &SECRET_PAGE_ALL_SEALED, &SECRET_COUNT_ALL),
+                (None, false) => (&SECRET_PAGE_MEMBER, &SECRET_PAGE_MEMBER_SEALED, &SECRET_COUNT_MEMBER),
             };
-            let [own, team] = &viewpoint.subjects;
-            let group = group.map(|id| id.to_string()).unwrap_or_default();
-            let before = page.before.map(|id| id.to_string()).unwrap_or_default();
-            let total = metadata.first(count, &params![own, team, &group], |row| row.int(0))?.unwrap_or(0);
+            let rows = if sealed_up_to.is_some() { with_values } else { rows };
+            let subjects = viewpoint.subjects.map(Value::from);
+            let narrowed = group.map_or_else(Vec::new, |id| params![id, i64::from(viewpoint.sees_all)].into());
+            let total = metadata.first(count, &[&subjects[..], &narrowed].concat(), |row| row.int(0))?.unwrap_or(0);
+            let paged = [&subjects[..], &params![page.bound(), page.limit, page.offset], &narrowed].concat();
             let (mut secrets, mut bytes) = (Vec::new(), 0);
-            metadata.scan(rows, &params![own, team, before, group, page.limit, page.offset], |row| {
+            metadata.scan(rows, &paged, |row| {
                 let secret = read_secret(row, read_version(row, 17)?)?;
                 bytes += secret.sealed.as_ref().map_or(0, Vec::len);
                 secrets.push(secret);

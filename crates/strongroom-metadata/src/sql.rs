@@ -66,6 +66,12 @@ impl<const N: usize> From<&[u8; N]> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
 impl From<&Vec<u8>> for Value {
     fn from(bytes: &Vec<u8>) -> Self {
         Self::Bytes(bytes.clone())

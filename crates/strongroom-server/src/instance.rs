@@ -1,6 +1,5 @@
 //! Opening an instance: the folder, the lock, the root key, the database, the first start.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::app::{App, Caches, Limits};
 use crate::audit::{Event, Target, sealed};
 use crate::config::{Database, GroupNameRule, Settings};
+use crate::folder::Folder;
 use crate::keys::{self, KeyFileError, KeysError, RootKeySource};
 use crate::{http, jobs};
 
@@ -41,6 +41,20 @@ pub enum StartError {
     /// Another process has the folder.
     #[error("the data folder {} (setting data-dir) is in use by another strongroom process", .0.display())]
     InUse(PathBuf),
+    /// The folder's instance has lost its database.
+    #[error(
+        "the data folder {} (setting data-dir) belongs to the instance {instance}, but its database {} (setting database-url) \
+         is missing or empty: bring it back, or start with another data folder to begin anew; nothing was changed",
+        folder.display(), database.display()
+    )]
+    DatabaseLost {
+        /// Which folder.
+        folder: PathBuf,
+        /// The instance's id.
+        instance: String,
+        /// Where its database should be.
+        database: PathBuf,
+    },
     /// The root key's file.
     #[error(transparent)]
     RootKey(#[from] KeyFileError),
@@ -111,8 +125,7 @@ pub struct Instance {
     app: Arc<App>,
     first_start: Option<FirstStart>,
     max_body_bytes: usize,
-    /// Held for as long as the instance lives: one process a folder.
-    _lock: File,
+    _folder: Folder,
 }
 
 /// What is shown at the first start, and then never again.
@@ -130,14 +143,15 @@ pub struct FirstStart {
 impl Instance {
     /// Opens what the settings describe, and makes it at the first start. Never initialises over existing data.
     pub async fn open(settings: &Settings, world: World) -> Result<Self, StartError> {
-        let lock = lock_folder(&settings.data_dir)?;
+        let given_token = check_admin_token(settings)?;
+        let mut folder = Folder::lock(&settings.data_dir)?;
         let Database::Sqlite(database) = &settings.database;
+        folder.check_database(database)?;
         let default_key = settings.data_dir.join("root.key");
         let source = RootKeySource {
             path: settings.root_key_file.as_deref().unwrap_or(&default_key),
             may_make: settings.root_key_file.is_none() && !database.exists(),
         };
-        let given_token = check_admin_token(settings)?;
         let root = keys::load(&source)?;
         let metadata = Metadata::open(database)?;
         let ids = Ids::new(world.clock.clone(), world.entropy.clone());
@@ -145,6 +159,7 @@ impl Instance {
         let instance = if let Some(instance) = metadata.instance()? {
             instance
         } else {
+            folder.check_first_start(database)?;
             let first = initialise(settings, &world, &ids, &metadata, &root, given_token).await?;
             first_start = Some(first.1);
             first.0
@@ -153,6 +168,7 @@ impl Instance {
             return Err(StartError::OtherTenant { set: settings.tenant.clone(), stored: instance.tenant });
         }
         let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots()?).await?;
+        folder.note(&instance.instance_id)?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {
             name_rule: match settings.group_name_rule {
@@ -177,7 +193,7 @@ impl Instance {
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
         };
-        Ok(Self { app: Arc::new(app), first_start, max_body_bytes: settings.max_body_bytes, _lock: lock })
+        Ok(Self { app: Arc::new(app), first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
     }
 
     /// What to show, when this was the first start.
@@ -213,20 +229,6 @@ impl Instance {
         if let Err(error) = self.app.metadata.truncate_log().await {
             tracing::warn!(%error, "the database's log was not emptied; the next start does it");
         }
-    }
-}
-
-fn lock_folder(path: &Path) -> Result<File, StartError> {
-    let io = |source| StartError::DataDir { path: path.to_owned(), source };
-    if !path.exists() {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
-    }
-    let file = File::options().create(true).append(true).open(path.join("lock")).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
     }
 }
 

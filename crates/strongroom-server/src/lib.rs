@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod auth;
 pub mod config;
+mod folder;
 pub mod http;
 mod instance;
 mod jobs;

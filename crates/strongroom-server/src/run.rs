@@ -28,7 +28,7 @@ pub enum RunError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// TLS could not be set up.
-    #[error(transparent)]
+    #[error("can't set up TLS (settings tls-cert and tls-key): {0}")]
     Tls(#[from] TlsError),
     /// The root key could not be made.
     #[error(transparent)]
@@ -56,10 +56,11 @@ pub async fn serve(
     start_log(&settings);
     let tls = settings.tls.as_ref().map(|files| transport::load_tls(&files.cert, &files.key)).transpose()?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let instance = Instance::open(&settings, World::default()).await?;
+    // Before the instance is made: a first start that can't listen would make the token and never show it.
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| RunError::Listen { address: settings.listen, source })?;
+    let instance = Instance::open(&settings, World::default()).await?;
     let address = listener.local_addr()?;
     let public_url = settings.public_url(address);
     greet(&settings, &public_url, instance.first_start())?;
@@ -146,7 +147,11 @@ fn greet(settings: &Settings, public_url: &str, first: Option<&FirstStart>) -> s
             writeln!(out, "  {}\n", token.as_str())?;
         }
         writeln!(out, "Create a secret group, and read a value back:\n")?;
-        writeln!(out, "  export TFY_API_KEY=$(cat {})", first.token_file.display())?;
+        match &first.admin_token {
+            Some(_) => writeln!(out, "  export TFY_API_KEY=$(cat {})", first.token_file.display())?,
+            // A token that was given is kept in no file.
+            None => writeln!(out, "  export TFY_API_KEY=tfy_...  # the token in the setting admin-token")?,
+        }
         writeln!(
             out,
             "  curl -s -X POST {public_url}/api/svc/v1/secret-groups -H \"Authorization: Bearer $TFY_API_KEY\" \\\n    \

@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates of others that only some of ours may depend on. What tests use is free.
 const RESERVED: &[(&[&str], &[&str])] = &[
-    (&["rusqlite", "libsqlite3-sys", "tokio-postgres", "deadpool-postgres", "sqlx"], &["strongroom-metadata"]),
+    (&["rusqlite", "libsqlite3-sys", "tokio-postgres", "deadpool-postgres", "sqlx"], &["strongroom-metadata", TESTKIT]),
     (&["axum"], &["strongroom-server", TESTKIT, "strongroom-bench"]),
     (&["reqwest", "ureq"], &["strongroom-stores", "strongroom-server", "strongroom-cli", TESTKIT, "strongroom-bench"]),
 ];

@@ -1,18 +1,25 @@
 //! SQLite: a file in the data folder, read inline, written by one thread.
 
+mod queue;
 mod reader;
+mod stamps;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use strongroom_domain::GroupId;
 use tokio::sync::Semaphore;
 
+use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
 use crate::{Batch, CommitError, OpenError, ReadError, migrations};
 
+pub(crate) use stamps::Scope;
+pub use stamps::Stamp;
 pub use writer::WriterStats;
 
 /// How many long scans run at a time.
@@ -27,6 +34,7 @@ struct Inner {
     number: u64,
     path: PathBuf,
     writer: writer::Writer,
+    reveals: Reveals,
     scans: Arc<Semaphore>,
 }
 
@@ -41,6 +49,7 @@ impl Metadata {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             path: path.to_owned(),
             writer: writer::Writer::start(connection, path.to_owned())?,
+            reveals: Reveals::new(),
             scans: Arc::new(Semaphore::new(SCANS)),
         })))
     }
@@ -50,15 +59,31 @@ impl Metadata {
         self.0.writer.commit(batch).await
     }
 
-    /// Hands a batch over without waiting for it; for events that must not delay an answer.
-    pub fn commit_unwaited(&self, batch: Batch) {
-        self.0.writer.commit_unwaited(batch);
+    /// Hands a batch over and waits for it only when too many wait already; for events that should not delay an answer.
+    pub async fn commit_unwaited(&self, batch: Batch) {
+        self.0.writer.commit_unwaited(batch).await;
     }
 
     /// What the writer has done since the start.
     #[must_use]
     pub fn writer_stats(&self) -> WriterStats {
         self.0.writer.stats()
+    }
+
+    /// What was read of users, virtual accounts and tokens holds for as long as the stamp taken *before* the read is the
+    /// present one. `None` while it changes: keep nothing, and use nothing that was kept.
+    #[must_use]
+    pub fn identity_stamp(&self) -> Option<Stamp> {
+        self.0.writer.stamps().shared()
+    }
+
+    /// The same of a group, its secrets and who may see them.
+    pub(crate) fn group_stamp(&self, group: GroupId) -> Option<Stamp> {
+        self.0.writer.stamps().group(group)
+    }
+
+    pub(crate) fn reveals(&self) -> &Reveals {
+        &self.0.reveals
     }
 
     /// Overwrites what was deleted in the write-ahead log too, by emptying it into the database.
@@ -125,27 +150,38 @@ impl Metadata {
 fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags | create)?;
-    connection.set_prepared_statement_cache_capacity(128);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    configure(&connection)?;
+    // Some file systems can't have it; with another journal readers would hold up the writer, and who knows what else.
+    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if journal != "wal" {
+        let reason = format!("the file system can't hold a write-ahead log (journal mode is {journal})");
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(reason)));
+    }
     // FULL: in WAL mode NORMAL may lose the last commits when power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "cache_size", -4_096)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
 }
 
 fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_prepared_statement_cache_capacity(128);
-    connection.pragma_update(None, "mmap_size", 0)?;
+    configure(&connection)?;
     connection.pragma_update(None, "cache_size", -8_192)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(128);
+    // Without it a statement is planned anew whenever a parameter that stands beside a partial index changes: that cost
+    // more than running it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // No file outside of the data folder: it may be the only place that can be written to.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))
 }

@@ -6,20 +6,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
+use super::queue::{self, Receiver, Sender};
+use super::stamps::Stamps;
 use crate::{Batch, CommitError, Guard};
 
 /// At most this many batches share a transaction: it bounds how long the first of them waits.
 const SHARED: usize = 256;
+/// With so many batches waiting, nothing more is handed over without waiting for it.
+const UNWAITED: usize = 10_000;
+/// The longest that a batch waits for others to share its fsync with.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 type Outcome = Result<(), CommitError>;
 
 pub(super) struct Writer {
-    queue: mpsc::Sender<Job>,
+    queue: Sender<Job>,
+    stamps: Arc<Stamps>,
     stats: Arc<Counters>,
 }
 
@@ -48,11 +55,12 @@ enum Job {
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel();
+        let (queue, jobs) = queue::queue();
         let stats = Arc::new(Counters::default());
-        let mut thread = Thread { connection: Some(connection), path, stats: stats.clone() };
+        let stamps = Arc::new(Stamps::new());
+        let mut thread = Thread { connection: Some(connection), path, stamps: stamps.clone(), stats: stats.clone() };
         std::thread::Builder::new().name("metadata-writer".into()).spawn(move || thread.run(&jobs))?;
-        Ok(Self { queue, stats })
+        Ok(Self { queue, stamps, stats })
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Outcome {
@@ -60,9 +68,14 @@ impl Writer {
         self.ask(Job::Commit(batch, Some(answer)), answered).await
     }
 
-    pub(super) fn commit_unwaited(&self, batch: Batch) {
+    pub(super) async fn commit_unwaited(&self, batch: Batch) {
+        if self.queue.len() >= UNWAITED {
+            // Who makes events faster than they can be written waits like everybody else.
+            let written = self.commit(batch).await;
+            return report_unwaited(&written);
+        }
         // Without a writer the process is ending, and nobody waits for this batch.
-        let _ = self.queue.send(Job::Commit(batch, None));
+        self.queue.push(Job::Commit(batch, None));
     }
 
     pub(super) async fn truncate_log(&self) -> Outcome {
@@ -78,8 +91,14 @@ impl Writer {
         }
     }
 
+    pub(super) fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
     async fn ask(&self, job: Job, answered: oneshot::Receiver<Outcome>) -> Outcome {
-        self.queue.send(job).map_err(|_| stopped())?;
+        if !self.queue.push(job) {
+            return Err(stopped());
+        }
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -96,33 +115,35 @@ struct Thread {
     /// `None` after an I/O error, until the database can be opened again.
     connection: Option<Connection>,
     path: PathBuf,
+    stamps: Arc<Stamps>,
     stats: Arc<Counters>,
 }
 
 impl Thread {
-    fn run(&mut self, jobs: &mpsc::Receiver<Job>) {
-        let mut waiting = Vec::new();
-        while let Ok(job) = jobs.recv() {
-            let mut next = Some(job);
-            let mut truncations = Vec::new();
-            while let Some(job) = next.take() {
+    fn run(&mut self, jobs: &Receiver<Job>) {
+        // Those who were answered last and those who waited then are likely to be back soon: it pays to wait for them,
+        // but no longer than what it saves. Who writes alone never waits.
+        let (mut expected, mut patience) = (1, Duration::ZERO);
+        while let Some(taken) = jobs.take(expected, patience, SHARED) {
+            let started = Instant::now();
+            let (mut batches, mut answers, mut truncations) = (Vec::with_capacity(taken.len()), Vec::new(), Vec::new());
+            for job in taken {
                 match job {
-                    Job::Commit(batch, answer) => waiting.push((batch, answer)),
+                    Job::Commit(batch, answer) => {
+                        batches.push(batch);
+                        answers.push(answer);
+                    }
                     Job::TruncateLog(answer) => truncations.push(answer),
                 }
-                if waiting.len() < SHARED {
-                    next = jobs.try_recv().ok();
-                }
             }
-            let (batches, answers): (Vec<Batch>, Vec<_>) = waiting.drain(..).unzip();
             for (outcome, answer) in self.commit_all(&batches).into_iter().zip(answers) {
                 match (answer, outcome) {
                     // Who asked may be gone; the batch stands all the same.
                     (Some(answer), outcome) => drop(answer.send(outcome)),
-                    (None, Err(error)) => tracing::warn!(%error, "an event was not written"),
-                    (None, Ok(())) => {}
+                    (None, outcome) => report_unwaited(&outcome),
                 }
             }
+            (expected, patience) = (batches.len() + jobs.len(), PATIENCE.min(2 * started.elapsed()));
             for answer in truncations {
                 let _ = answer.send(self.truncate_log());
             }
@@ -159,8 +180,9 @@ impl Thread {
 
     /// Runs the batches in one transaction. `Err` means that nothing of any batch was acknowledged.
     fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>, Failed> {
+        let stamps = self.stamps.clone();
         let connection = self.connection().map_err(|error| Failed { error, rerun: false })?;
-        let result = attempt(connection, batches);
+        let result = stamps.while_changing(batches, || attempt(connection, batches));
         match result {
             Ok(outcomes) => {
                 let committed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
@@ -186,6 +208,8 @@ impl Thread {
         if self.connection.is_none() {
             tracing::warn!(path = %self.path.display(), "opening the database again after an error");
             self.connection = Some(reopen(&self.path)?);
+            // A COMMIT that ended in an I/O error may show only now.
+            self.stamps.forget_all();
         }
         self.connection.as_mut().ok_or_else(stopped)
     }
@@ -253,6 +277,12 @@ fn classify(error: &rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => CommitError::StorageFull,
         _ => CommitError::Unavailable(error.to_string()),
+    }
+}
+
+fn report_unwaited(outcome: &Outcome) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "an event was not written");
     }
 }
 

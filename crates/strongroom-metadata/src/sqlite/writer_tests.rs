@@ -21,8 +21,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metadata.db");
         let metadata = Metadata::open(&path).unwrap();
-        let connection = super::super::open_writing(&path, OpenFlags::empty()).unwrap();
-        let thread = Thread { connection: Some(connection), path: path.clone(), stats: Arc::default() };
+        let thread = thread(&path, super::super::open_writing(&path, OpenFlags::empty()).unwrap());
         Self { thread, metadata, path, _folder: folder }
     }
 
@@ -48,6 +47,11 @@ impl World {
         let connection = Connection::open(&self.path).unwrap();
         connection.query_row("SELECT COUNT(*) FROM users", [], |row| row.get(0)).unwrap()
     }
+}
+
+fn thread(path: &Path, connection: Connection) -> Thread {
+    let stamps = Arc::new(Stamps::new());
+    Thread { connection: Some(connection), path: path.to_owned(), stats: Arc::default(), stamps }
 }
 
 fn event(number: u32, size: usize) -> AuditRow {
@@ -190,6 +194,24 @@ fn after_an_io_error_the_database_is_opened_again() {
     assert_eq!((world.events().len(), world.users()), (2, 1));
 }
 
+/// What the connection believes of the file is wrong then: here its log was cut under it.
+#[test]
+fn an_io_error_takes_the_connection_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metadata.db");
+    let mut connection = super::super::open_writing(&path, OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+    crate::migrations::migrate(&mut connection, &path).unwrap();
+    let mut thread = thread(&path, connection);
+    assert_eq!(told(&[thread.truncate_log()]), ".");
+    assert_eq!(told(&thread.commit_all(&[pair(1, 100_000)])), ".");
+    thread.connection.as_ref().unwrap().execute_batch("PRAGMA shrink_memory").unwrap();
+    std::fs::File::options().write(true).open(path.with_extension("db-wal")).unwrap().set_len(0).unwrap();
+    assert_eq!(told(&thread.commit_all(&[pair(2, 1), lone(3, 1)])), "UU");
+    assert!(thread.connection.is_none());
+    assert_eq!(thread.stats.reruns.load(Ordering::Relaxed), 0, "the COMMIT may have reached the disk");
+    assert_eq!(told(&thread.commit_all(&[pair(4, 1), lone(5, 1)])), "..");
+}
+
 #[test]
 fn a_lock_held_elsewhere_is_waited_for_once_and_not_once_a_batch() {
     let mut world = World::new();
@@ -216,4 +238,25 @@ fn a_log_that_is_still_read_is_not_called_truncated() {
     reader.execute_batch("COMMIT").unwrap();
     assert_eq!(told(&[world.thread.truncate_log()]), ".");
     assert_eq!(std::fs::metadata(world.path.with_extension("db-wal")).unwrap().len(), 0);
+}
+
+#[test]
+fn connections_are_set_up_as_the_promises_need() {
+    let world = World::new();
+    let writing = world.thread.connection.as_ref().unwrap();
+    let reading = super::super::open_reading(&world.path).unwrap();
+    let pragma = |connection: &Connection, name: &str| -> String {
+        let shown = |row: &rusqlite::Row<'_>| row.get_ref(0).map(|value| value.as_i64().map(|n| n.to_string()));
+        let number = connection.query_row(&format!("PRAGMA {name}"), [], shown).unwrap();
+        number.unwrap_or_else(|_| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap())
+    };
+    for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("secure_delete", "1")] {
+        assert_eq!(pragma(writing, name), value, "{name}");
+    }
+    for connection in [writing, &reading] {
+        for (name, value) in [("mmap_size", "0"), ("temp_store", "2"), ("trusted_schema", "0"), ("busy_timeout", "5000")] {
+            assert_eq!(pragma(connection, name), value, "{name}");
+        }
+    }
+    assert!(reading.execute("DELETE FROM users", []).is_err(), "who reads can't write");
 }

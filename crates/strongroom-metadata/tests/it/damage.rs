@@ -1,1 +1,553 @@
-//! todo
+//! Damaged files are errors, never panics and never other values; a disk that fails takes nothing that was acknowledged.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::Connection;
+use strongroom_domain::{GroupId, SecretId};
+use strongroom_metadata::{
+    AuditFilter, AuditRow, CommitError, GroupFilter, Metadata, OpenError, Page, PurgeItem, ReadError,
+};
+
+use crate::world::{NOW, World, admin, event, member, tables, user};
+
+/// A database at rest, in one file, with a row in every table.
+struct Sample {
+    bytes: Vec<u8>,
+    living: GroupId,
+    secrets: [SecretId; 2],
+    folder: tempfile::TempDir,
+}
+
+impl Sample {
+    async fn new() -> Self {
+        let world = crate::audit::stage().await;
+        let living = world.metadata.group_by_name("living", &admin()).unwrap().unwrap();
+        let trashed = world.metadata.deleted_secrets(admin(), 1).await.unwrap();
+        let secrets = [living.secrets[0].id, trashed[0].id];
+        let group = living.group.id;
+        let raw = world.raw();
+        for role in [1, 2] {
+            let sql = "INSERT INTO grants VALUES (?1, ?2, 'manifest', ?3)";
+            raw.execute(sql, (group.to_string(), format!("user:{role}@x.io"), role)).unwrap();
+        }
+        // Whatever may be null has a value somewhere.
+        raw.execute_batch("UPDATE tokens SET revoked_at = 1; UPDATE audit_events SET token_id = id").unwrap();
+        raw.execute("UPDATE secret_versions SET gone_at = 1 WHERE secret_id = ?1", [secrets[1].to_string()]).unwrap();
+        world.metadata.truncate_log().await.unwrap();
+        let bytes = std::fs::read(world.folder.path().join("metadata.db")).unwrap();
+        Self { bytes, living: group, secrets, folder: world.folder }
+    }
+
+    /// A new file with these bytes.
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(format!("{name}.db"));
+        for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
+            let _ = std::fs::remove_file(file);
+        }
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Runs every read there is, and gives back what failed.
+    async fn read(&self, metadata: &Metadata) -> Vec<ReadError> {
+        let (looks, bob) = (admin(), member("user:1@x.io"));
+        let page = || Page { before: None, offset: 0, limit: 100 };
+        let mut errors = vec![
+            metadata.instance().err(),
+            metadata.root_key_slots().err(),
+            metadata.provider_accounts().err(),
+            metadata.provider_integrations().err(),
+            metadata.user_by_email("admin@x.io").err(),
+            metadata.virtual_account_by_name("old-bot").err(),
+            metadata.token(&[1; 32]).err(),
+            metadata.token(&[2; 32]).err(),
+            metadata.group_by_name("living", &bob).err(),
+            metadata.group_sealed(self.living, &bob).err(),
+            metadata.secret_by_name("living", "A", None, &bob).err(),
+            metadata.revisions(self.living, 0, 100).err(),
+            metadata.current_at(self.living, 1).err(),
+            metadata.due_for_purge(NOW.plus_days(99), 100).err(),
+            metadata.deleted_groups(looks.clone(), 100).await.err(),
+            metadata.deleted_secrets(looks.clone(), 100).await.err(),
+            metadata.audit_events(AuditFilter::default(), 0, 100).await.err(),
+            metadata.secret_page(looks.clone(), None, page(), Some(usize::MAX)).await.err(),
+            metadata.secret_page(bob.clone(), None, page(), None).await.err(),
+        ];
+        let page = || Page { before: None, offset: 0, limit: 100 };
+        errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), page()).await.err());
+        errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, page()).await.err());
+        for id in self.secrets {
+            errors.push(metadata.secret(id, &looks, 100).err());
+            errors.push(metadata.secret_versions(id, 0, 100).err());
+        }
+        let errors: Vec<_> = errors.into_iter().flatten().collect();
+        // A panic on a thread of its own comes back as a lost thread.
+        assert!(!errors.iter().any(|error| matches!(error, ReadError::Lost)));
+        errors
+    }
+
+    /// Reads and writes a file that may be damaged; whatever comes of it, nobody panics. Says whether all went well.
+    async fn survives(&self, path: &Path) -> bool {
+        let Ok(metadata) = Metadata::open(path) else { return false };
+        let errors = self.read(&metadata).await;
+        let mut fine = errors.is_empty();
+        let item = PurgeItem::Secret {
+            id: self.secrets[1],
+            key: "B".into(),
+            group_id: self.living,
+            group_name: "living".into(),
+        };
+        let purge = event("PURGE");
+        for outcome in [
+            metadata.create_user(&user("new@x.io"), &event("X")).await,
+            metadata.purge(&item, NOW.plus_days(99), &purge).await,
+            metadata.truncate_log().await,
+            metadata.record(event("X")).await,
+        ] {
+            fine &= outcome.is_ok();
+            alive(&outcome);
+        }
+        fine
+    }
+}
+
+/// A panic of the writer shows as a writer that has stopped.
+fn alive(outcome: &Result<(), CommitError>) {
+    if let Err(CommitError::Unavailable(text)) = outcome {
+        assert_ne!(text, "the writer has stopped");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_and_left_alone() {
+    let sample = Sample::new().await;
+    let mut other = sample.bytes.clone();
+    other[..16].copy_from_slice(b"Some other file\0");
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("text", b"not a database\n".repeat(1_000)),
+        ("zeros", vec![0; 8_192]),
+        ("half-a-header", sample.bytes[..50].to_vec()),
+        ("other-magic", other),
+    ];
+    for (name, bytes) in cases {
+        let path = sample.write(name, &bytes);
+        let error = Metadata::open(&path).err().unwrap_or_else(|| panic!("{name} was opened"));
+        assert!(matches!(&error, OpenError::Engine { .. }), "{error}");
+        assert!(error.to_string().contains(name), "the error names the file: {error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{name} was written to");
+    }
+    assert!(Metadata::open(sample.folder.path()).is_err(), "a folder");
+    assert!(Metadata::open(&sample.folder.path().join("no/such/folder/x.db")).is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_is_an_error() {
+    let sample = Sample::new().await;
+    assert!(sample.survives(&sample.write("whole", &sample.bytes)).await);
+    let length = sample.bytes.len();
+    assert!(length > 100_000, "{length}");
+    for page in 1..length / 4_096 {
+        for cut in [page * 4_096, page * 4_096 - 100] {
+            assert!(!sample.survives(&sample.write("cut", &sample.bytes[..cut])).await, "cut at {cut}");
+        }
+    }
+    // The end of the last page reads as zeros, which only a MAC can tell from what was there.
+    for cut in [length - 1, length - 4_095] {
+        sample.survives(&sample.write("cut", &sample.bytes[..cut])).await;
+    }
+}
+
+#[tokio::test]
+async fn flipped_bits_never_end_in_a_panic() {
+    let sample = Sample::new().await;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 32).unwrap()
+    };
+    let mut refused = 0;
+    for round in 0..60 {
+        let mut bytes = sample.bytes.clone();
+        // Mostly in the first bytes of a page, where its structure is described.
+        let page = random() % (bytes.len() / 4_096) * 4_096;
+        let at = page + random() % if round % 3 == 0 { 4_096 } else { 24 };
+        bytes[at] ^= 1 << (random() % 8);
+        refused += u32::from(!sample.survives(&sample.write("flipped", &bytes)).await);
+    }
+    assert!(refused > 8, "only {refused} of the flips were felt");
+}
+
+/// Columns by which rows are found: what they linked is missing then, which the MAC over a revision or the order of the
+/// sealed events shows.
+const LINKS: &[&str] = &[
+    "audit_events.at",
+    "grants.group_id",
+    "grants.subject",
+    "group_revisions.group_id",
+    "lifetimes.from_revision",
+    "lifetimes.group_id",
+    "provider_integrations.account_id",
+    "secret_groups.name_search",
+    "secrets.group_id",
+    "secrets.key_search",
+    "tokens.hash",
+    "tokens.subject_id",
+];
+
+/// Columns that no read gives back.
+const UNREAD: &[&str] =
+    &["audit_events.actor_slug", "grants.source", "group_revisions.integration_id", "tokens.created_at"];
+
+/// A field of another type than the column's is an error that names the statement.
+#[tokio::test]
+async fn a_field_of_another_type_is_an_error() {
+    let sample = Sample::new().await;
+    let raw = Connection::open(sample.write("schema", &sample.bytes)).unwrap();
+    let mut silent = Vec::new();
+    for table in tables(&raw).into_iter().filter(|table| table != "schema_migrations") {
+        let mut columns = raw.prepare(&format!("SELECT name, type FROM pragma_table_info('{table}')")).unwrap();
+        let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let columns: Vec<(String, String)> = columns.map(Result::unwrap).collect();
+        for (column, kind) in columns {
+            if (table.as_str(), column.as_str()) == ("instance", "id") {
+                continue;
+            }
+            // Unlike before in every row, and unlike each other where they were.
+            let wrong = match kind.as_str() {
+                "TEXT" => format!("CAST({column} AS BLOB)"),
+                "INTEGER" => format!("'x' || {column}"),
+                _ => format!("CASE WHEN {column} IS NULL THEN NULL ELSE hex({column}) END"),
+            };
+            let path = sample.write("field", &sample.bytes);
+            let damaged = Connection::open(&path).unwrap();
+            damaged
+                .execute_batch(&format!("PRAGMA foreign_keys = OFF; UPDATE {table} SET {column} = {wrong}"))
+                .unwrap();
+            drop(damaged);
+            let metadata = Metadata::open(&path).unwrap();
+            let errors = sample.read(&metadata).await;
+            assert!(
+                errors.iter().all(|error| matches!(error, ReadError::Damaged { .. })),
+                "{table}.{column}: {errors:?}"
+            );
+            if errors.is_empty() {
+                silent.push(format!("{table}.{column}"));
+            }
+        }
+    }
+    silent.sort_unstable();
+    let mut expected = [LINKS, UNREAD].concat();
+    expected.sort_unstable();
+    assert_eq!(silent, expected);
+}
+
+/// A field of the right type that can't mean anything.
+#[tokio::test]
+async fn a_field_without_a_meaning_is_an_error() {
+    let sample = Sample::new().await;
+    let cases = [
+        ("secret_groups.data_key_kek", "-1"),
+        ("secret_groups.data_key_kek", "4294967296"),
+        ("audit_events.mac_key", "-1"),
+        ("audit_events.mac_key", "9223372036854775807"),
+        ("root_key_slots.key_id", "-9223372036854775808"),
+        ("grants.role", "0"),
+        ("grants.role", "4"),
+        ("users.tenant_role", "'king'"),
+        ("tokens.subject_type", "'alien'"),
+        ("tokens.id", "'x'"),
+        ("provider_accounts.created_by", "'{}'"),
+        ("secrets.created_by", "''"),
+        ("secret_versions.created_by", "'[]'"),
+        ("audit_events.actor", "'null'"),
+        ("group_revisions.actor", "'{'"),
+        ("virtual_accounts.created_by", "'{\"id\":1}'"),
+        ("secret_groups.manifest", "CAST(x'ff' AS TEXT)"),
+        ("secrets.key", "CAST(x'ff' || id AS TEXT)"),
+        ("audit_events.detail", "CAST(x'c080' AS TEXT)"),
+    ];
+    for (field, value) in cases {
+        let (table, column) = field.split_once('.').unwrap();
+        let path = sample.write("meaning", &sample.bytes);
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&format!("PRAGMA foreign_keys = OFF; UPDATE OR IGNORE {table} SET {column} = {value}"))
+            .unwrap();
+        let errors = sample.read(&Metadata::open(&path).unwrap()).await;
+        assert!(!errors.is_empty(), "{field} = {value}");
+        assert!(errors.iter().all(|error| matches!(error, ReadError::Damaged { .. })), "{field}: {errors:?}");
+    }
+}
+
+/// A role that is none must never pass for another, or for none.
+#[tokio::test]
+async fn a_damaged_role_is_an_error_wherever_it_is_read() {
+    let sample = Sample::new().await;
+    let path = sample.write("role", &sample.bytes);
+    Connection::open(&path).unwrap().execute_batch("UPDATE grants SET role = 9").unwrap();
+    let metadata = Metadata::open(&path).unwrap();
+    let bob = member("user:1@x.io");
+    let groups = Page { before: None, offset: 0, limit: 9 };
+    let secrets = Page { before: None, offset: 0, limit: 9 };
+    let outcomes = [
+        metadata.group(sample.living, &bob).err(),
+        metadata.group_sealed(sample.living, &bob).err(),
+        metadata.group_by_name("living", &bob).err(),
+        metadata.group_page(bob.clone(), GroupFilter::default(), groups).await.err(),
+        metadata.secret(sample.secrets[0], &bob, 9).err(),
+        metadata.secret_by_name("living", "A", None, &bob).err(),
+        metadata.secret_page(bob.clone(), None, secrets, None).await.err(),
+        metadata.deleted_secrets(bob, 9).await.err(),
+    ];
+    for (at, outcome) in outcomes.iter().enumerate() {
+        assert!(matches!(outcome, Some(ReadError::Damaged { .. })), "{at}: {outcome:?}");
+    }
+}
+
+/// The file is overwritten under the running server.
+#[tokio::test]
+async fn damage_under_a_running_server_is_an_error() {
+    let sample = Sample::new().await;
+    let path = sample.write("running", &sample.bytes);
+    let metadata = Metadata::open(&path).unwrap();
+    assert!(sample.read(&metadata).await.is_empty());
+    let mut bytes = sample.bytes.clone();
+    bytes[4_096..].fill(0xaa);
+    std::fs::write(&path, &bytes).unwrap();
+    // A new connection, which has no page of the file in memory yet, reads the schema and then nonsense.
+    let fresh = Connection::open(&path).unwrap();
+    assert!(fresh.query_row("SELECT COUNT(*) FROM audit_events", [], |row| row.get::<_, i64>(0)).is_err());
+    sample.read(&metadata).await;
+    for _ in 0..3 {
+        alive(&metadata.record(event("X")).await);
+    }
+    drop(metadata);
+    assert!(!sample.survives(&path).await, "nor does the next start");
+}
+
+const DISK: &str = "STRONGROOM_TEST_DISK";
+
+/// Runs one of the tests below that are ignored in a process of its own: `start` begins its command line.
+fn in_a_process(test: &str, start: &[&str]) {
+    let disk = tempfile::tempdir().unwrap();
+    let output = Command::new(start[0])
+        .args(&start[1..])
+        .arg("start")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env(DISK, disk.path())
+        .env("TMPDIR", disk.path())
+        .output()
+        .unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+/// Whether this process was started by `in_a_process`.
+fn on_a_disk_of_its_own() -> bool {
+    std::env::var_os(DISK).is_some()
+}
+
+/// Small batches around a big one, all in one transaction; gives the big one's outcome and the others'.
+async fn around_a_big_one(
+    world: &World,
+    big: usize,
+) -> (Result<(), CommitError>, Vec<(AuditRow, Result<(), CommitError>)>) {
+    let lock = world.raw();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = world.metadata.writer_stats();
+    let mut tasks = Vec::new();
+    for number in 0..41 {
+        let mut new = event("SHARED");
+        if number == 20 {
+            new.detail = "x".repeat(big);
+        }
+        let (metadata, user) = (world.metadata.clone(), user(&format!("{}@x.io", new.id)));
+        tasks.push(tokio::spawn(async move {
+            // Half run in a savepoint, half without.
+            let outcome = if number % 2 == 0 {
+                metadata.create_user(&user, &new).await
+            } else {
+                metadata.record(new.clone()).await
+            };
+            (new, outcome)
+        }));
+    }
+    // On this runtime's one thread the others run now until each waits for its answer.
+    tokio::task::yield_now().await;
+    lock.execute_batch("ROLLBACK").unwrap();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    assert_eq!(outcomes.len(), 41);
+    assert!(world.metadata.writer_stats().transactions >= before.transactions);
+    let (_, of_big) = outcomes.remove(20);
+    (of_big, outcomes)
+}
+
+/// Writes until the disk refuses, and says how; what was acknowledged goes to `kept`.
+async fn write_until_refused(world: &World, size: usize, kept: &mut Vec<AuditRow>) -> CommitError {
+    loop {
+        let mut new = event("FILL");
+        new.detail = "x".repeat(size);
+        match world.metadata.record(new.clone()).await {
+            Ok(()) => kept.push(new),
+            Err(error) => break error,
+        }
+        assert!(kept.len() < 10_000, "this disk never fills");
+    }
+}
+
+/// Every acknowledged event is there, whole, and nothing else; so is every user that came with one.
+async fn all_there(metadata: &Metadata, kept: &[AuditRow], refused: &[AuditRow]) {
+    let (events, _) = metadata.audit_events(AuditFilter::default(), 0, i64::MAX).await.unwrap();
+    let of_test: Vec<_> = events.iter().filter(|event| ["SHARED", "FILL"].contains(&event.action.as_str())).collect();
+    for event in kept {
+        assert!(of_test.contains(&event), "acknowledged and lost: {}", event.id);
+    }
+    assert_eq!(of_test.len(), kept.len());
+    for event in refused {
+        assert!(!events.contains(event));
+        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).unwrap(), None, "half of a batch");
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+fn a_full_disk() {
+    let mount = "mount -t tmpfs -o size=16m none \"$TMPDIR\" && exec \"$@\"";
+    let ways: [&[&str]; 2] =
+        [&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"], &["unshare", "--mount", "sh", "-c"]];
+    let way = ways.into_iter().find(|way| {
+        let mut trial = Command::new(way[0]);
+        let trial = trial.args(&way[1..]).arg("mount -t tmpfs none /tmp").output();
+        trial.is_ok_and(|output| output.status.success())
+    });
+    let Some(way) = way else {
+        eprintln!("skipped: no disk can be made here; the writer's own tests bound the database's pages instead");
+        return;
+    };
+    in_a_process("damage::on_a_full_disk", &[way, &[mount]].concat());
+}
+
+#[tokio::test]
+#[ignore = "needs a disk of its own: run by a_full_disk"]
+async fn on_a_full_disk() {
+    if !on_a_disk_of_its_own() {
+        return;
+    }
+    let world = World::started().await;
+    let group = world.create("g", &["A", "B"], &[]).await;
+    let filler = world.folder.path().join("filler");
+    let mut size = 0;
+    while std::fs::write(&filler, vec![1; size + 500_000]).is_ok() {
+        size += 500_000;
+    }
+    // Room for each of the small ones in a transaction of its own, and not for the big one.
+    std::fs::write(&filler, vec![1; size - 2_500_000]).unwrap();
+
+    let (big, others) = around_a_big_one(&world, 6_000_000).await;
+    assert!(matches!(big, Err(CommitError::StorageFull)), "{big:?}");
+    let mut kept = Vec::new();
+    for (event, outcome) in others {
+        outcome.unwrap();
+        kept.push(event);
+    }
+    assert_eq!(world.metadata.writer_stats().reruns, 1);
+    all_there(&world.metadata, &kept, &[]).await;
+
+    let error = write_until_refused(&world, 20_000, &mut kept).await;
+    assert!(matches!(error, CommitError::StorageFull), "{error}");
+    let mut refused = Vec::new();
+    for _ in 0..3 {
+        let mut big = event("SHARED");
+        big.detail = "x".repeat(50_000);
+        let outcome = world.metadata.create_user(&user(&format!("{}@x.io", big.id)), &big).await;
+        assert!(matches!(outcome, Err(CommitError::StorageFull)), "{outcome:?}");
+        refused.push(big);
+        // Reads go on.
+        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+        assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
+    }
+    all_there(&world.metadata, &kept, &refused).await;
+
+    // Space comes back, and nothing needs to be opened again.
+    std::fs::remove_file(&filler).unwrap();
+    let (big, others) = around_a_big_one(&world, 1_000_000).await;
+    big.unwrap();
+    for (event, outcome) in others {
+        outcome.unwrap();
+        kept.push(event);
+    }
+    world.metadata.truncate_log().await.unwrap();
+    let (_, total) = world.metadata.audit_events(AuditFilter::default(), 0, 0).await.unwrap();
+    assert_eq!(usize::try_from(total).unwrap(), kept.len() + 3, "the first start, the group, and the big one");
+    let check: String = world.raw().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}
+
+#[test]
+fn a_disk_with_errors() {
+    // A file may not grow beyond about two megabytes; SQLite sees that as an I/O error.
+    in_a_process("damage::on_a_disk_with_errors", &["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\""]);
+}
+
+#[tokio::test]
+#[ignore = "needs a limit on its files: run by a_disk_with_errors"]
+async fn on_a_disk_with_errors() {
+    if !on_a_disk_of_its_own() {
+        return;
+    }
+    let world = World::started().await;
+    let group = world.create("g", &["A", "B"], &[]).await;
+    let reads = || {
+        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+        assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
+    };
+    reads();
+    let unavailable = |outcome: &Result<(), CommitError>| {
+        alive(outcome);
+        assert!(matches!(outcome, Err(CommitError::Unavailable(_))), "{outcome:?}");
+    };
+    // The error comes at the COMMIT that all share. Whether it reached the disk can't be known, so nothing runs again.
+    let (big, others) = around_a_big_one(&world, 5_000_000).await;
+    unavailable(&big);
+    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    for (event, outcome) in others {
+        if outcome.is_ok() {
+            kept.push(event);
+        } else {
+            unavailable(&outcome);
+            refused.push(event);
+        }
+    }
+    // Those that came before the lock was seen may have had a transaction of their own.
+    assert!(!refused.is_empty());
+    assert_eq!(world.metadata.writer_stats().reruns, 0);
+    reads();
+    all_there(&world.metadata, &kept, &refused).await;
+
+    for _ in 0..2 {
+        // The next one opens the database again and is written.
+        let error = write_until_refused(&world, 2_000, &mut kept).await;
+        unavailable(&Err(error));
+        reads();
+        all_there(&world.metadata, &kept, &refused).await;
+        // An emptied log has room again.
+        world.metadata.truncate_log().await.unwrap();
+        for _ in 0..5 {
+            let new = event("SHARED");
+            world.metadata.record(new.clone()).await.unwrap();
+            kept.push(new);
+        }
+    }
+    all_there(&world.metadata, &kept, &refused).await;
+    let again = Metadata::open(&world.folder.path().join("metadata.db")).unwrap();
+    all_there(&again, &kept, &refused).await;
+    let check: String = world.raw().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}

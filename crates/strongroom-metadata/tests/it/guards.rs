@@ -103,7 +103,7 @@ async fn a_user_a_token_an_event() {
         })
     })
     .await;
-    misses(&[Guard::Fresh], |stage| Box::pin(async { stage.world.metadata.record(&event("X")).await })).await;
+    misses(&[Guard::Fresh], |stage| Box::pin(async { stage.world.metadata.record(event("X")).await })).await;
 }
 
 #[tokio::test]
@@ -216,11 +216,11 @@ async fn what_somebody_else_did_first() {
     let before = world.dump();
     let [a, b, c] = [0, 1, 2].map(|at| group.secrets[at].id);
     let trash = Some((NOW, NOW.plus_days(30)));
-    let state = |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
+    let key_state = |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
 
     missed(metadata.create_user(&user("admin@x.io"), &event("X")).await, Guard::UserEmail);
     missed(metadata.create_token(&token(1, SubjectKind::User, "x"), &event("X")).await, Guard::Token);
-    missed(metadata.record(&world.new.event).await, Guard::Fresh);
+    missed(metadata.record(world.new.event.clone()).await, Guard::Fresh);
     let double = machine("bot");
     let secret = token(9, SubjectKind::VirtualAccount, double.id);
     missed(metadata.create_virtual_account(&double, &secret, &[], &event("X")).await, Guard::VirtualAccountName);
@@ -240,9 +240,9 @@ async fn what_somebody_else_did_first() {
     let mut taken = world.change(deleted.id, "live", 2);
     missed(metadata.change_group(&taken).await, Guard::GroupRevision);
     taken = world.change(group.id, "live", 2);
-    taken.states = vec![state(a, 2, "A")];
+    taken.states = vec![key_state(a, 2, "A")];
     missed(metadata.change_group(&taken).await, Guard::SecretState);
-    taken.states = vec![state(a, 1, "B")];
+    taken.states = vec![key_state(a, 1, "B")];
     missed(metadata.change_group(&taken).await, Guard::SecretState);
     taken.states = vec![];
     taken.ended = vec![c];

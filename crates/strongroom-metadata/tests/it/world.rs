@@ -89,7 +89,7 @@ impl World {
             name: name.into(),
             integration_id: self.new.integration.id,
             manifest: format!("{{\"revision\":{revision}}}"),
-            mac: [u8::try_from(revision % 251).unwrap(); 32],
+            mac: [u8::try_from(revision.rem_euclid(251)).unwrap(); 32],
         }
     }
 
@@ -166,6 +166,7 @@ pub(crate) fn user(email: &str) -> UserRow {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "ids are as small as references to them")]
 pub(crate) fn token(hash: u8, kind: SubjectKind, subject: impl ToString) -> NewToken {
     NewToken {
         hash: [hash; 32],

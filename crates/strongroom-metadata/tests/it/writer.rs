@@ -72,7 +72,7 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
     }
     lock.execute_batch("ROLLBACK").unwrap();
     // What is handed over later is written later.
-    world.metadata.record(&event("Y")).await.unwrap();
+    world.metadata.record(event("Y")).await.unwrap();
     assert!(world.metadata.user_by_email("gone@x.io").unwrap().is_some());
 }
 
@@ -82,7 +82,7 @@ async fn unwaited_events_are_written_though_the_database_is_dropped() {
     let lock = world.raw();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..50 {
-        world.metadata.record_unwaited(&event("X"));
+        world.metadata.record_unwaited(event("X")).await;
     }
     let World { metadata, folder, new: _new } = world;
     drop(metadata);

@@ -148,7 +148,7 @@ async fn a_group_and_its_change() {
     assert_eq!(world.metadata.revisions(new.id, 1, 10).unwrap().len(), 1);
     let deleted = world.metadata.deleted_secrets(admin(), 10).await.unwrap();
     assert_eq!(deleted.iter().map(|secret| (secret.id, secret.key.as_str())).collect::<Vec<_>>(), [(b, "B")]);
-    assert_eq!((deleted[0].deleted_at, deleted[0].purge_at), trash.unwrap());
+    assert_eq!((Some(deleted[0].deleted_at), Some(deleted[0].purge_at)), trash.unzip());
     assert_eq!(deleted[0].group_name, "prod-2");
 }
 

@@ -105,15 +105,20 @@ impl Context {
                     GroupAction::WriteSecrets => "WRITE_SECRETS",
                     GroupAction::Manage => "MANAGE_SECRET_GROUP",
                 };
-                let event = Event { action, outcome: Outcome::Denied, ..Event::of(thing.target(self)) };
-                self.app().metadata.record_unwaited(&self.event(event));
-                Err(AppError::Forbidden(match P::ACTION {
+                let message = match P::ACTION {
                     GroupAction::See | GroupAction::ReadValues => "your role on this secret group doesn't let you read its values",
                     GroupAction::WriteSecrets => "your role on this secret group doesn't let you change its secrets",
                     GroupAction::Manage => "this takes the role secret-group-admin on the secret group",
-                }))
+                };
+                Err(self.refusal(action, thing.target(self), message))
             }
         }
+    }
+
+    /// 403, with its event.
+    pub(crate) fn refusal(&self, action: &'static str, target: Target, message: &'static str) -> AppError {
+        let event = Event { action, outcome: Outcome::Denied, ..Event::of(target) };
+        AppError::Forbidden(message, Box::new(self.event(event)))
     }
 
     /// The witness, where the lack of it is no error.

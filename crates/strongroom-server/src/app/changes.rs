@@ -7,7 +7,7 @@ use strongroom_domain::names::GroupName;
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{Backoff, GroupId, SecretId, SecretValue, Timestamp};
 use strongroom_metadata::{
-    CommitError, Grant, GroupChange, GroupState, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion, RevisionRow,
+    CommitError, Grant, GroupChange, GroupState, GroupUpdate, IntegrationRow, KeyState, NewLifetime, NewSecret, NewVersion, RevisionRow,
     SecretState,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: Option<GroupName>,
     /// The group's new manifest, JSON.
     pub(crate) manifest: Option<String>,
+    /// The integration that keeps the group from now on, when that changes; only for a group without secrets.
+    pub(crate) integration: Option<IntegrationRow>,
     /// What is done with secrets.
     pub(crate) steps: Vec<Step<'a>>,
     /// Who shares the group from now on, when that changes.
@@ -183,6 +185,10 @@ impl Draft {
         if let Some(manifest) = &plan.manifest {
             after.group.manifest.clone_from(manifest);
         }
+        if let Some(integration) = &plan.integration {
+            after.group.integration_id = integration.id;
+            after.group.integration_fqn.clone_from(&integration.fqn);
+        }
         match plan.action {
             Action::Delete => {
                 after.group.deleted_at = Some(at);
@@ -296,7 +302,7 @@ impl Draft {
         let event = Event {
             action: action.event(),
             revision: Some(group.revision),
-            detail: self.told.into_json(grants.as_deref()),
+            detail: self.told.into_json(grants.as_deref()).to_string(),
             ..Event::of(Target::group(&context.app().tenant, group.id, &group.name))
         };
         let revision = RevisionRow {

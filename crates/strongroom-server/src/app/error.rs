@@ -1,5 +1,5 @@
 use strongroom_domain::Violation;
-use strongroom_metadata::{CommitError, ReadError};
+use strongroom_metadata::{AuditRow, CommitError, ReadError};
 use strongroom_stores::StoreError;
 
 use crate::http::ApiError;
@@ -16,8 +16,8 @@ pub(crate) enum Resource {
 pub(crate) enum AppError {
     /// No valid token.
     Unauthenticated(&'static str),
-    /// They may know of it, but not do this.
-    Forbidden(&'static str),
+    /// They may know of it, but not do this; with the event that says so, which the router writes.
+    Forbidden(&'static str, Box<AuditRow>),
     /// It isn't there, or they may not know that it is.
     NotFound(Resource),
     /// Something that the input names isn't there.

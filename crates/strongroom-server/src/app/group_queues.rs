@@ -51,9 +51,11 @@ mod tests {
         let queues = GroupQueues::default();
         let group = GroupId::from(uuid::Uuid::nil());
         let turn = queues.turn(group).await;
-        let waits = std::pin::pin!(queues.turn(group));
-        assert!(futures_util::poll!(waits).is_pending());
+        let mut waits = std::pin::pin!(queues.turn(group));
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
         drop(turn);
+        drop(waits.await);
+        assert!(queues.lock().is_empty());
         drop(queues.turn(group).await);
         assert!(queues.lock().is_empty());
     }

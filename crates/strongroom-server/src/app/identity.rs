@@ -72,7 +72,7 @@ impl Context {
         let target = Target { kind: "personal-access-token", id: row.id.to_string(), name: row.name.clone(), fqn: String::new() };
         let event = Event {
             action: "CREATE_PERSONAL_ACCESS_TOKEN",
-            detail: json!({"user": user.email}),
+            detail: json!({"user": user.email}).to_string(),
             ..Event::of(target)
         };
         app.metadata.create_token(&row, &self.event(event)).await?;
@@ -119,7 +119,7 @@ impl Context {
             grants_json(&grants.iter().map(|grant| (grant.group_id.to_string(), grant.role)).collect::<Vec<_>>())
         });
         let action = if is_new { "CREATE_VIRTUAL_ACCOUNT" } else { "UPDATE_VIRTUAL_ACCOUNT" };
-        let event = self.event(Event { action, detail: json!({"permissions": told}), ..Event::of(target) });
+        let event = self.event(Event { action, detail: json!({"permissions": told}).to_string(), ..Event::of(target) });
         if !is_new {
             app.metadata.update_virtual_account(&account, &subject, grants.as_deref(), &event).await?;
             return Ok((account, None));

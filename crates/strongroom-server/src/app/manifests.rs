@@ -4,7 +4,7 @@ use serde_json::Value;
 use strongroom_domain::manifest::{Collaborator, SecretGroupManifest, manifest_type};
 use strongroom_domain::names::NameRule;
 use strongroom_domain::role::GroupRole;
-use strongroom_metadata::GroupState;
+use strongroom_metadata::{GroupState, IntegrationRow};
 
 use super::changes::{Action, Plan};
 use super::secret_groups::{NewGroup, alive};
@@ -55,7 +55,7 @@ impl Context {
             .ok_or_else(|| AppError::MissingReference(format!("there is no secret store integration `{}`", manifest.integration_fqn)))?;
         let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint)?;
         if let Some(existing) = existing {
-            return self.update_by_manifest(existing, manifest, integration.id, if_match, dry_run).await;
+            return self.update_by_manifest(existing, manifest, integration, if_match, dry_run).await;
         }
         if_match.check_absent()?;
         self.may_use(&integration)?;
@@ -80,7 +80,7 @@ impl Context {
         &self,
         existing: GroupState,
         mut manifest: SecretGroupManifest,
-        integration: strongroom_domain::IntegrationId,
+        integration: IntegrationRow,
         if_match: IfMatch,
         dry_run: bool,
     ) -> Result<Applied, AppError> {
@@ -101,11 +101,15 @@ impl Context {
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;
             if_match.check(state.group.revision)?;
-            if state.group.integration_id != integration && !state.secrets.is_empty() {
+            let moves = state.group.integration_id != integration.id;
+            if moves && !state.secrets.is_empty() {
                 return Err(AppError::invalid(
                     "manifest.integration_fqn",
                     "the group's values are kept elsewhere; a group that has secrets can't change its integration",
                 ));
+            }
+            if moves {
+                self.may_use(&integration)?;
             }
             if state.group.manifest == written {
                 return Ok(None);
@@ -118,7 +122,8 @@ impl Context {
                 }
                 grants
             });
-            Ok(Some(Plan { action: Action::Apply, manifest: Some(written.clone()), grants, ..Plan::default() }))
+            let integration = moves.then(|| integration.clone());
+            Ok(Some(Plan { action: Action::Apply, manifest: Some(written.clone()), integration, grants, ..Plan::default() }))
         };
         if dry_run {
             let plan = decide(&existing)?;

@@ -69,6 +69,7 @@ pub(crate) struct Caches {
     verified: Cache<GroupId, Arc<revision::Verified>, revision::ByPointers>,
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
+    pub(crate) callers: crate::auth::KnownCallers,
 }
 
 impl Caches {
@@ -78,6 +79,7 @@ impl Caches {
             verified: Cache::with_weighter(10_000, 1_000_000, revision::ByPointers),
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
+            callers: crate::auth::KnownCallers::new(),
         }
     }
 }
@@ -109,8 +111,8 @@ pub(crate) struct Context {
 
 impl Context {
     /// For authentication, and for nobody else.
-    pub(crate) fn new(app: Arc<App>, caller: Caller, request: RequestInfo) -> Self {
-        Self { app, caller: Arc::new(caller), request: Arc::new(request) }
+    pub(crate) fn new(app: Arc<App>, caller: Arc<Caller>, request: RequestInfo) -> Self {
+        Self { app, caller, request: Arc::new(request) }
     }
 
     pub(crate) fn app(&self) -> &App {

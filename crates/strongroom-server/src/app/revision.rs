@@ -14,14 +14,23 @@ use super::{App, AppError};
 pub(crate) struct Verified {
     pub(crate) revision: i64,
     pub(crate) mac: Vec<u8>,
+    pub(crate) name: String,
     pub(crate) pointers: HashMap<SecretId, Pointer>,
 }
 
-/// Which version of a secret is current, and the digest of its value.
+/// Under which key a secret is current, in which version, and the digest of its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pointer {
+    pub(crate) key: String,
     pub(crate) version: i64,
     pub(crate) digest: Vec<u8>,
+}
+
+impl Verified {
+    /// Whether this is of exactly that revision.
+    pub(crate) fn is(&self, revision: i64, mac: &[u8]) -> bool {
+        self.revision == revision && self.mac == mac
+    }
 }
 
 /// Weighs an entry of the cache by the pointers that it holds.
@@ -84,7 +93,7 @@ impl App {
     }
 
     /// Checks that what the database gives as current of a group is what its newest revision wrote.
-    pub(crate) fn verify(&self, state: &GroupState) -> Result<(), AppError> {
+    pub(crate) fn verify(&self, state: &GroupState) -> Result<Arc<Verified>, AppError> {
         let group = &state.group;
         let key = self.data_key(group.id, group.data_key.as_deref(), group.data_key_kek)?;
         let mac = self.revision_mac(&key, &Subject::of(state), &state.secrets);
@@ -94,24 +103,29 @@ impl App {
                 internal: format!("the MAC of revision {} does not fit", group.revision),
             });
         }
-        self.remember_verified(state);
-        Ok(())
+        Ok(self.remember_verified(state))
     }
 
     /// Keeps the pointers of a state that is known to be right.
-    pub(crate) fn remember_verified(&self, state: &GroupState) {
-        let pointers = state
-            .secrets
-            .iter()
-            .map(|secret| (secret.id, Pointer { version: secret.version, digest: secret.digest.clone() }))
-            .collect();
-        let verified =
-            Verified { revision: state.group.revision, mac: state.group.revision_mac.clone(), pointers };
-        self.caches.verified.insert(state.group.id, Arc::new(verified));
+    pub(crate) fn remember_verified(&self, state: &GroupState) -> Arc<Verified> {
+        let pointer = |secret: &SecretState| Pointer {
+            key: secret.key.clone(),
+            version: secret.version,
+            digest: secret.digest.clone(),
+        };
+        let group = &state.group;
+        let verified = Arc::new(Verified {
+            revision: group.revision,
+            mac: group.revision_mac.clone(),
+            name: group.name.clone(),
+            pointers: state.secrets.iter().map(|secret| (secret.id, pointer(secret))).collect(),
+        });
+        self.caches.verified.insert(state.group.id, verified.clone());
+        verified
     }
 
     /// The remembered pointers of exactly this revision.
     pub(crate) fn verified(&self, group: GroupId, revision: i64, mac: &[u8]) -> Option<Arc<Verified>> {
-        self.caches.verified.get(&group).filter(|verified| verified.revision == revision && verified.mac == mac)
+        self.caches.verified.get(&group).filter(|verified| verified.is(revision, mac))
     }
 }

@@ -159,7 +159,14 @@ impl Context {
         if strongroom_domain::policy::may_use_integration(caller.tenant_role, &authorized, &caller.viewpoint.subjects) {
             Ok(())
         } else {
-            Err(AppError::Forbidden("you may not create secret groups on this integration"))
+            let target = Target {
+                kind: "provider-integration",
+                id: integration.id.to_string(),
+                name: integration.name.clone(),
+                fqn: integration.fqn.clone(),
+            };
+            let message = "you may not create secret groups on this integration";
+            Err(self.refusal("USE_PROVIDER_INTEGRATION", target, message))
         }
     }
 
@@ -248,7 +255,7 @@ impl Context {
         let event = Event {
             action: "CREATE_SECRET_GROUP",
             revision: Some(1),
-            detail: json!({"created": created, "collaborators": grants_json(&new.grants)}),
+            detail: json!({"created": created, "collaborators": grants_json(&new.grants)}).to_string(),
             ..Event::of(Target::group(&self.app().tenant, group.id, &group.name))
         };
         GroupCreation {

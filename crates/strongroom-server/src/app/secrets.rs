@@ -1,11 +1,12 @@
 //! Secrets: get, list, reveal, delete.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::{GroupId, SecretId, SecretValue};
-use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, VersionRow};
+use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, SecretToReveal, VersionRow};
 
 use super::changes::{Action, Plan, Step};
 use super::cursors::Listing;
@@ -38,16 +39,20 @@ pub(crate) struct Revealed {
 
 impl Context {
     /// One secret with its newest versions and, for those who may read it, its value.
-    pub(crate) async fn get_secret(&self, id: SecretId) -> Result<(Revealed, Vec<VersionRow>), AppError> {
+    pub(crate) async fn get_secret(
+        &self,
+        id: SecretId,
+    ) -> Result<(Arc<SecretToReveal>, Option<SecretValue>), AppError> {
         for _ in 0..READS {
-            let found = self.app().metadata.secret(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET)?;
-            let (secret, versions) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
-            self.authorize::<_, See>(&secret)?;
-            if let Some(value) = self.open_if_permitted(&secret).await? {
+            let found = self.app().metadata.secret_to_reveal(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET)?;
+            let found = found.filter(|found| lives(&found.secret)).ok_or(AppError::NotFound(Resource::Secret))?;
+            let secret = &found.secret;
+            self.authorize::<_, See>(secret)?;
+            if let Some(value) = self.open_if_permitted(secret).await? {
                 if value.is_some() {
-                    self.record_reveal("READ_SECRET_VALUE", Some(&secret), [&secret].into_iter()).await?;
+                    self.record_reveal("READ_SECRET_VALUE", Some(secret), [secret].into_iter()).await?;
                 }
-                return Ok((Revealed { secret, value }, versions));
+                return Ok((found, value));
             }
         }
         Err(AppError::Busy)
@@ -72,13 +77,15 @@ impl Context {
         let missing = || AppError::NotFound(Resource::Secret);
         let fqn = SecretFqn::parse(reference).filter(|fqn| fqn.tenant == self.app().tenant).ok_or_else(missing)?;
         let key = fqn.key.as_ref().ok_or_else(missing)?;
+        let folded = fqn.group.folded();
         for _ in 0..READS {
             let viewpoint = &self.caller().viewpoint;
-            let found = self.app().metadata.secret_by_name(&fqn.group.folded(), key.as_str(), fqn.version, viewpoint)?;
-            let secret = found.filter(lives).ok_or_else(missing)?;
-            let permitted = self.authorize::<_, ReadValues>(&secret)?;
+            let found = self.app().metadata.secret_to_reveal_by_name(&folded, key.as_str(), fqn.version, viewpoint)?;
+            let found = found.filter(|found| lives(&found.secret)).ok_or_else(missing)?;
+            let secret = &found.secret;
+            let permitted = self.authorize::<_, ReadValues>(secret)?;
             if let Some(value) = self.open_value(&permitted).await? {
-                self.record_reveal("READ_SECRET_VALUE", Some(&secret), [&secret].into_iter()).await?;
+                self.record_reveal("READ_SECRET_VALUE", Some(secret), [secret].into_iter()).await?;
                 return Ok(value);
             }
         }
@@ -152,7 +159,9 @@ impl Context {
         let mut seen = HashSet::new();
         for fqn in fqns.iter().filter_map(|fqn| SecretFqn::parse(fqn)) {
             let key = fqn.key.as_ref().map(|key| key.as_str().to_owned());
-            if fqn.tenant == app.tenant && key.is_some() && seen.insert((fqn.group.folded(), key)) {
+            // This gives what is current; one version is no secret of the list.
+            let named = fqn.tenant == app.tenant && key.is_some() && fqn.version.is_none();
+            if named && seen.insert((fqn.group.folded(), key)) {
                 wanted.push(fqn);
             }
         }
@@ -219,8 +228,12 @@ impl Context {
         single: Option<&SecretRow>,
         secrets: impl Iterator<Item = &'a SecretRow>,
     ) -> Result<(), AppError> {
-        let secrets: Vec<Value> = secrets
-            .map(|row| json!({"id": row.id.to_string(), "version": row.version.version, "groupId": row.group_id.to_string()}))
+        let secrets = secrets
+            .map(|row| Opened {
+                id: row.id.to_string(),
+                version: row.version.version,
+                group_id: row.group_id.to_string(),
+            })
             .collect();
         let target = single.map_or_else(Target::secrets, |row| {
             Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key)
@@ -228,11 +241,25 @@ impl Context {
         let event = Event {
             action,
             revision: single.map(|row| row.revision),
-            detail: json!({"secrets": secrets}),
+            detail: serde_json::to_string(&Reveal { secrets }).unwrap_or_default(),
             ..Event::of(target)
         };
-        Ok(self.app().metadata.record(&self.event(event)).await?)
+        Ok(self.app().metadata.record(self.event(event)).await?)
     }
+}
+
+/// What a reveal's event says.
+#[derive(Serialize)]
+struct Reveal {
+    secrets: Vec<Opened>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Opened {
+    id: String,
+    version: i64,
+    group_id: String,
 }
 
 fn lives(row: &SecretRow) -> bool {

@@ -110,7 +110,7 @@ impl Context {
         let app = self.app();
         let row: &SecretRow = secret;
         let key = app.data_key(row.group_id, row.data_key.as_deref(), row.data_key_kek)?;
-        if row.version.version == row.current_version && !self.is_current(row)? {
+        if !self.is_current(row)? {
             return Ok(None);
         }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
@@ -129,22 +129,30 @@ impl Context {
         }
     }
 
-    /// Whether the row read is what its group's newest revision says is current; `false` when the group moved on.
+    /// Whether the secret read is what its group's newest revision says is current, and so is the value when it is the
+    /// newest; `false` when the group moved on.
     fn is_current(&self, row: &SecretRow) -> Result<bool, AppError> {
         let app = self.app();
-        if app.verified(row.group_id, row.revision, &row.revision_mac).is_none() {
+        // What was found right is used as it was found: in the cache, others may replace it meanwhile.
+        let verified = if let Some(verified) = app.verified(row.group_id, row.revision, &row.revision_mac) {
+            verified
+        } else {
             let Some(state) = app.metadata.group(row.group_id, &self.caller().viewpoint)? else {
                 return Err(altered(row, "its group is gone".into()));
             };
-            app.verify(&state)?;
+            let verified = app.verify(&state)?;
             if state.group.revision > row.revision {
                 return Ok(false);
             }
-        }
-        let fits = app.verified(row.group_id, row.revision, &row.revision_mac).is_some_and(|verified| {
-            verified.pointers.get(&row.id).is_some_and(|pointer| {
-                pointer.version == row.version.version && pointer.digest == row.version.digest
-            })
+            verified
+        };
+        let pointer = verified.pointers.get(&row.id).filter(|_| verified.is(row.revision, &row.revision_mac));
+        let fits = pointer.is_some_and(|pointer| {
+            verified.name == row.group_name
+                && pointer.key == row.key
+                && pointer.version == row.current_version
+                // An older version is bound to its number by its seal alone.
+                && (row.version.version != row.current_version || pointer.digest == row.version.digest)
         });
         if fits { Ok(true) } else { Err(altered(row, "it is not what its revision names".into())) }
     }

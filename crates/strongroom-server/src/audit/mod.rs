@@ -1,6 +1,5 @@
 //! Audit events: what they say, and the MAC over it.
 
-use serde_json::{Value, json};
 use strongroom_crypto::{Binding, KeyRing};
 use strongroom_domain::names::Tenant;
 use strongroom_domain::subject::Actor;
@@ -19,8 +18,8 @@ pub(crate) struct Event {
     pub(crate) target: Target,
     /// The group's revision that was made or read.
     pub(crate) revision: Option<i64>,
-    /// More.
-    pub(crate) detail: Value,
+    /// More, JSON.
+    pub(crate) detail: String,
 }
 
 /// How it ended.
@@ -53,7 +52,7 @@ pub(crate) struct Origin<'a> {
 impl Event {
     /// A success on a target, to be completed.
     pub(crate) fn of(target: Target) -> Self {
-        Self { action: "", outcome: Outcome::Success, target, revision: None, detail: json!({}) }
+        Self { action: "", outcome: Outcome::Success, target, revision: None, detail: String::from("{}") }
     }
 }
 
@@ -112,7 +111,7 @@ impl App {
             resource_name: event.target.name,
             resource_fqn: event.target.fqn,
             revision: event.revision,
-            detail: event.detail.to_string(),
+            detail: event.detail,
             mac_key: 0,
             mac: Vec::new(),
         };
@@ -131,7 +130,6 @@ pub(crate) fn sealed(keys: &KeyRing, instance_id: &str, mut row: AuditRow) -> Au
 pub(crate) fn mac(keys: &KeyRing, instance_id: &str, row: &AuditRow) -> Option<[u8; 32]> {
     let key = keys.key(row.mac_key)?;
     let token = row.token_id.map(|id| *id.as_bytes());
-    let optional = |text: &Option<String>| text.clone().unwrap_or_default();
     let message = Binding::new("audit-event")
         .field(instance_id.as_bytes())
         .field(row.id.as_bytes())
@@ -141,8 +139,8 @@ pub(crate) fn mac(keys: &KeyRing, instance_id: &str, row: &AuditRow) -> Option<[
         .field(row.actor.id.as_bytes())
         .field(row.actor.kind.as_bytes())
         .field(row.actor.slug.as_bytes())
-        .field(optional(&row.actor.display_name).as_bytes())
-        .field(optional(&row.actor.token_name).as_bytes())
+        .field(row.actor.display_name.as_deref().unwrap_or_default().as_bytes())
+        .field(row.actor.token_name.as_deref().unwrap_or_default().as_bytes())
         .field(token.as_ref().map_or(&[][..], |id| &id[..]))
         .field(row.address.as_bytes())
         .field(row.request_id.as_bytes())

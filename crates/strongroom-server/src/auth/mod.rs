@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use quick_cache::sync::Cache;
 use strongroom_crypto::sha256;
+use strongroom_domain::Timestamp;
 use strongroom_domain::role::TenantRole;
 use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
 use strongroom_domain::token;
-use strongroom_metadata::{SubjectRow, TokenRow, Viewpoint};
+use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow, Viewpoint};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo};
 
@@ -24,9 +26,40 @@ pub(crate) fn authenticate(
     if !token::is_well_formed(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    let row = app.metadata.token(&sha256(text.as_bytes()))?;
-    let caller = row.and_then(|row| caller(app, row)).ok_or(AppError::Unauthenticated(INVALID))?;
+    let caller = known_caller(app, sha256(text.as_bytes()))?.ok_or(AppError::Unauthenticated(INVALID))?;
     Ok(Context::new(app.clone(), caller, request))
+}
+
+/// Callers by the hash of their token. An entry holds until an identity changes or the token expires.
+pub(crate) struct KnownCallers(Cache<[u8; 32], Known>);
+
+#[derive(Clone)]
+struct Known {
+    caller: Arc<Caller>,
+    expires_at: Option<Timestamp>,
+    /// Taken before the caller was read.
+    as_of: Stamp,
+}
+
+impl KnownCallers {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(10_000))
+    }
+}
+
+fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
+    let alive = |expires_at: Option<Timestamp>| expires_at.is_none_or(|at| at > app.clock.now());
+    let present = app.metadata.identity_stamp();
+    if let Some(known) = app.caches.callers.0.get(&hash).filter(|known| present == Some(known.as_of)) {
+        return Ok(alive(known.expires_at).then_some(known.caller));
+    }
+    let Some(row) = app.metadata.token(&hash)? else { return Ok(None) };
+    let expires_at = row.expires_at;
+    let Some(caller) = caller(row).map(Arc::new) else { return Ok(None) };
+    if let Some(as_of) = present {
+        app.caches.callers.0.insert(hash, Known { caller: caller.clone(), expires_at, as_of });
+    }
+    Ok(alive(expires_at).then_some(caller))
 }
 
 /// The scheme's name has no case; one or more blanks follow it.
@@ -35,9 +68,9 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn caller(app: &App, row: TokenRow) -> Option<Caller> {
-    let now = app.clock.now();
-    if row.revoked_at.is_some() || row.expires_at.is_some_and(|at| at <= now) {
+/// Whom a token stands for, were it not expired.
+fn caller(row: TokenRow) -> Option<Caller> {
+    if row.revoked_at.is_some() {
         return None;
     }
     match row.subject? {

@@ -31,6 +31,10 @@ impl ApiError {
         Self { status, code, message: message.into(), details: None, header: None, internal: None }
     }
 
+    pub(crate) fn forbidden(message: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_route", "there is nothing at this path; /openapi.json lists what there is")
     }
@@ -71,7 +75,7 @@ impl From<AppError> for ApiError {
         match error {
             AppError::Unauthenticated(message) => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
                 .with_header(WWW_AUTHENTICATE, "Bearer"),
-            AppError::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
                 let (code, message) = match resource {
                     Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),

@@ -21,6 +21,7 @@ use super::error::{ApiError, Reported};
 use super::handlers::{accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
+use crate::audit::Target;
 use crate::auth;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -135,18 +136,33 @@ async fn dispatch(
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let context = auth::authenticate(&shared.app, authorization, incoming.info)?;
             if spec.access == Access::TenantAdmin && !context.is_tenant_admin() {
-                return Err(AppError::Forbidden("this takes the role tenant-admin").into());
+                let target = Target { kind: "tenant", id: String::new(), name: spec.id.to_owned(), fqn: String::new() };
+                let refusal = context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin");
+                return settled(shared, Err(refusal)).await;
             }
             let call = Call::new(context, spec, parts, body, shared.max_body_bytes);
             let answering = handler(call);
             if spec.audit == AuditMode::Change {
                 // A write goes on when its client hangs up: a dropped future would stop anywhere.
                 let written = tokio::spawn(answering).await;
-                Ok(written.unwrap_or_else(|_| Err(AppError::Internal { internal: "a write panicked".into() }))?)
+                let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
+                settled(shared, written.unwrap_or_else(panicked)).await
             } else {
-                Ok(answering.await?)
+                settled(shared, answering.await).await
             }
         }
+    }
+}
+
+/// A use case's answer once its refusal, if it is one, has gone to the audit log.
+async fn settled(shared: &Shared, answer: Answer) -> Result<Response, ApiError> {
+    match answer {
+        Err(AppError::Forbidden(message, event)) => {
+            let refused = ApiError::forbidden(message);
+            shared.app.metadata.record_unwaited(*event).await;
+            Err(refused)
+        }
+        answer => Ok(answer?),
     }
 }
 

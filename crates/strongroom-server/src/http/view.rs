@@ -7,7 +7,7 @@ use strongroom_domain::subject::Actor;
 use strongroom_domain::{SecretValue, fqn};
 use strongroom_metadata::{GroupState, SecretRow, SecretState, VersionRow};
 
-use crate::app::{App, AppError, Revealed};
+use crate::app::{App, AppError};
 
 pub(super) fn subject(actor: &Actor) -> wire::Subject {
     wire::Subject {
@@ -78,8 +78,12 @@ fn current_secret(tenant: &Tenant, state: &GroupState, secret: &SecretState) -> 
 }
 
 /// A secret with its value where it was revealed.
-pub(super) fn secret(tenant: &Tenant, revealed: Revealed, versions: &[VersionRow]) -> wire::Secret {
-    let Revealed { secret: row, value } = revealed;
+pub(super) fn secret(
+    tenant: &Tenant,
+    row: &SecretRow,
+    value: Option<SecretValue>,
+    versions: &[VersionRow],
+) -> wire::Secret {
     wire::Secret {
         id: row.id.to_string(),
         fqn: fqn::secret(tenant, &row.group_name, &row.key),
@@ -89,9 +93,9 @@ pub(super) fn secret(tenant: &Tenant, revealed: Revealed, versions: &[VersionRow
         created_by_subject: Some(subject(&row.created_by)),
         created_at: Some(row.created_at.to_wire()),
         updated_at: Some(row.updated_at.to_wire()),
-        secret_versions: Some(versions.iter().map(|version_row| version(tenant, &row, version_row)).collect()),
+        secret_versions: Some(versions.iter().map(|version_row| version(tenant, row, version_row)).collect()),
         active_deployments_count: Some(0),
-        created_by: Some(row.created_by.slug),
+        created_by: Some(row.created_by.slug.clone()),
     }
 }
 

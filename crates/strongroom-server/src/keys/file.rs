@@ -79,8 +79,9 @@ pub fn make_root_key_file(path: &Path) -> Result<String, KeyFileError> {
     let draft = PathBuf::from(draft);
     let _ = std::fs::remove_file(&draft);
     write_synced(&draft, key.to_text().as_bytes()).map_err(io)?;
-    std::fs::hard_link(&draft, path).map_err(io)?;
+    let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft).map_err(io)?;
+    linked.map_err(io)?;
     sync_folder(path).map_err(io)?;
     Ok(key.fingerprint().to_owned())
 }

@@ -1,17 +1,15 @@
 use axum::response::Response;
 use strongroom_api::wire;
 use strongroom_domain::{GroupId, SecretId};
-use strongroom_metadata::VersionRow;
 
 use crate::app::{AppError, Resource, SecretQuery};
 use crate::http::call::{Call, ok, ok_at};
 use crate::http::{query, view};
 
 pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
-    let (revealed, versions) = call.context.get_secret(secret_id(&call)?).await?;
-    let revision = revealed.secret.revision;
-    let data = view::secret(&call.context.app().tenant, revealed, &versions);
-    ok_at(revision, &wire::GetSecretResponse { data })
+    let (found, value) = call.context.get_secret(secret_id(&call)?).await?;
+    let data = view::secret(&call.context.app().tenant, &found.secret, value, &found.versions);
+    ok_at(found.secret.revision, &wire::GetSecretResponse { data })
 }
 
 pub(in crate::http) async fn list(mut call: Call) -> Result<Response, AppError> {
@@ -30,8 +28,7 @@ pub(in crate::http) async fn list(mut call: Call) -> Result<Response, AppError> 
     let (revealed, total) = call.context.list_secrets(&wanted).await?;
     let tenant = &call.context.app().tenant;
     let secret = |entry: crate::app::Revealed| {
-        let current: [VersionRow; 1] = [entry.secret.version.clone()];
-        view::secret(tenant, entry, &current)
+        view::secret(tenant, &entry.secret, entry.value, std::slice::from_ref(&entry.secret.version))
     };
     let data = revealed.into_iter().map(secret).collect();
     ok(&wire::ListSecretsResponse { data, pagination: view::pagination(total, offset, limit) })

@@ -56,6 +56,8 @@ impl Shared {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(settings.header_timeout)
+            // A client that has said all it has to say may still listen.
+            .half_close(true)
             .max_buf_size(HTTP1_BUFFER);
         builder
             .http2()

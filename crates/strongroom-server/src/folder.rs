@@ -1,0 +1,63 @@
+//! The data folder: one process at a time, and a note of the instance that was made in it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::instance::StartError;
+
+/// The locked data folder. The lock file holds the id of the folder's instance once there is one: a database that is
+/// missing later was lost, and is never made anew beside the key of the old one.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held for as long as the instance lives: one process a folder.
+    lock: File,
+    owner: String,
+}
+
+impl Folder {
+    /// Locks the folder; makes it when there is none.
+    pub(crate) fn lock(path: &Path) -> Result<Self, StartError> {
+        let io = |source| StartError::DataDir { path: path.to_owned(), source };
+        if !path.exists() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        }
+        let mut lock = File::options().create(true).read(true).append(true).open(path.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(StartError::InUse(path.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let mut owner = String::new();
+        lock.read_to_string(&mut owner).map_err(io)?;
+        Ok(Self { path: path.to_owned(), lock, owner })
+    }
+
+    /// Refuses to make a database where an instance had one.
+    pub(crate) fn check_database(&self, database: &Path) -> Result<(), StartError> {
+        // SQLite takes a file of one byte for an empty one.
+        let has_content = std::fs::metadata(database).is_ok_and(|file| file.len() > 1);
+        if has_content || self.owner.is_empty() { Ok(()) } else { Err(self.database_lost(database)) }
+    }
+
+    /// A database without an instance: right at the first start, else the wrong one.
+    pub(crate) fn check_first_start(&self, database: &Path) -> Result<(), StartError> {
+        if self.owner.is_empty() { Ok(()) } else { Err(self.database_lost(database)) }
+    }
+
+    /// Notes the instance, once it is in the database.
+    pub(crate) fn note(&mut self, instance_id: &str) -> Result<(), StartError> {
+        if !self.owner.is_empty() {
+            return Ok(());
+        }
+        instance_id.clone_into(&mut self.owner);
+        let written = self.lock.write_all(instance_id.as_bytes()).and_then(|()| self.lock.sync_all());
+        written.map_err(|source| StartError::DataDir { path: self.path.clone(), source })
+    }
+
+    fn database_lost(&self, database: &Path) -> StartError {
+        let (folder, instance) = (self.path.clone(), self.owner.trim().to_owned());
+        StartError::DatabaseLost { folder, instance, database: database.to_owned() }
+    }
+}

@@ -1,0 +1,17 @@
+//! The server in process: its promises, one module each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_wrap,
+    clippy::too_many_lines,
+    reason = "a test says what went wrong by panicking"
+)]
+
+mod audit;
+mod authorization;
+mod bad_input;
+mod concurrency;
+mod faults;
+mod integrity;
+mod secrecy;
+mod semantics;
+mod support;

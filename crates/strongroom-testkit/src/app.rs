@@ -1,0 +1,226 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use strongroom_domain::{Entropy, token};
+use strongroom_server::config::{Settings, serve_command};
+use strongroom_server::{Instance, StartError, SystemEntropy, World};
+use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, SecretStore};
+use tempfile::TempDir;
+
+use crate::{Client, SeededEntropy, Tamper, TestClock};
+
+/// What clients are told the server's address is.
+const PUBLIC_URL: &str = "http://strongroom.test";
+
+/// The administrator that the first start makes.
+pub(crate) const ADMIN: &str = "admin@example.com";
+
+/// Where the metadata is: the one place that knows, for the day when there are several engines.
+fn database_url(folder: &Path) -> String {
+    format!("sqlite:{}", database_file(folder).display())
+}
+
+fn database_file(folder: &Path) -> PathBuf {
+    folder.join("strongroom.db")
+}
+
+/// In memory where the system has such a place: in process nobody pulls the plug, and waiting for the disk is most of
+/// what these tests would do. The crash tests have a real one.
+fn new_folder() -> TempDir {
+    let in_memory = if std::env::var_os("TMPDIR").is_some() { None } else { tempfile::tempdir_in("/dev/shm").ok() };
+    in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
+/// The router of the running instance; `None` while it is stopped. Clients share it, so they outlive a restart.
+pub(crate) type Wire = Arc<RwLock<Option<Router>>>;
+
+/// How an instance shall be opened.
+#[derive(Default)]
+pub struct Setup {
+    environment: Vec<(OsString, OsString)>,
+    seed: Option<u64>,
+    store: Option<Arc<dyn SecretStore>>,
+}
+
+impl Setup {
+    /// Sets a setting by its environment variable.
+    #[must_use]
+    pub fn set(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.into(), value.into()));
+        self
+    }
+
+    /// Makes ids and tokens repeatable.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Puts another store in the place of the embedded one. `TestApp::faults` then says nothing.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn SecretStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Opens it in a new folder.
+    pub async fn start(self) -> TestApp {
+        let folder = new_folder();
+        let entropy: Arc<dyn Entropy> = match self.seed {
+            Some(seed) => Arc::new(SeededEntropy::new(seed)),
+            None => Arc::new(SystemEntropy),
+        };
+        let admin_token = token::make(&*entropy).to_string();
+        let mut app = TestApp {
+            clock: TestClock::default(),
+            faults: FaultPlan::default(),
+            folder,
+            setup: self,
+            entropy,
+            admin_token,
+            integration_id: String::new(),
+            instance: None,
+            wire: Wire::default(),
+        };
+        app.try_start().await.unwrap();
+        app
+    }
+}
+
+/// A server in process, in a folder that goes when this is dropped.
+pub struct TestApp {
+    /// The server's time.
+    pub clock: TestClock,
+    /// When the secret store fails.
+    pub faults: FaultPlan,
+    folder: TempDir,
+    setup: Setup,
+    entropy: Arc<dyn Entropy>,
+    admin_token: String,
+    integration_id: String,
+    instance: Option<Instance>,
+    wire: Wire,
+}
+
+impl TestApp {
+    /// With the defaults.
+    pub async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    /// To say more first.
+    #[must_use]
+    pub fn with(variable: &str, value: &str) -> Setup {
+        Setup::default().set(variable, value)
+    }
+
+    /// Changes a setting; the next start takes it.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.setup.environment.push((variable.into(), value.into()));
+    }
+
+    /// The settings as a process would read them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        // Of two that set the same, the first counts.
+        let mut environment: Vec<_> = self.setup.environment.iter().rev().cloned().collect();
+        environment.extend([
+            ("STRONGROOM_DATA_DIR".into(), self.folder().into()),
+            ("STRONGROOM_DATABASE_URL".into(), database_url(self.folder()).into()),
+            ("STRONGROOM_ADMIN_EMAIL".into(), ADMIN.into()),
+            ("STRONGROOM_ADMIN_TOKEN".into(), self.admin_token.clone().into()),
+        ]);
+        let flags = serve_command().try_get_matches_from(["serve"]).unwrap();
+        Settings::load(&flags, environment).unwrap()
+    }
+
+    /// Opens the folder, again or for the first time.
+    pub async fn try_start(&mut self) -> Result<(), StartError> {
+        let settings = self.settings();
+        let embedded = || -> Arc<dyn SecretStore> {
+            Arc::new(Faulty::new(EmbeddedStore::new(settings.max_value_bytes), self.faults.clone()))
+        };
+        let world = World {
+            clock: Arc::new(self.clock.clone()),
+            entropy: self.entropy.clone(),
+            store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
+        };
+        let instance = Instance::open(&settings, world).await?;
+        if let Some(first) = instance.first_start() {
+            self.integration_id.clone_from(&first.integration_id);
+        }
+        *self.wire.write().unwrap_or_else(PoisonError::into_inner) = Some(instance.router(PUBLIC_URL));
+        self.instance = Some(instance);
+        Ok(())
+    }
+
+    /// Closes it as a process that ends well does. Clients wait for the next start.
+    pub async fn stop(&mut self) {
+        self.wire.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(instance) = self.instance.take() {
+            instance.close().await;
+        }
+    }
+
+    /// Closes it and opens it again: nothing is remembered but what is on the disk.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.try_start().await.unwrap();
+    }
+
+    /// Waits until everything is written that was handed over without waiting, such as the events of refusals.
+    pub async fn settle(&self) {
+        self.instance().close().await;
+    }
+
+    /// The running instance.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        self.instance.as_ref().expect("the app is stopped")
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The database from behind.
+    #[must_use]
+    pub fn tamper(&self) -> Tamper {
+        Tamper::open(&database_file(self.folder()))
+    }
+
+    /// The id of the embedded store's integration.
+    #[must_use]
+    pub fn integration_id(&self) -> &str {
+        &self.integration_id
+    }
+
+    /// The FQN of the embedded store's integration.
+    #[must_use]
+    pub fn integration_fqn(&self) -> String {
+        format!("{}:truefoundry:default:secret-store:db", self.settings().tenant)
+    }
+
+    /// Speaks with a token, or with none.
+    #[must_use]
+    pub fn client(&self, name: &str, token: Option<&str>) -> Client {
+        Client::new(self.wire.clone(), name, token)
+    }
+
+    /// The tenant's administrator.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        self.client(ADMIN, Some(&self.admin_token))
+    }
+
+    /// A token that is well-formed and belongs to nobody.
+    #[must_use]
+    pub fn unknown_token(&self) -> String {
+        token::make(&*self.entropy).to_string()
+    }
+}

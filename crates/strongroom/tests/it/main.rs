@@ -1,0 +1,11 @@
+//! The built binary as a process: killed, refused, stopped, hung up on, short of disk, looked into.
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod crash;
+mod full_disk;
+mod hang_up;
+mod secrecy;
+mod shutdown;
+mod start;
+mod support;
+mod tls;
