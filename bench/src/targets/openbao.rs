@@ -44,10 +44,8 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     let header = format!("x-vault-token: {}", unseal(address).await?);
     let mut client = Client::open(address, header.clone()).await?;
     let mut create = write_request(&format!("new-{UNIQUE}"), &header);
-    let mut updates: Vec<_> =
-        (0..SECRETS).map(|number| write_request(&name("updated", number), &header)).collect();
-    let mut revealed: Vec<_> =
-        (0..SECRETS).map(|number| write_request(&name("revealed", number), &header)).collect();
+    let mut updates: Vec<_> = (0..SECRETS).map(|number| write_request(&name("updated", number), &header)).collect();
+    let mut revealed: Vec<_> = (0..SECRETS).map(|number| write_request(&name("revealed", number), &header)).collect();
     let mut reveals: Vec<_> = (0..SECRETS)
         .map(|number| Template::new("GET", &format!("/v1/secret/data/{}", name("revealed", number)), &[&header], None))
         .collect();

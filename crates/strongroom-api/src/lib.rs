@@ -10,5 +10,5 @@ pub mod wire;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use openapi::document;
-pub use reference::operations_reference;
 pub use operation::{Access, AuditMode, Method, Operation, OperationSpec, Parameter, ParameterKind};
+pub use reference::operations_reference;

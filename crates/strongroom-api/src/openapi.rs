@@ -67,7 +67,8 @@ fn describe(spec: &OperationSpec, generator: &mut SchemaGenerator) -> Value {
     responses.insert("200".into(), ok);
     for (status, description) in spec.errors {
         let body = if spec.path.starts_with("/api") { error as Body } else { spec.response };
-        responses.insert(status.to_string(), json!({"description": description, "content": json_content(body, generator)}));
+        responses
+            .insert(status.to_string(), json!({"description": description, "content": json_content(body, generator)}));
     }
     out["responses"] = responses.into();
     out["security"] = if spec.access == Access::Public { json!([]) } else { json!([{"jwt": []}]) };
@@ -133,9 +134,10 @@ fn strip(schema: &mut Value) {
             if fields.get("enum").is_some() {
                 fields.insert("type".into(), "string".into());
             }
-            let nullable: Vec<String> = fields.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |properties| {
-                properties.iter().filter(|(_, field)| takes_null(field)).map(|(name, _)| name.clone()).collect()
-            });
+            let nullable: Vec<String> =
+                fields.get("properties").and_then(Value::as_object).map_or_else(Vec::new, |properties| {
+                    properties.iter().filter(|(_, field)| takes_null(field)).map(|(name, _)| name.clone()).collect()
+                });
             // What may be null may be left out: clients must not count on it.
             if let Some(required) = fields.get_mut("required").and_then(Value::as_array_mut) {
                 required.retain(|name| nullable.iter().all(|field| name != field));

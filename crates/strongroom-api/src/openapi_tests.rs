@@ -78,7 +78,10 @@ fn shape(schema: &Value) -> Value {
         }
     }
     if let Some(required) = schema.get("required").and_then(Value::as_array) {
-        out.insert("required", required.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>().into_iter().collect());
+        out.insert(
+            "required",
+            required.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>().into_iter().collect(),
+        );
     }
     if let Some(items) = schema.get("items") {
         out.insert("items", shape(items));

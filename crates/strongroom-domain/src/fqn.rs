@@ -78,9 +78,22 @@ mod tests {
     #[test]
     fn what_cannot_exist_does_not_parse() {
         for bad in [
-            "", ":", "acme", "acme:", ":prod", "acme:prod:", "acme:prod:K:", "acme:prod:K:0", "acme:prod:K:01",
-            "acme:prod:K:-1", "acme:prod:K:+1", "acme:prod:K:1:2", "acme:prod:..:1", "http://acme:prod:K",
-            "tfy-secret://tfy-secret://acme:prod:K", "acme:prod:K:99999999999999999999",
+            "",
+            ":",
+            "acme",
+            "acme:",
+            ":prod",
+            "acme:prod:",
+            "acme:prod:K:",
+            "acme:prod:K:0",
+            "acme:prod:K:01",
+            "acme:prod:K:-1",
+            "acme:prod:K:+1",
+            "acme:prod:K:1:2",
+            "acme:prod:..:1",
+            "http://acme:prod:K",
+            "tfy-secret://tfy-secret://acme:prod:K",
+            "acme:prod:K:99999999999999999999",
         ] {
             assert_eq!(SecretFqn::parse(bad), None, "{bad}");
         }

@@ -40,13 +40,21 @@ fn every_fault_is_named_with_its_path() {
     assert_eq!(
         faults(&manifest),
         [
-            "manifest.type", "manifest.name", "manifest.integration_fqn", "manifest.collaborators[0].subject",
-            "manifest.collaborators[1].role_id", "manifest.collaborators[2]", "manifest.collaborators", "manifest.ownedBy",
+            "manifest.type",
+            "manifest.name",
+            "manifest.integration_fqn",
+            "manifest.collaborators[0].subject",
+            "manifest.collaborators[1].role_id",
+            "manifest.collaborators[2]",
+            "manifest.collaborators",
+            "manifest.ownedBy",
         ]
     );
     assert_eq!(faults(&json!([])), ["manifest", "manifest.name", "manifest.integration_fqn"]);
-    assert!(faults(&json!({"type": "secret-group", "name": "ab", "integration_fqn": "x", "collaborators": {}}))
-        .contains(&"manifest.collaborators".into()));
+    assert!(
+        faults(&json!({"type": "secret-group", "name": "ab", "integration_fqn": "x", "collaborators": {}}))
+            .contains(&"manifest.collaborators".into())
+    );
 }
 
 #[test]
@@ -54,10 +62,16 @@ fn virtual_accounts() {
     let written = json!({"type": "virtual-account", "name": "ci-bot", "permissions": [
         {"resource_type": "secret-group", "resource_fqn": "acme:prod", "role_id": "secret-group-editor"}]});
     assert_eq!(VirtualAccountManifest::parse(&written).unwrap().to_json(), written);
-    assert_eq!(VirtualAccountManifest::parse(&json!({"type": "virtual-account", "name": "ci-bot"})).unwrap().permissions, None);
+    assert_eq!(
+        VirtualAccountManifest::parse(&json!({"type": "virtual-account", "name": "ci-bot"})).unwrap().permissions,
+        None
+    );
     for (permissions, path) in [
         (json!([]), "manifest.permissions"),
-        (json!([{"resource_type": "cluster", "resource_fqn": "c", "role_id": "x"}]), "manifest.permissions[0].resource_type"),
+        (
+            json!([{"resource_type": "cluster", "resource_fqn": "c", "role_id": "x"}]),
+            "manifest.permissions[0].resource_type",
+        ),
     ] {
         let manifest = json!({"type": "virtual-account", "name": "ci-bot", "permissions": permissions});
         assert_eq!(VirtualAccountManifest::parse(&manifest).unwrap_err()[0].path, path);
@@ -65,9 +79,15 @@ fn virtual_accounts() {
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".*".prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 24, 4, |inner| {
-        let field = prop_oneof!["type|name|integration_fqn|collaborators|ownedBy|permissions|subject|role_id", ".{0,4}"];
+        let field =
+            prop_oneof!["type|name|integration_fqn|collaborators|ownedBy|permissions|subject|role_id", ".{0,4}"];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::vec((field, inner), 0..6).prop_map(|fields| Value::Object(fields.into_iter().collect())),

@@ -100,7 +100,9 @@ impl SecretKey {
         if spelled(text, 1..=253, allowed, allowed, allowed) && text != "." && !text.starts_with("..") {
             Ok(Self(text.into()))
         } else {
-            refuse("a key has 1 to 253 characters A-Z, a-z, 0-9, `.`, `_` and `-`, is not `.` and does not begin with `..`")
+            refuse(
+                "a key has 1 to 253 characters A-Z, a-z, 0-9, `.`, `_` and `-`, is not `.` and does not begin with `..`",
+            )
         }
     }
 }

@@ -64,7 +64,11 @@ pub fn decide(standing: Standing, action: GroupAction, rules: PolicyRules) -> De
 
 /// Whether a caller may create groups on an integration: tenant admins, and the subjects that it authorizes.
 #[must_use]
-pub fn may_use_integration(tenant_role: TenantRole, authorized_subjects: &[String], caller_subjects: &[String]) -> bool {
+pub fn may_use_integration(
+    tenant_role: TenantRole,
+    authorized_subjects: &[String],
+    caller_subjects: &[String],
+) -> bool {
     tenant_role == TenantRole::Admin || caller_subjects.iter().any(|subject| authorized_subjects.contains(subject))
 }
 
@@ -85,9 +89,10 @@ mod tests {
     #[test]
     fn matrix() {
         let mut drawn = String::new();
-        let callers = [(TenantRole::Admin, None)]
-            .into_iter()
-            .chain([None, Some(GroupRole::Viewer), Some(GroupRole::Editor), Some(GroupRole::Admin)].map(|r| (TenantRole::Member, r)));
+        let callers = [(TenantRole::Admin, None)].into_iter().chain(
+            [None, Some(GroupRole::Viewer), Some(GroupRole::Editor), Some(GroupRole::Admin)]
+                .map(|r| (TenantRole::Member, r)),
+        );
         for (tenant_role, group_role) in callers {
             for machine in [false, true] {
                 for hidden in [false, true] {

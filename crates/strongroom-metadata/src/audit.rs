@@ -119,9 +119,17 @@ impl Metadata {
             let slugs = &filter.actor_slugs;
             let slug = |at: usize| slugs.get(at).or(slugs.first()).cloned().unwrap_or_default();
             let shared = params![
-                &filter.action, &filter.resource_type, &filter.resource_name, &filter.resource_fqn,
-                filter.start.map_or(i64::MIN, Timestamp::micros), filter.end.map_or(i64::MAX, Timestamp::micros),
-                slug(0), slug(1), slug(2), slug(3), &filter.resource_id
+                &filter.action,
+                &filter.resource_type,
+                &filter.resource_name,
+                &filter.resource_fqn,
+                filter.start.map_or(i64::MIN, Timestamp::micros),
+                filter.end.map_or(i64::MAX, Timestamp::micros),
+                slug(0),
+                slug(1),
+                slug(2),
+                slug(3),
+                &filter.resource_id
             ];
             let mut paged = Vec::from(shared.clone());
             paged.extend(params![limit, offset]);
@@ -158,9 +166,28 @@ pub(crate) fn insert(batch: &mut Batch, event: &AuditRow) {
 }
 
 fn insert_owned(batch: &mut Batch, event: AuditRow) {
-    batch.one(Guard::Fresh, &INSERT_EVENT, params![
-        event.id, event.at, event.action, event.result, actor_json(&event.actor), event.actor.slug, event.token_id,
-        event.address, event.request_id, event.request_path, event.resource_type, event.resource_id,
-        event.resource_name, event.resource_fqn, event.revision, event.detail, i64::from(event.mac_key), event.mac
-    ]);
+    batch.one(
+        Guard::Fresh,
+        &INSERT_EVENT,
+        params![
+            event.id,
+            event.at,
+            event.action,
+            event.result,
+            actor_json(&event.actor),
+            event.actor.slug,
+            event.token_id,
+            event.address,
+            event.request_id,
+            event.request_path,
+            event.resource_type,
+            event.resource_id,
+            event.resource_name,
+            event.resource_fqn,
+            event.revision,
+            event.detail,
+            i64::from(event.mac_key),
+            event.mac
+        ],
+    );
 }

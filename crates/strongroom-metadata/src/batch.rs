@@ -60,13 +60,7 @@ impl Batch {
     }
 
     /// Adds a statement that must touch exactly `rows` rows.
-    pub(crate) fn exactly<const N: usize>(
-        &mut self,
-        rows: u64,
-        guard: Guard,
-        sql: &'static Sql,
-        params: [Value; N],
-    ) {
+    pub(crate) fn exactly<const N: usize>(&mut self, rows: u64, guard: Guard, sql: &'static Sql, params: [Value; N]) {
         self.steps.push(Step { sql, params: params.into(), rows: Some(rows), guard });
     }
 
@@ -79,7 +73,9 @@ impl Batch {
     pub(crate) fn scope(&self) -> Scope {
         match self.group {
             Some(group) => Scope::Group(group),
-            None if self.steps.iter().all(|step| std::ptr::eq(step.sql, &raw const audit::INSERT_EVENT)) => Scope::Record,
+            None if self.steps.iter().all(|step| std::ptr::eq(step.sql, &raw const audit::INSERT_EVENT)) => {
+                Scope::Record
+            }
             None => Scope::Shared,
         }
     }

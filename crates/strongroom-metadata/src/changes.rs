@@ -198,17 +198,27 @@ impl Metadata {
     pub async fn create_group(&self, new: &GroupCreation) -> Result<(), CommitError> {
         let mut batch = Batch::of_group(new.id);
         let revision = &new.revision;
-        batch.one(Guard::GroupName, &INSERT_GROUP, params![
-            new.id, &revision.name, &new.folded_name, revision.integration_id, &revision.manifest, &revision.mac,
-            &new.data_key, i64::from(new.data_key_kek), count(&new.versions), actor_json(&revision.actor), revision.at
-        ]);
+        batch.one(
+            Guard::GroupName,
+            &INSERT_GROUP,
+            params![
+                new.id,
+                &revision.name,
+                &new.folded_name,
+                revision.integration_id,
+                &revision.manifest,
+                &revision.mac,
+                &new.data_key,
+                i64::from(new.data_key_kek),
+                count(&new.versions),
+                actor_json(&revision.actor),
+                revision.at
+            ],
+        );
         insert_revision(&mut batch, new.id, revision);
         insert_secrets(&mut batch, new.id, revision, &new.secrets, &new.versions);
-        let lifetimes = new.secrets.iter().map(|secret| NewLifetime {
-            secret_id: secret.id,
-            version: 1,
-            key: secret.key.clone(),
-        });
+        let lifetimes =
+            new.secrets.iter().map(|secret| NewLifetime { secret_id: secret.id, version: 1, key: secret.key.clone() });
         insert_lifetimes(&mut batch, new.id, revision.revision, lifetimes);
         insert_grants(&mut batch, GrantSource::Manifest, &new.grants);
         audit::insert(&mut batch, &new.event);
@@ -220,9 +230,18 @@ impl Metadata {
         let mut batch = Batch::of_group(change.group.id);
         let (group, revision) = (&change.group, &change.revision);
         let update = params![
-            group.id, group.expected_revision, revision.revision, &revision.mac, &revision.name, &group.folded_name,
-            revision.integration_id, &revision.manifest, count(&change.versions), revision.at,
-            group.deleted.map(|(at, _)| at), group.deleted.map(|(_, purge)| purge)
+            group.id,
+            group.expected_revision,
+            revision.revision,
+            &revision.mac,
+            &revision.name,
+            &group.folded_name,
+            revision.integration_id,
+            &revision.manifest,
+            count(&change.versions),
+            revision.at,
+            group.deleted.map(|(at, _)| at),
+            group.deleted.map(|(_, purge)| purge)
         ];
         batch.one(Guard::GroupRevision, &UPDATE_GROUP, update);
         insert_revision(&mut batch, group.id, revision);
@@ -233,10 +252,21 @@ impl Metadata {
             batch.one(Guard::SecretState, &END_LIFETIME, params![group.id, *secret, revision.revision]);
         }
         for state in &change.states {
-            batch.one(Guard::SecretState, &UPDATE_SECRET, params![
-                state.id, state.expected_version, state.version, &state.key, state.key.to_lowercase(), revision.at,
-                state.deleted.map(|(at, _)| at), state.deleted.map(|(_, purge)| purge), group.id
-            ]);
+            batch.one(
+                Guard::SecretState,
+                &UPDATE_SECRET,
+                params![
+                    state.id,
+                    state.expected_version,
+                    state.version,
+                    &state.key,
+                    state.key.to_lowercase(),
+                    revision.at,
+                    state.deleted.map(|(at, _)| at),
+                    state.deleted.map(|(_, purge)| purge),
+                    group.id
+                ],
+            );
         }
         insert_secrets(&mut batch, group.id, revision, &change.secrets, &change.versions);
         insert_lifetimes(&mut batch, group.id, revision.revision, change.began.iter().cloned());
@@ -260,9 +290,11 @@ impl GrantSource {
 
 pub(crate) fn insert_grants(batch: &mut Batch, source: GrantSource, grants: &[Grant]) {
     for grant in grants {
-        batch.one(Guard::Fresh, &INSERT_GRANT, params![
-            grant.group_id, &grant.subject, source.id(), role_rank(grant.role)
-        ]);
+        batch.one(
+            Guard::Fresh,
+            &INSERT_GRANT,
+            params![grant.group_id, &grant.subject, source.id(), role_rank(grant.role)],
+        );
     }
 }
 
@@ -289,10 +321,23 @@ pub(crate) fn role_from_rank(rank: i64) -> Option<GroupRole> {
 }
 
 fn insert_revision(batch: &mut Batch, group: GroupId, revision: &RevisionRow) {
-    batch.one(Guard::GroupRevision, &INSERT_REVISION, params![
-        group, revision.revision, revision.at, actor_json(&revision.actor), revision.action, revision.source,
-        &revision.request_id, &revision.name, revision.integration_id, &revision.manifest, &revision.mac
-    ]);
+    batch.one(
+        Guard::GroupRevision,
+        &INSERT_REVISION,
+        params![
+            group,
+            revision.revision,
+            revision.at,
+            actor_json(&revision.actor),
+            revision.action,
+            revision.source,
+            &revision.request_id,
+            &revision.name,
+            revision.integration_id,
+            &revision.manifest,
+            &revision.mac
+        ],
+    );
 }
 
 fn insert_secrets(
@@ -304,23 +349,37 @@ fn insert_secrets(
 ) {
     let actor = actor_json(&revision.actor);
     for secret in secrets {
-        batch.one(Guard::SecretKey, &INSERT_SECRET, params![
-            secret.id, group, &secret.key, secret.key.to_lowercase(), &actor, revision.at
-        ]);
+        batch.one(
+            Guard::SecretKey,
+            &INSERT_SECRET,
+            params![secret.id, group, &secret.key, secret.key.to_lowercase(), &actor, revision.at],
+        );
     }
     for version in versions {
-        batch.one(Guard::Fresh, &INSERT_VERSION, params![
-            version.secret_id, version.version, version.id, &version.digest, &version.store_version,
-            version.sealed.as_ref(), &actor, revision.at
-        ]);
+        batch.one(
+            Guard::Fresh,
+            &INSERT_VERSION,
+            params![
+                version.secret_id,
+                version.version,
+                version.id,
+                &version.digest,
+                &version.store_version,
+                version.sealed.as_ref(),
+                &actor,
+                revision.at
+            ],
+        );
     }
 }
 
 fn insert_lifetimes(batch: &mut Batch, group: GroupId, revision: i64, lifetimes: impl Iterator<Item = NewLifetime>) {
     for lifetime in lifetimes {
-        batch.one(Guard::Fresh, &INSERT_LIFETIME, params![
-            group, lifetime.secret_id, revision, lifetime.version, lifetime.key
-        ]);
+        batch.one(
+            Guard::Fresh,
+            &INSERT_LIFETIME,
+            params![group, lifetime.secret_id, revision, lifetime.version, lifetime.key],
+        );
     }
 }
 

@@ -40,9 +40,19 @@ macro_rules! current_secrets {
 macro_rules! group_state {
     ($sealed:expr, $filter:expr) => {
         concat!(
-            "SELECT ", group_columns!(), ", ", role_column!(), ", ", secret_columns!(), ", ", $sealed,
+            "SELECT ",
+            group_columns!(),
+            ", ",
+            role_column!(),
+            ", ",
+            secret_columns!(),
+            ", ",
+            $sealed,
             " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
-            current_secrets!(), " WHERE ", $filter, " ORDER BY s.id"
+            current_secrets!(),
+            " WHERE ",
+            $filter,
+            " ORDER BY s.id"
         )
     };
 }
@@ -61,9 +71,19 @@ macro_rules! visible_to_member {
 macro_rules! group_page {
     ($visible:expr) => {
         concat!(
-            "SELECT ", group_columns!(), ", ", role_column!(), ", ", secret_columns!(), ", NULL FROM (SELECT * FROM secret_groups g WHERE ",
-            $visible, group_matches!(), " AND g.id < ?4 ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
-             JOIN provider_integrations i ON i.id = g.integration_id ", current_secrets!(), " ORDER BY g.id DESC, s.id"
+            "SELECT ",
+            group_columns!(),
+            ", ",
+            role_column!(),
+            ", ",
+            secret_columns!(),
+            ", NULL FROM (SELECT * FROM secret_groups g WHERE ",
+            $visible,
+            group_matches!(),
+            " AND g.id < ?4 ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
+             JOIN provider_integrations i ON i.id = g.integration_id ",
+            current_secrets!(),
+            " ORDER BY g.id DESC, s.id"
         )
     };
 }
@@ -228,7 +248,8 @@ impl Metadata {
             } else {
                 (&GROUP_PAGE_MEMBER, &GROUP_COUNT_MEMBER)
             };
-            let pattern = if filter.search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(&filter.search) };
+            let pattern =
+                if filter.search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(&filter.search) };
             let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
             let [own, team] = &viewpoint.subjects;
             let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0))?.unwrap_or(0);

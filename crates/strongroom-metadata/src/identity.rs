@@ -186,10 +186,18 @@ impl Metadata {
         event: &AuditRow,
     ) -> Result<(), CommitError> {
         let mut batch = Batch::default();
-        batch.one(Guard::VirtualAccountName, &INSERT_VIRTUAL_ACCOUNT, params![
-            account.id, &account.name, &account.manifest, changes::actor_json(&account.created_by), account.created_at,
-            account.updated_at
-        ]);
+        batch.one(
+            Guard::VirtualAccountName,
+            &INSERT_VIRTUAL_ACCOUNT,
+            params![
+                account.id,
+                &account.name,
+                &account.manifest,
+                changes::actor_json(&account.created_by),
+                account.created_at,
+                account.updated_at
+            ],
+        );
         insert_token(&mut batch, token);
         changes::insert_grants(&mut batch, GrantSource::VirtualAccount, grants);
         audit::insert(&mut batch, event);
@@ -205,9 +213,11 @@ impl Metadata {
         event: &AuditRow,
     ) -> Result<(), CommitError> {
         let mut batch = Batch::default();
-        batch.one(Guard::VirtualAccountState, &UPDATE_VIRTUAL_ACCOUNT, params![
-            account.id, &account.manifest, account.updated_at
-        ]);
+        batch.one(
+            Guard::VirtualAccountState,
+            &UPDATE_VIRTUAL_ACCOUNT,
+            params![account.id, &account.manifest, account.updated_at],
+        );
         if let Some(grants) = grants {
             changes::delete_grants_of_subject(&mut batch, GrantSource::VirtualAccount, subject);
             changes::insert_grants(&mut batch, GrantSource::VirtualAccount, grants);
@@ -218,16 +228,27 @@ impl Metadata {
 }
 
 pub(crate) fn insert_user(batch: &mut Batch, user: &UserRow) {
-    batch.one(Guard::UserEmail, &INSERT_USER, params![
-        user.id, &user.email, user.tenant_role.id(), i64::from(user.active), user.created_at, user.updated_at
-    ]);
+    batch.one(
+        Guard::UserEmail,
+        &INSERT_USER,
+        params![user.id, &user.email, user.tenant_role.id(), i64::from(user.active), user.created_at, user.updated_at],
+    );
 }
 
 pub(crate) fn insert_token(batch: &mut Batch, token: &NewToken) {
-    batch.one(Guard::Token, &INSERT_TOKEN, params![
-        &token.hash, token.id, token.subject_kind.wire(), &token.subject_id, &token.name, token.created_at,
-        token.expires_at
-    ]);
+    batch.one(
+        Guard::Token,
+        &INSERT_TOKEN,
+        params![
+            &token.hash,
+            token.id,
+            token.subject_kind.wire(),
+            &token.subject_id,
+            &token.name,
+            token.created_at,
+            token.expires_at
+        ],
+    );
 }
 
 fn read_subject(row: &Row<'_>) -> Result<Option<SubjectRow>, ReadError> {

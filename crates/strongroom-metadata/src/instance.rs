@@ -85,13 +85,17 @@ impl Metadata {
     pub async fn create_instance(&self, new: &NewInstance) -> Result<(), CommitError> {
         let mut batch = Batch::default();
         let instance = &new.instance;
-        batch.one(Guard::Instance, &INSERT_INSTANCE, params![
-            &instance.tenant, &instance.instance_id, instance.account_id, instance.created_at
-        ]);
+        batch.one(
+            Guard::Instance,
+            &INSERT_INSTANCE,
+            params![&instance.tenant, &instance.instance_id, instance.account_id, instance.created_at],
+        );
         let slot = &new.slot;
-        batch.one(Guard::Instance, &INSERT_SLOT, params![
-            i64::from(slot.key_id), &slot.kind, &slot.fingerprint, &slot.wrapped, slot.created_at
-        ]);
+        batch.one(
+            Guard::Instance,
+            &INSERT_SLOT,
+            params![i64::from(slot.key_id), &slot.kind, &slot.fingerprint, &slot.wrapped, slot.created_at],
+        );
         identity::insert_user(&mut batch, &new.admin);
         identity::insert_token(&mut batch, &new.admin_token);
         integrations::insert(&mut batch, &new.account, &new.integration);

@@ -101,14 +101,35 @@ impl Metadata {
 }
 
 pub(crate) fn insert(batch: &mut Batch, account: &AccountRow, integration: &IntegrationRow) {
-    batch.one(Guard::Instance, &INSERT_ACCOUNT, params![
-        account.id, &account.name, &account.provider, &account.fqn, &account.manifest, actor_json(&account.created_by),
-        account.created_at, account.updated_at
-    ]);
-    batch.one(Guard::Instance, &INSERT_INTEGRATION, params![
-        integration.id, integration.account_id, &integration.name, &integration.kind, &integration.fqn,
-        &integration.manifest, actor_json(&integration.created_by), integration.created_at, integration.updated_at
-    ]);
+    batch.one(
+        Guard::Instance,
+        &INSERT_ACCOUNT,
+        params![
+            account.id,
+            &account.name,
+            &account.provider,
+            &account.fqn,
+            &account.manifest,
+            actor_json(&account.created_by),
+            account.created_at,
+            account.updated_at
+        ],
+    );
+    batch.one(
+        Guard::Instance,
+        &INSERT_INTEGRATION,
+        params![
+            integration.id,
+            integration.account_id,
+            &integration.name,
+            &integration.kind,
+            &integration.fqn,
+            &integration.manifest,
+            actor_json(&integration.created_by),
+            integration.created_at,
+            integration.updated_at
+        ],
+    );
 }
 
 /// Reads an actor that was written as JSON.

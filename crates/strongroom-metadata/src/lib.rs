@@ -31,7 +31,8 @@ mod statement_tests;
 pub use audit::{AuditFilter, AuditRow};
 pub use batch::{Batch, Guard};
 pub use changes::{
-    Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion, RevisionRow,
+    Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion,
+    RevisionRow,
 };
 pub use error::{CommitError, OpenError, ReadError};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};

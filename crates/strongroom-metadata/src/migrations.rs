@@ -53,9 +53,9 @@ fn apply(connection: &mut Connection, version: i64, text: &str, checksum: &str) 
 
 /// FNV-1a of 64 bits: it tells an edited file from the released one; nobody forges migrations with it.
 fn checksum(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
 }
 
@@ -88,7 +88,10 @@ mod tests {
         let mut connection = memory();
         migrate(&mut connection, Path::new("x")).unwrap();
         connection.execute("UPDATE schema_migrations SET checksum = 'x'", []).unwrap();
-        assert!(matches!(migrate(&mut connection, Path::new("x")), Err(OpenError::AlteredMigration { version: 1, .. })));
+        assert!(matches!(
+            migrate(&mut connection, Path::new("x")),
+            Err(OpenError::AlteredMigration { version: 1, .. })
+        ));
     }
 
     /// From every schema that was ever released the newest one comes out, to the letter.

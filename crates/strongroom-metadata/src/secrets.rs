@@ -16,7 +16,9 @@ macro_rules! secret_row {
             "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
              g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, \
              (SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2)), \
-             v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ", $sealed, " "
+             v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ",
+            $sealed,
+            " "
         )
     };
 }
@@ -24,9 +26,11 @@ macro_rules! secret_row {
 macro_rules! secret_page {
     ($sealed:expr, $narrowed:expr) => {
         concat!(
-            secret_row!($sealed), "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
+            secret_row!($sealed),
+            "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
              JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version \
-             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND s.id < ?3", $narrowed,
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND s.id < ?3",
+            $narrowed,
             " ORDER BY s.id DESC LIMIT ?4 OFFSET ?5"
         )
     };
@@ -40,7 +44,11 @@ macro_rules! of_member {
 macro_rules! of_group {
     ($group:expr, $sees_all:expr) => {
         concat!(
-            " AND s.group_id = ", $group, " AND (", $sees_all, " = 1 OR s.group_id IN \
+            " AND s.group_id = ",
+            $group,
+            " AND (",
+            $sees_all,
+            " = 1 OR s.group_id IN \
              (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2)))"
         )
     };
@@ -49,7 +57,8 @@ macro_rules! secret_count {
     ($narrowed:expr) => {
         concat!(
             "SELECT COUNT(*), ?1, ?2 FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
-             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL", $narrowed
+             WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL",
+            $narrowed
         )
     };
 }

@@ -163,7 +163,11 @@ impl Row<'_> {
     }
 
     /// The same, where null is allowed.
-    pub(crate) fn opt_parsed<T>(&self, column: usize, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ReadError> {
+    pub(crate) fn opt_parsed<T>(
+        &self,
+        column: usize,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ReadError> {
         self.opt_str(column)?.map(|text| parse(text).ok_or_else(|| self.damaged(column))).transpose()
     }
 

@@ -33,9 +33,36 @@ const MAY_SCAN: &[(&str, &str)] = &[
 
 /// Words of SQLite that PostgreSQL doesn't know or reads otherwise, and such as hide a second statement in one.
 const NOT_PORTABLE: &[&str] = &[
-    "REPLACE", "IGNORE", "INSTR", "JSON_EACH", "JSON_EXTRACT", "ROWID", "GLOB", "IFNULL", "DATETIME", "STRFTIME",
-    "PRINTF", "GROUP_CONCAT", "TOTAL", "AUTOINCREMENT", "PRAGMA", "RANDOMBLOB", "HEX", "TYPEOF", "INDEXED", "NOCASE",
-    "RETURNING", "CONFLICT", "ILIKE", "UNIXEPOCH", "JULIANDAY", "MATCH", "REGEXP", "ISNULL", "NOTNULL", "CHANGES",
+    "REPLACE",
+    "IGNORE",
+    "INSTR",
+    "JSON_EACH",
+    "JSON_EXTRACT",
+    "ROWID",
+    "GLOB",
+    "IFNULL",
+    "DATETIME",
+    "STRFTIME",
+    "PRINTF",
+    "GROUP_CONCAT",
+    "TOTAL",
+    "AUTOINCREMENT",
+    "PRAGMA",
+    "RANDOMBLOB",
+    "HEX",
+    "TYPEOF",
+    "INDEXED",
+    "NOCASE",
+    "RETURNING",
+    "CONFLICT",
+    "ILIKE",
+    "UNIXEPOCH",
+    "JULIANDAY",
+    "MATCH",
+    "REGEXP",
+    "ISNULL",
+    "NOTNULL",
+    "CHANGES",
 ];
 
 /// A list of any length, so that lists of different lengths stand in one table.
@@ -47,8 +74,16 @@ const ID: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";
 
 fn all() -> Vec<&'static Sql> {
     let lists = [
-        audit::ALL, changes::ALL, groups::ALL, history::ALL, identity::ALL, instance::ALL, integrations::ALL, purge::ALL,
-        secrets::ALL, trash::ALL,
+        audit::ALL,
+        changes::ALL,
+        groups::ALL,
+        history::ALL,
+        identity::ALL,
+        instance::ALL,
+        integrations::ALL,
+        purge::ALL,
+        secrets::ALL,
+        trash::ALL,
     ];
     lists.into_iter().flatten().copied().collect()
 }
@@ -122,7 +157,9 @@ fn statements_keep_to_the_portable_subset() {
 fn writes_have_one_of_three_forms() {
     for sql in all().into_iter().filter(|sql| !is_read(sql)) {
         let right = match sql.text.split(' ').next() {
-            Some("INSERT") => sql.text.starts_with("INSERT INTO ") && sql.text.contains(") VALUES (") && sql.text.ends_with(')'),
+            Some("INSERT") => {
+                sql.text.starts_with("INSERT INTO ") && sql.text.contains(") VALUES (") && sql.text.ends_with(')')
+            }
             Some("UPDATE") => sql.text.contains(" SET ") && sql.text.contains(" WHERE "),
             Some("DELETE") => sql.text.starts_with("DELETE FROM ") && sql.text.contains(" WHERE "),
             _ => false,
@@ -196,9 +233,8 @@ fn every_statement_runs() {
     let bytes = &[7_u8; 32];
     let actor = || r#"{"id":"i","type":"user","slug":"s"}"#;
     let secret = |id: &'static str, key: &'static str| params![id, ID, key, key, actor(), 1];
-    let update = |from: i64, to: i64, purge: Option<i64>| {
-        params![ID, from, to, bytes, "g", "g", ID, "{}", 1, 2, purge, purge]
-    };
+    let update =
+        |from: i64, to: i64, purge: Option<i64>| params![ID, from, to, bytes, "g", "g", ID, "{}", 1, 2, purge, purge];
     let look = |rest: Vec<Value>| params!["user:a", ""].into_iter().chain(rest).collect::<Vec<_>>();
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
     let filtered = |rest: Vec<Value>| filter().into_iter().chain(rest).collect::<Vec<_>>();
@@ -223,7 +259,26 @@ fn every_statement_runs() {
         ("INSERT_GRANT", params![ID, "user:b", "virtual-account", 1], 1),
         (
             "INSERT_EVENT",
-            params![ID, 1, "A", "success", actor(), "s", None::<i64>, "::1", "r", "/", "secret", ID, "n", "f", 1, "{}", 1, bytes],
+            params![
+                ID,
+                1,
+                "A",
+                "success",
+                actor(),
+                "s",
+                None::<i64>,
+                "::1",
+                "r",
+                "/",
+                "secret",
+                ID,
+                "n",
+                "f",
+                1,
+                "{}",
+                1,
+                bytes
+            ],
             1,
         ),
         ("UPDATE_GROUP", update(1, 2, None), 1),

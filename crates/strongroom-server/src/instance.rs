@@ -12,7 +12,8 @@ use strongroom_domain::role::TenantRole;
 use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
 use strongroom_metadata::{
-    AccountRow, CommitError, InstanceRow, IntegrationRow, Metadata, NewInstance, NewToken, OpenError, ReadError, UserRow,
+    AccountRow, CommitError, InstanceRow, IntegrationRow, Metadata, NewInstance, NewToken, OpenError, ReadError,
+    UserRow,
 };
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
@@ -71,7 +72,9 @@ pub enum StartError {
     #[error("the database can't be written: {0}")]
     Write(#[from] CommitError),
     /// The tenant's name was changed.
-    #[error("the setting tenant is `{set}`, but this database belongs to the tenant `{stored}`; a tenant can't be renamed")]
+    #[error(
+        "the setting tenant is `{set}`, but this database belongs to the tenant `{stored}`; a tenant can't be renamed"
+    )]
     OtherTenant {
         /// What was set.
         set: String,
@@ -312,7 +315,12 @@ async fn initialise(
     let key = KeyEncryptionKey::make(1);
     let slot = keys::seal_slot(root, &instance.instance_id, &key, now).await?;
     let ring = keys::open_ring(root, &instance.instance_id, std::slice::from_ref(&slot)).await?;
-    let target = Target { kind: "tenant", id: instance.instance_id.clone(), name: instance.tenant.clone(), fqn: instance.tenant.clone() };
+    let target = Target {
+        kind: "tenant",
+        id: instance.instance_id.clone(),
+        name: instance.tenant.clone(),
+        fqn: instance.tenant.clone(),
+    };
     let event = Event { action: "CREATE_INSTANCE", ..Event::of(target) };
     let event = sealed(&ring, &instance.instance_id, first_event(event, &actor, ids, now));
     let integration_id = integration.id.to_string();
@@ -334,8 +342,10 @@ fn embedded_store(
     now: strongroom_domain::Timestamp,
 ) -> (AccountRow, IntegrationRow) {
     let authorized = json!([EVERYONE]);
-    let manifest = json!({"type": "integration/secret-store/truefoundry/db", "name": "db", "authorized_subjects": authorized});
-    let account_manifest = json!({"type": "provider-account/truefoundry", "name": "default", "integrations": [manifest]});
+    let manifest =
+        json!({"type": "integration/secret-store/truefoundry/db", "name": "db", "authorized_subjects": authorized});
+    let account_manifest =
+        json!({"type": "provider-account/truefoundry", "name": "default", "integrations": [manifest]});
     let account = AccountRow {
         id: ids.at(now),
         name: "default".into(),
@@ -361,7 +371,12 @@ fn embedded_store(
     (account, integration)
 }
 
-fn first_event(event: Event, actor: &Actor, ids: &Ids, now: strongroom_domain::Timestamp) -> strongroom_metadata::AuditRow {
+fn first_event(
+    event: Event,
+    actor: &Actor,
+    ids: &Ids,
+    now: strongroom_domain::Timestamp,
+) -> strongroom_metadata::AuditRow {
     strongroom_metadata::AuditRow {
         id: ids.at(now),
         at: now,

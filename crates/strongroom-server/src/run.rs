@@ -91,10 +91,14 @@ pub async fn serve(
 #[must_use]
 pub fn keys_command() -> Command {
     let path = Arg::new("root-key-file").long("root-key-file").value_name("PATH").required(true);
-    let init = Command::new("init")
-        .about("Make a new root key file; an existing file is never overwritten")
-        .arg(path.value_parser(value_parser!(PathBuf)).help("Where to write it; then start the server with the same setting"));
-    Command::new("keys").about("The keys that everything stored is sealed under").subcommand_required(true).subcommand(init)
+    let init = Command::new("init").about("Make a new root key file; an existing file is never overwritten").arg(
+        path.value_parser(value_parser!(PathBuf))
+            .help("Where to write it; then start the server with the same setting"),
+    );
+    Command::new("keys")
+        .about("The keys that everything stored is sealed under")
+        .subcommand_required(true)
+        .subcommand(init)
 }
 
 /// Runs `strongroom keys …`.
@@ -143,7 +147,12 @@ fn greet(settings: &Settings, public_url: &str, first: Option<&FirstStart>) -> s
     if let Some(first) = first {
         writeln!(out, "\nThis is the first start. The data is in {}.", settings.data_dir.display())?;
         if let Some(token) = &first.admin_token {
-            writeln!(out, "The token of {}, shown this once and kept in {}:\n", first.admin_email, first.token_file.display())?;
+            writeln!(
+                out,
+                "The token of {}, shown this once and kept in {}:\n",
+                first.admin_email,
+                first.token_file.display()
+            )?;
             writeln!(out, "  {}\n", token.as_str())?;
         }
         writeln!(out, "Create a secret group, and read a value back:\n")?;

@@ -8,7 +8,8 @@ use strongroom_domain::{SecretId, SecretValue};
 use uuid::Uuid;
 
 use crate::{
-    Condition, Entry, KeptVersions, Pinned, Placed, Placement, Put, Removal, Seal, SecretStore, StoreErrorKind, StoreVersion,
+    Condition, Entry, KeptVersions, Pinned, Placed, Placement, Put, Removal, Seal, SecretStore, StoreErrorKind,
+    StoreVersion,
 };
 
 /// Runs every check; panics at the first that fails. `round` tells apart runs against one store that keeps its entries.
@@ -111,7 +112,9 @@ impl Bench<'_> {
     }
 
     async fn odd_values_survive(&self) {
-        for (value, key) in ["", "a\0b", "line\nline\r\n", "🦀 ключ", " blank ", "{\"json\":1}", "%2f../"].iter().zip('a'..) {
+        for (value, key) in
+            ["", "a\0b", "line\nline\r\n", "🦀 ключ", " blank ", "{\"json\":1}", "%2f../"].iter().zip('a'..)
+        {
             let key = key.to_string();
             let entry = self.entry("odd-values", &key);
             let placed = self.put(entry, 1, value).await;

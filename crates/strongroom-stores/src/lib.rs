@@ -18,6 +18,6 @@ pub use error::{StoreError, StoreErrorKind};
 pub use faulty::{Call, FaultPlan, Faulty};
 pub use memory::MemoryStore;
 pub use store::{
-    Condition, Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, Seal, SecretStore, StoreDescription,
-    StoreVersion,
+    Condition, Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, Seal, SecretStore,
+    StoreDescription, StoreVersion,
 };

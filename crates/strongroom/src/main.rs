@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 fn serve(flags: &clap::ArgMatches) -> Result<(), String> {
     // Exactly one crypto provider, before anything asks for one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let served = runtime.block_on(strongroom_server::serve(flags, std::env::vars_os()));
     served.map_err(|error| error.to_string())
 }

@@ -75,7 +75,8 @@ pub struct Status {
 /// One `enum` list instead of one `const` a variant, as the contract writes enums.
 fn plain_enum(schema: &mut schemars::Schema) {
     let Some(variants) = schema.remove("oneOf") else { return };
-    let names: Vec<_> = variants.as_array().into_iter().flatten().filter_map(|variant| variant.get("const")).cloned().collect();
+    let names: Vec<_> =
+        variants.as_array().into_iter().flatten().filter_map(|variant| variant.get("const")).cloned().collect();
     schema.insert("type".into(), "string".into());
     schema.insert("enum".into(), names.into());
 }

@@ -155,7 +155,10 @@ fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> 
     let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if journal != "wal" {
         let reason = format!("the file system can't hold a write-ahead log (journal mode is {journal})");
-        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(reason)));
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(reason),
+        ));
     }
     // FULL: in WAL mode NORMAL may lose the last commits when power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -220,7 +220,11 @@ impl Thread {
         let kept: i64 = connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(|error| classify(&error))?;
-        if kept == 0 { Ok(()) } else { Err(CommitError::Unavailable("a long read keeps the log from being emptied".into())) }
+        if kept == 0 {
+            Ok(())
+        } else {
+            Err(CommitError::Unavailable("a long read keeps the log from being emptied".into()))
+        }
     }
 }
 

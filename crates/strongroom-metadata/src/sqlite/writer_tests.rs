@@ -87,14 +87,17 @@ fn lone(number: u32, size: usize) -> Batch {
 fn pair(number: u32, size: usize) -> Batch {
     let mut batch = Batch::default();
     let at = Timestamp::from_micros(1);
-    identity::insert_user(&mut batch, &UserRow {
-        id: UserId::parse(&format!("0192f0c1-2b3c-7d4e-8f50-{number:012}")).unwrap(),
-        email: format!("{number}@x.io"),
-        tenant_role: strongroom_domain::role::TenantRole::Member,
-        active: true,
-        created_at: at,
-        updated_at: at,
-    });
+    identity::insert_user(
+        &mut batch,
+        &UserRow {
+            id: UserId::parse(&format!("0192f0c1-2b3c-7d4e-8f50-{number:012}")).unwrap(),
+            email: format!("{number}@x.io"),
+            tenant_role: strongroom_domain::role::TenantRole::Member,
+            active: true,
+            created_at: at,
+            updated_at: at,
+        },
+    );
     audit::insert(&mut batch, &event(number, size));
     batch
 }
@@ -250,11 +253,14 @@ fn connections_are_set_up_as_the_promises_need() {
         let number = connection.query_row(&format!("PRAGMA {name}"), [], shown).unwrap();
         number.unwrap_or_else(|_| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap())
     };
-    for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("secure_delete", "1")] {
+    for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("secure_delete", "1")]
+    {
         assert_eq!(pragma(writing, name), value, "{name}");
     }
     for connection in [writing, &reading] {
-        for (name, value) in [("mmap_size", "0"), ("temp_store", "2"), ("trusted_schema", "0"), ("busy_timeout", "5000")] {
+        for (name, value) in
+            [("mmap_size", "0"), ("temp_store", "2"), ("trusted_schema", "0"), ("busy_timeout", "5000")]
+        {
             assert_eq!(pragma(connection, name), value, "{name}");
         }
     }

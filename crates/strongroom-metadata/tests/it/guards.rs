@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectKind;
-use strongroom_metadata::{CommitError, Guard, GroupCreation, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
+use strongroom_metadata::{CommitError, GroupCreation, Guard, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
 
 use crate::world::{NOW, World, event, grant, id, lifetime, machine, tables, token, user, version};
 
@@ -52,7 +52,9 @@ impl Stage {
         let raise = if silently { "IGNORE" } else { "ABORT, 'sabotage'" };
         let connection = self.world.raw();
         connection.execute_batch("CREATE TABLE test_calls (calls); INSERT INTO test_calls VALUES (0)").unwrap();
-        for (table, event) in tables(&connection).iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|e| (table, e))) {
+        for (table, event) in
+            tables(&connection).iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|e| (table, e)))
+        {
             let trigger = format!(
                 "CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table} BEGIN \
                  UPDATE test_calls SET calls = calls + 1; \
@@ -114,7 +116,8 @@ async fn a_virtual_account() {
             let bot = machine("new");
             let secret = token(9, SubjectKind::VirtualAccount, bot.id);
             let own = "virtualaccount:new";
-            let grants = [grant(stage.group.id, own, GroupRole::Viewer), grant(stage.deleted.id, own, GroupRole::Viewer)];
+            let grants =
+                [grant(stage.group.id, own, GroupRole::Viewer), grant(stage.deleted.id, own, GroupRole::Viewer)];
             stage.world.metadata.create_virtual_account(&bot, &secret, &grants, &event("X")).await
         })
     })
@@ -132,8 +135,16 @@ async fn a_virtual_account() {
 #[tokio::test]
 async fn a_new_group() {
     let expected = [
-        Guard::GroupName, Guard::GroupRevision, Guard::SecretKey, Guard::SecretKey, Guard::Fresh, Guard::Fresh,
-        Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh,
+        Guard::GroupName,
+        Guard::GroupRevision,
+        Guard::SecretKey,
+        Guard::SecretKey,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
     ];
     misses(&expected, |stage| {
         Box::pin(async {
@@ -148,8 +159,18 @@ async fn a_new_group() {
 #[tokio::test]
 async fn a_change_of_a_group() {
     let expected = [
-        Guard::GroupRevision, Guard::GroupRevision, Guard::SecretState, Guard::SecretState, Guard::SecretState,
-        Guard::SecretState, Guard::SecretKey, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::Fresh,
+        Guard::GroupRevision,
+        Guard::GroupRevision,
+        Guard::SecretState,
+        Guard::SecretState,
+        Guard::SecretState,
+        Guard::SecretState,
+        Guard::SecretKey,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
     ];
     misses(&expected, |stage| {
         Box::pin(async {
@@ -158,7 +179,13 @@ async fn a_change_of_a_group() {
             let mut change = stage.world.change(stage.group.id, "renamed", 2);
             change.states = vec![
                 KeyState { id: a, expected_version: 1, version: 2, key: "A".into(), deleted: None },
-                KeyState { id: b, expected_version: 1, version: 1, key: "B".into(), deleted: Some((NOW, NOW.plus_days(30))) },
+                KeyState {
+                    id: b,
+                    expected_version: 1,
+                    version: 1,
+                    key: "B".into(),
+                    deleted: Some((NOW, NOW.plus_days(30))),
+                },
             ];
             change.ended = vec![a, b];
             change.versions = vec![version(a, "A", 2), version(new.id, "N", 1)];
@@ -216,7 +243,8 @@ async fn what_somebody_else_did_first() {
     let before = world.dump();
     let [a, b, c] = [0, 1, 2].map(|at| group.secrets[at].id);
     let trash = Some((NOW, NOW.plus_days(30)));
-    let key_state = |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
+    let key_state =
+        |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
 
     missed(metadata.create_user(&user("admin@x.io"), &event("X")).await, Guard::UserEmail);
     missed(metadata.create_token(&token(1, SubjectKind::User, "x"), &event("X")).await, Guard::Token);
@@ -224,7 +252,10 @@ async fn what_somebody_else_did_first() {
     let double = machine("bot");
     let secret = token(9, SubjectKind::VirtualAccount, double.id);
     missed(metadata.create_virtual_account(&double, &secret, &[], &event("X")).await, Guard::VirtualAccountName);
-    missed(metadata.update_virtual_account(&double, "virtualaccount:bot", Some(&[]), &event("X")).await, Guard::VirtualAccountState);
+    missed(
+        metadata.update_virtual_account(&double, "virtualaccount:bot", Some(&[]), &event("X")).await,
+        Guard::VirtualAccountState,
+    );
     let lost = [grant(id(), "virtualaccount:bot", GroupRole::Admin)];
     missed(metadata.update_virtual_account(bot, "virtualaccount:bot", Some(&lost), &event("X")).await, Guard::Fresh);
 

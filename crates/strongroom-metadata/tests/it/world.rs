@@ -8,8 +8,9 @@ use strongroom_domain::role::{GroupRole, TenantRole};
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
-    AccountRow, AuditRow, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, IntegrationRow, Metadata, NewInstance,
-    NewLifetime, NewSecret, NewToken, NewVersion, RevisionRow, RootKeySlotRow, UserRow, Viewpoint, VirtualAccountRow,
+    AccountRow, AuditRow, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, IntegrationRow, Metadata,
+    NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, RevisionRow, RootKeySlotRow, UserRow, Viewpoint,
+    VirtualAccountRow,
 };
 
 /// When everything begins.
@@ -242,7 +243,12 @@ fn new_instance() -> NewInstance {
         updated_at: NOW,
     };
     NewInstance {
-        instance: InstanceRow { tenant: "default".into(), instance_id: "one".into(), account_id: id(), created_at: NOW },
+        instance: InstanceRow {
+            tenant: "default".into(),
+            instance_id: "one".into(),
+            account_id: id(),
+            created_at: NOW,
+        },
         slot: RootKeySlotRow {
             key_id: 1,
             kind: "file".into(),

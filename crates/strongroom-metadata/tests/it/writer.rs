@@ -126,7 +126,10 @@ async fn a_group_is_read_in_one_cut() {
             let state = metadata.group(id, &admin()).unwrap().unwrap();
             assert_eq!(state.secrets.len(), 2);
             for secret in &state.secrets {
-                assert_eq!((secret.version, i64::from(state.group.revision_mac[0])), (state.group.revision, secret.version));
+                assert_eq!(
+                    (secret.version, i64::from(state.group.revision_mac[0])),
+                    (state.group.revision, secret.version)
+                );
             }
             seen = state.group.revision;
         }
@@ -136,7 +139,13 @@ async fn a_group_is_read_in_one_cut() {
         for secret in &group.secrets {
             let (expected, next) = (revision, revision + 1);
             change.ended.push(secret.id);
-            change.states.push(KeyState { id: secret.id, expected_version: expected, version: next, key: secret.key.clone(), deleted: None });
+            change.states.push(KeyState {
+                id: secret.id,
+                expected_version: expected,
+                version: next,
+                key: secret.key.clone(),
+                deleted: None,
+            });
             change.versions.push(version(secret.id, &secret.key, next));
             change.began.push(lifetime(secret.id, &secret.key, next));
         }

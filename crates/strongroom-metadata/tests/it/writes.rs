@@ -142,7 +142,10 @@ async fn a_group_and_its_change() {
     assert_eq!(state.secrets[0].version_id, change.versions[0].id);
 
     let revisions = world.metadata.revisions(new.id, 0, 10).unwrap();
-    assert_eq!(revisions.iter().map(|row| (row.revision, row.name.as_str())).collect::<Vec<_>>(), [(1, "Prod"), (2, "prod-2")]);
+    assert_eq!(
+        revisions.iter().map(|row| (row.revision, row.name.as_str())).collect::<Vec<_>>(),
+        [(1, "Prod"), (2, "prod-2")]
+    );
     assert_eq!((revisions[1].at, revisions[1].mac.as_slice()), (change.revision.at, change.revision.mac.as_slice()));
     assert_eq!((revisions[1].action.as_str(), revisions[1].source.as_str()), ("update", "test"));
     assert_eq!(world.metadata.revisions(new.id, 1, 10).unwrap().len(), 1);
@@ -161,7 +164,8 @@ async fn the_trash_shows_what_the_viewer_may_bring_back() {
         world.metadata.create_group(&new).await.unwrap();
         let mut change = world.change(new.id, name, 1);
         let trash = Some((NOW, NOW.plus_days(30)));
-        change.states = vec![KeyState { id: new.secrets[0].id, expected_version: 1, version: 1, key: "K".into(), deleted: trash }];
+        change.states =
+            vec![KeyState { id: new.secrets[0].id, expected_version: 1, version: 1, key: "K".into(), deleted: trash }];
         change.ended = vec![new.secrets[0].id];
         world.metadata.change_group(&change).await.unwrap();
     }
@@ -204,7 +208,8 @@ async fn a_purge_takes_the_values_out_of_the_files() {
     world.metadata.create_group(&two).await.unwrap();
     let (a, due) = (one.secrets[0].id, NOW.plus_days(30));
     let mut change = world.change(one.id, "one", 1);
-    change.states = vec![KeyState { id: a, expected_version: 1, version: 1, key: "A".into(), deleted: Some((NOW, due)) }];
+    change.states =
+        vec![KeyState { id: a, expected_version: 1, version: 1, key: "A".into(), deleted: Some((NOW, due)) }];
     change.ended = vec![a];
     world.metadata.change_group(&change).await.unwrap();
     let mut change = world.change(two.id, "two", 1);

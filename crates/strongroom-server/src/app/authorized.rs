@@ -106,7 +106,9 @@ impl Context {
                     GroupAction::Manage => "MANAGE_SECRET_GROUP",
                 };
                 let message = match P::ACTION {
-                    GroupAction::See | GroupAction::ReadValues => "your role on this secret group doesn't let you read its values",
+                    GroupAction::See | GroupAction::ReadValues => {
+                        "your role on this secret group doesn't let you read its values"
+                    }
                     GroupAction::WriteSecrets => "your role on this secret group doesn't let you change its secrets",
                     GroupAction::Manage => "this takes the role secret-group-admin on the secret group",
                 };

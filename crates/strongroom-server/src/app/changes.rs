@@ -7,8 +7,8 @@ use strongroom_domain::names::GroupName;
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{Backoff, GroupId, SecretId, SecretValue, Timestamp};
 use strongroom_metadata::{
-    CommitError, Grant, GroupChange, GroupState, GroupUpdate, IntegrationRow, KeyState, NewLifetime, NewSecret, NewVersion, RevisionRow,
-    SecretState,
+    CommitError, Grant, GroupChange, GroupState, GroupUpdate, IntegrationRow, KeyState, NewLifetime, NewSecret,
+    NewVersion, RevisionRow, SecretState,
 };
 
 use super::revision::Subject;

@@ -26,7 +26,10 @@ pub(crate) struct IssuedToken(pub(crate) SecretValue);
 
 impl Context {
     /// Registers a person as a member. `None` stands for the id in a dry run.
-    pub(crate) async fn register_user(&self, registration: &Registration) -> Result<(Option<UserId>, UserRow), AppError> {
+    pub(crate) async fn register_user(
+        &self,
+        registration: &Registration,
+    ) -> Result<(Option<UserId>, UserRow), AppError> {
         let app = self.app();
         let email = Email::parse(&registration.email).map_err(|error| AppError::invalid("email", error.to_string()))?;
         let taken = || AppError::NameTaken(format!("`{email}` is registered already"));
@@ -64,12 +67,16 @@ impl Context {
         let app = self.app();
         let name = MachineName::parse(name).map_err(|error| AppError::invalid("name", error.to_string()))?;
         let expires_at = expiration.map(|text| self.future(text)).transpose()?;
-        let user = app
-            .metadata
-            .user_by_email(&email.to_lowercase())?
-            .ok_or_else(|| AppError::MissingReference("there is no user with this address; register them first".into()))?;
+        let user = app.metadata.user_by_email(&email.to_lowercase())?.ok_or_else(|| {
+            AppError::MissingReference("there is no user with this address; register them first".into())
+        })?;
         let (text, row) = self.issue(SubjectKind::User, user.id.to_string(), name.as_str(), expires_at);
-        let target = Target { kind: "personal-access-token", id: row.id.to_string(), name: row.name.clone(), fqn: String::new() };
+        let target = Target {
+            kind: "personal-access-token",
+            id: row.id.to_string(),
+            name: row.name.clone(),
+            fqn: String::new(),
+        };
         let event = Event {
             action: "CREATE_PERSONAL_ACCESS_TOKEN",
             detail: json!({"user": user.email}).to_string(),
@@ -113,8 +120,12 @@ impl Context {
         if dry_run {
             return Ok((account, None));
         }
-        let target =
-            Target { kind: "virtual-account", id: account.id.to_string(), name: account.name.clone(), fqn: String::new() };
+        let target = Target {
+            kind: "virtual-account",
+            id: account.id.to_string(),
+            name: account.name.clone(),
+            fqn: String::new(),
+        };
         let told = grants.as_deref().map(|grants| {
             grants_json(&grants.iter().map(|grant| (grant.group_id.to_string(), grant.role)).collect::<Vec<_>>())
         });
@@ -136,7 +147,8 @@ impl Context {
         let app = self.app();
         let mut grants = Vec::new();
         for permission in manifest.permissions.iter().flatten() {
-            let fqn = SecretFqn::parse(&permission.group_fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
+            let fqn =
+                SecretFqn::parse(&permission.group_fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
             let state = match fqn {
                 Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint)?,
                 None => None,
@@ -171,8 +183,8 @@ impl Context {
     }
 
     fn future(&self, text: &str) -> Result<Timestamp, AppError> {
-        Timestamp::parse(text)
-            .filter(|at| *at > self.app().clock.now())
-            .ok_or_else(|| AppError::invalid("expirationDate", "must be a date or time that is still to come, e.g. 2030-01-31"))
+        Timestamp::parse(text).filter(|at| *at > self.app().clock.now()).ok_or_else(|| {
+            AppError::invalid("expirationDate", "must be a date or time that is still to come, e.g. 2030-01-31")
+        })
     }
 }

@@ -52,7 +52,12 @@ impl Context {
             .integrations()?
             .into_iter()
             .find(|row| row.kind == "secret-store" && row.fqn == manifest.integration_fqn)
-            .ok_or_else(|| AppError::MissingReference(format!("there is no secret store integration `{}`", manifest.integration_fqn)))?;
+            .ok_or_else(|| {
+                AppError::MissingReference(format!(
+                    "there is no secret store integration `{}`",
+                    manifest.integration_fqn
+                ))
+            })?;
         let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint)?;
         if let Some(existing) = existing {
             return self.update_by_manifest(existing, manifest, integration, if_match, dry_run).await;
@@ -123,7 +128,13 @@ impl Context {
                 grants
             });
             let integration = moves.then(|| integration.clone());
-            Ok(Some(Plan { action: Action::Apply, manifest: Some(written.clone()), integration, grants, ..Plan::default() }))
+            Ok(Some(Plan {
+                action: Action::Apply,
+                manifest: Some(written.clone()),
+                integration,
+                grants,
+                ..Plan::default()
+            }))
         };
         if dry_run {
             let plan = decide(&existing)?;

@@ -59,7 +59,8 @@ impl Context {
         let viewpoint = &self.caller().viewpoint;
         let (row, _) = self.app().metadata.secret(id, viewpoint, 1)?.ok_or(AppError::NotFound(Resource::Secret))?;
         let decide = |state: &GroupState| {
-            let state = &*self.authorize::<_, WriteSecrets>(alive(state).map_err(|_| AppError::NotFound(Resource::Secret))?)
+            let state = &*self
+                .authorize::<_, WriteSecrets>(alive(state).map_err(|_| AppError::NotFound(Resource::Secret))?)
                 .map_err(|error| match error {
                     AppError::NotFound(_) => AppError::NotFound(Resource::Secret),
                     error => error,

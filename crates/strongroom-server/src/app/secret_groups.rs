@@ -1,15 +1,15 @@
 //! Secret groups: list, get, create, update, delete.
 
 use serde_json::json;
+use strongroom_crypto::constant_time_eq;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, SecretId, SecretValue, Violation};
 use strongroom_metadata::{
-    CommitError, Grant, GroupCreation, GroupFilter, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion, Page,
-    RevisionRow, SecretState,
+    CommitError, Grant, GroupCreation, GroupFilter, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion,
+    Page, RevisionRow, SecretState,
 };
-use strongroom_crypto::constant_time_eq;
 
 use super::changes::{Action, Plan, Step, grants_json};
 use super::cursors::Listing;
@@ -93,7 +93,13 @@ impl Context {
             "integration_fqn": integration.fqn,
             "collaborators": [{"subject": creator, "role_id": GroupRole::Admin.id()}],
         });
-        let new = NewGroup { name, integration, manifest: manifest.to_string(), secrets, grants: vec![(creator, GroupRole::Admin)] };
+        let new = NewGroup {
+            name,
+            integration,
+            manifest: manifest.to_string(),
+            secrets,
+            grants: vec![(creator, GroupRole::Admin)],
+        };
         match self.write_new_group(&new).await? {
             Some(state) => Ok(state),
             None => self.repeated(&new),
@@ -108,7 +114,10 @@ impl Context {
         updates: &[SecretUpdate],
     ) -> Result<Updated, AppError> {
         if updates.is_empty() {
-            return Err(AppError::invalid("secrets", "at least one secret is required; delete the group to remove all"));
+            return Err(AppError::invalid(
+                "secrets",
+                "at least one secret is required; delete the group to remove all",
+            ));
         }
         self.check_count(updates.len())?;
         let dropped = std::sync::Mutex::new(Vec::new());
@@ -124,7 +133,12 @@ impl Context {
     }
 
     /// Puts a group into the trash.
-    pub(crate) async fn delete_secret_group(&self, id: GroupId, if_match: IfMatch, force: bool) -> Result<(), AppError> {
+    pub(crate) async fn delete_secret_group(
+        &self,
+        id: GroupId,
+        if_match: IfMatch,
+        force: bool,
+    ) -> Result<(), AppError> {
         // Whether the store would allow it is asked once, and only for those who may delete.
         let state = living(self.app().metadata.group(id, &self.caller().viewpoint)?)?;
         self.authorize::<_, Manage>(&state)?;
@@ -224,7 +238,14 @@ impl Context {
         }
     }
 
-    fn new_row(&self, new: &NewGroup, id: GroupId, at: strongroom_domain::Timestamp, key: Vec<u8>, kek: u32) -> GroupRow {
+    fn new_row(
+        &self,
+        new: &NewGroup,
+        id: GroupId,
+        at: strongroom_domain::Timestamp,
+        key: Vec<u8>,
+        kek: u32,
+    ) -> GroupRow {
         GroupRow {
             id,
             name: new.name.as_str().to_owned(),
@@ -289,11 +310,13 @@ impl Context {
     /// Clients repeat a POST whose answer they didn't get: the same one, a moment ago, is answered with what it made.
     fn repeated(&self, new: &NewGroup) -> Result<GroupState, AppError> {
         let app = self.app();
-        let taken = || AppError::NameTaken(format!("a secret group named `{}` already exists; use a different name", new.name));
+        let taken =
+            || AppError::NameTaken(format!("a secret group named `{}` already exists; use a different name", new.name));
         let existing = app.metadata.group_by_name(&new.name.folded(), &self.caller().viewpoint)?.ok_or_else(taken)?;
         let group = &existing.group;
         let fresh = group.revision == 1 && group.created_at.plus_seconds(REPEATED_SECONDS) > app.clock.now();
-        let same_maker = group.created_by.id == self.caller().actor.id && group.created_by.kind == self.caller().actor.kind;
+        let same_maker =
+            group.created_by.id == self.caller().actor.id && group.created_by.kind == self.caller().actor.kind;
         let same_place = group.name == new.name.as_str() && group.integration_id == new.integration.id;
         if !(fresh && same_maker && same_place && existing.secrets.len() == new.secrets.len()) {
             return Err(taken());
@@ -301,7 +324,8 @@ impl Context {
         let key = app.data_key(group.id, group.data_key.as_deref(), group.data_key_kek)?;
         let same_values = new.secrets.iter().all(|(name, value)| {
             existing.secrets.iter().any(|secret| {
-                secret.key == name.as_str() && constant_time_eq(&secret.digest, &app.digest(&key, group.id, secret.id, value))
+                secret.key == name.as_str()
+                    && constant_time_eq(&secret.digest, &app.digest(&key, group.id, secret.id, value))
             })
         });
         if same_values { Ok(existing) } else { Err(taken()) }
@@ -309,7 +333,11 @@ impl Context {
 
     fn check_count(&self, keys: usize) -> Result<(), AppError> {
         let most = self.app().limits.keys_a_group;
-        if keys <= most { Ok(()) } else { Err(AppError::invalid("secrets", format!("a group has at most {most} keys"))) }
+        if keys <= most {
+            Ok(())
+        } else {
+            Err(AppError::invalid("secrets", format!("a group has at most {most} keys")))
+        }
     }
 
     fn steps<'a>(
@@ -323,7 +351,8 @@ impl Context {
         let mut left_out = state.secrets.clone();
         let (mut steps, mut faults) = (Vec::new(), Vec::new());
         for (index, update) in updates.iter().enumerate() {
-            let existing = left_out.iter().position(|secret| secret.key == update.key.as_str()).map(|at| left_out.swap_remove(at));
+            let existing =
+                left_out.iter().position(|secret| secret.key == update.key.as_str()).map(|at| left_out.swap_remove(at));
             match (existing, &update.value) {
                 (Some(secret), Some(value)) => {
                     if !constant_time_eq(&secret.digest, &app.digest(&key, group.id, secret.id, value)) {

@@ -175,7 +175,8 @@ impl Context {
                     Some(state) => app.metadata.group_sealed(state.group.id, &self.caller().viewpoint)?,
                     None => None,
                 };
-                let state = state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
+                let state =
+                    state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
                 groups.insert(folded.clone(), state);
             }
             let Some(Some(state)) = groups.get(&folded) else { continue };
@@ -235,9 +236,8 @@ impl Context {
                 group_id: row.group_id.to_string(),
             })
             .collect();
-        let target = single.map_or_else(Target::secrets, |row| {
-            Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key)
-        });
+        let target = single
+            .map_or_else(Target::secrets, |row| Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key));
         let event = Event {
             action,
             revision: single.map(|row| row.revision),

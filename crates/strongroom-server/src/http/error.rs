@@ -73,8 +73,9 @@ impl ApiError {
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
-            AppError::Unauthenticated(message) => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
-                .with_header(WWW_AUTHENTICATE, "Bearer"),
+            AppError::Unauthenticated(message) => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message).with_header(WWW_AUTHENTICATE, "Bearer")
+            }
             AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
                 let (code, message) = match resource {
@@ -91,9 +92,10 @@ impl From<AppError> for ApiError {
             }
             AppError::Malformed(message) => Self::new(StatusCode::BAD_REQUEST, "malformed_request", message),
             AppError::Invalid(faults) => {
-                let message = faults
-                    .first()
-                    .map_or_else(|| "the input is wrong".to_owned(), |fault| format!("{}: {}", fault.path, fault.message));
+                let message = faults.first().map_or_else(
+                    || "the input is wrong".to_owned(),
+                    |fault| format!("{}: {}", fault.path, fault.message),
+                );
                 let details = faults.into_iter().map(|fault| ErrorDetail { path: fault.path, message: fault.message });
                 let details = Some(details.collect());
                 Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
@@ -120,11 +122,13 @@ impl From<AppError> for ApiError {
                 "the server's disk is full: nothing was written; reads without values go on",
             )
             .with_header(RETRY_AFTER, "10"),
-            AppError::Unavailable { internal } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "the server's database can't be used now")
-                    .with_header(header::RETRY_AFTER, "2")
-                    .with_internal(internal)
-            }
+            AppError::Unavailable { internal } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_unavailable",
+                "the server's database can't be used now",
+            )
+            .with_header(header::RETRY_AFTER, "2")
+            .with_internal(internal),
             AppError::Internal { internal } => {
                 let message = "a fault of the server; its log has more under the id in `x-request-id`";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).with_internal(internal)

@@ -129,7 +129,9 @@ mod tests {
     fn pages_have_bounds() {
         let limit = |query: &str| Query::parse(query).limit().ok();
         assert_eq!((limit(""), limit("limit=1"), limit("limit=1000")), (Some(100), Some(1), Some(1000)));
-        for bad in ["limit=0", "limit=-1", "limit=1001", "limit=1000000000000000000", "limit=99999999999999999999", "limit=x"] {
+        for bad in
+            ["limit=0", "limit=-1", "limit=1001", "limit=1000000000000000000", "limit=99999999999999999999", "limit=x"]
+        {
             assert_eq!(limit(bad), None, "{bad}");
         }
         assert!(Query::parse("offset=-1").offset().is_err());
@@ -138,7 +140,10 @@ mod tests {
 
     #[test]
     fn decodes() {
-        assert_eq!(Query::parse("ref=tfy-secret%3A%2F%2Fa:b%3AK+x&z=%&y=%zz").text("ref").as_deref(), Some("tfy-secret://a:b:K x"));
+        assert_eq!(
+            Query::parse("ref=tfy-secret%3A%2F%2Fa:b%3AK+x&z=%&y=%zz").text("ref").as_deref(),
+            Some("tfy-secret://a:b:K x")
+        );
         assert_eq!(Query::parse("z=%4").text("z").as_deref(), Some("%4"));
     }
 

@@ -107,7 +107,9 @@ fn handler(operation: Operation) -> Handler {
     }
 }
 
-fn private<F: Future<Output = Answer> + Send + 'static>(handler: impl Fn(Call) -> F + Send + Sync + 'static) -> Handler {
+fn private<F: Future<Output = Answer> + Send + 'static>(
+    handler: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> Handler {
     Handler::Private(Box::new(move |call| Box::pin(handler(call))))
 }
 

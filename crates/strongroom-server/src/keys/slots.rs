@@ -12,7 +12,9 @@ pub(crate) enum KeysError {
     )]
     WrongRootKey { found: String, expected: String },
     /// A slot that is ours doesn't open.
-    #[error("key-encryption key {key_id} does not open with root key {fingerprint}: the database was altered; restore it from a backup")]
+    #[error(
+        "key-encryption key {key_id} does not open with root key {fingerprint}: the database was altered; restore it from a backup"
+    )]
     Damaged { key_id: u32, fingerprint: String },
 }
 
@@ -78,7 +80,9 @@ mod tests {
         let (root, other) = (FileRootKey::make(), FileRootKey::make());
         let slot = seal_slot(&root, "i", &KeyEncryptionKey::make(1), NOW).await.unwrap();
         assert_eq!(open_ring(&root, "i", std::slice::from_ref(&slot)).await.unwrap().primary().id(), 1);
-        let Err(error) = open_ring(&other, "i", std::slice::from_ref(&slot)).await else { panic!("the wrong root key") };
+        let Err(error) = open_ring(&other, "i", std::slice::from_ref(&slot)).await else {
+            panic!("the wrong root key")
+        };
         assert!(error.to_string().contains(root.fingerprint()) && error.to_string().contains(other.fingerprint()));
     }
 

@@ -150,7 +150,12 @@ impl SecretStore for MemoryStore {
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         let entries = self.entries();
-        Ok(entries.keys().filter(|name| name.starts_with(prefix) && name.as_str() > after).take(limit).cloned().collect())
+        Ok(entries
+            .keys()
+            .filter(|name| name.starts_with(prefix) && name.as_str() > after)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -17,7 +17,10 @@ async fn the_memory_store_conforms_to_everything() {
 
 #[tokio::test]
 async fn a_healthy_decorator_changes_nothing() {
-    assert_eq!(conformance::run(&Faulty::new(MemoryStore::default(), FaultPlan::default()), 1).await, Vec::<&str>::new());
+    assert_eq!(
+        conformance::run(&Faulty::new(MemoryStore::default(), FaultPlan::default()), 1).await,
+        Vec::<&str>::new()
+    );
 }
 
 #[tokio::test]

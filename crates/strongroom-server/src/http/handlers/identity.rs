@@ -34,7 +34,9 @@ pub(in crate::http) async fn session(call: Call) -> Result<Response, AppError> {
                 subject_slug: actor.slug.clone(),
                 subject_pat_name: actor.token_name.clone(),
             },
-            metadata: wire::SessionUserMetadata { user_object: wire::SessionUserObject { username: actor.slug.clone() } },
+            metadata: wire::SessionUserMetadata {
+                user_object: wire::SessionUserObject { username: actor.slug.clone() },
+            },
         },
         tenant_info: wire::SessionTenant { tenant_name: tenant },
     })

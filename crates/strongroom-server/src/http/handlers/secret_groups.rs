@@ -11,8 +11,7 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
     let attributes = query.list("attributes");
-    let wanted =
-        GroupQuery { fqn: query.text("fqn"), search: query.text("search").unwrap_or_default(), offset, limit };
+    let wanted = GroupQuery { fqn: query.text("fqn"), search: query.text("search").unwrap_or_default(), offset, limit };
     let (groups, total) = call.context.list_secret_groups(wanted).await?;
     let app = call.context.app();
     let mut data = groups.iter().map(|state| view::group(app, state)).collect::<Result<Vec<_>, _>>()?;
@@ -95,11 +94,16 @@ fn secrets(
     let mut out = Vec::new();
     for (index, (key, value)) in inputs.enumerate() {
         if value.as_ref().is_some_and(|value| value.byte_len() > value_bytes) {
-            faults.push(Violation::new(format!("secrets[{index}].value"), format!("a value has at most {value_bytes} bytes")));
+            faults.push(Violation::new(
+                format!("secrets[{index}].value"),
+                format!("a value has at most {value_bytes} bytes"),
+            ));
         }
         match SecretKey::parse(&key) {
             Ok(key) if seen.insert(key.clone()) => out.push(SecretUpdate { key, value }),
-            Ok(key) => faults.push(Violation::new(format!("secrets[{index}].key"), format!("`{key}` is named more than once"))),
+            Ok(key) => {
+                faults.push(Violation::new(format!("secrets[{index}].key"), format!("`{key}` is named more than once")));
+            }
             Err(error) => faults.push(Violation::new(format!("secrets[{index}].key"), error.to_string())),
         }
     }
