@@ -18,6 +18,9 @@ pub struct AuditEvent {
     pub request_path: String,
     /// Id of the request
     pub request_id: String,
+    /// The id of the token that was used; none where nobody called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
     /// The address that the request came from
     pub client_address: String,
     /// Id of the resource

@@ -5,6 +5,7 @@ mod reader;
 mod stamps;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,8 @@ impl Metadata {
     /// Opens the file, makes it when absent, and brings its schema up to date. Blocking: call it at start.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // For its owner only, and SQLite makes the files beside it like it. Where it can't be made SQLite says why.
+        drop(std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path));
         let mut connection = open_writing(path, OpenFlags::SQLITE_OPEN_CREATE)
             .map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
         migrations::migrate(&mut connection, path)?;

@@ -250,3 +250,15 @@ async fn events(metadata: &Metadata) -> Vec<String> {
     assert_eq!(usize::try_from(total).unwrap(), events.len());
     events.into_iter().map(|event| event.action).collect()
 }
+
+#[tokio::test]
+async fn the_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::started().await;
+    let files = std::fs::read_dir(world.folder.path()).unwrap().map(Result::unwrap);
+    let files = files.filter(|file| file.file_type().unwrap().is_file()).collect::<Vec<_>>();
+    assert!(files.len() >= 3, "the database, its log and the log's index");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+    }
+}

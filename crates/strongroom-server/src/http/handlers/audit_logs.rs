@@ -49,6 +49,7 @@ fn event(app: &App, row: AuditRow) -> Result<wire::AuditEvent, AppError> {
         result: row.result,
         request_path: row.request_path,
         request_id: row.request_id,
+        token_id: row.token_id.map(|id| id.to_string()),
         client_address: row.address,
         resource_id: row.resource_id,
         resource_type: row.resource_type,

@@ -88,7 +88,7 @@ impl Test {
         let first = self.random.index(WORKERS);
         self.workers.rotate_left(first);
         // Mostly short: the moments right after the start are the rarest otherwise.
-        let life = Duration::from_micros(500 + self.random.below(550) * self.random.below(550));
+        let life = Duration::from_micros(500 + self.random.below(400) * self.random.below(400));
         let (address, token) = (server.address(), server.token());
         let (integration, hot) = (&self.integration, &self.hot);
         let worked = thread::scope(|scope| {
