@@ -23,7 +23,8 @@ impl Folder {
         if !path.exists() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         }
-        let mut lock = File::options().create(true).read(true).append(true).mode(0o600).open(path.join("lock")).map_err(io)?;
+        let mut lock =
+            File::options().create(true).read(true).append(true).mode(0o600).open(path.join("lock")).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Err(StartError::InUse(path.to_owned())),

@@ -16,4 +16,4 @@ mod run;
 
 pub use instance::{FirstStart, Instance, StartError, SystemEntropy, World};
 pub use keys::{KeyFileError, make_root_key_file};
-pub use run::{RunError, keys_command, run_keys, serve};
+pub use run::{RunError, keys_command, run_keys, serve, serve_in};

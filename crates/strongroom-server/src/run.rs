@@ -51,6 +51,15 @@ pub async fn serve(
     flags: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), RunError> {
+    serve_in(|_| World::default(), flags, environment).await
+}
+
+/// The same in another world than the real one: for tests that need a process.
+pub async fn serve_in(
+    world: impl FnOnce(&Settings) -> World,
+    flags: &ArgMatches,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), RunError> {
     let settings = Settings::load(flags, environment)?;
     harden();
     start_log(&settings);
@@ -60,7 +69,7 @@ pub async fn serve(
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| RunError::Listen { address: settings.listen, source })?;
-    let instance = Instance::open(&settings, World::default()).await?;
+    let instance = Instance::open(&settings, world(&settings)).await?;
     let address = listener.local_addr()?;
     let public_url = settings.public_url(address);
     greet(&settings, &public_url, instance.first_start())?;

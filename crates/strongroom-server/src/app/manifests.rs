@@ -7,7 +7,8 @@ use strongroom_domain::role::GroupRole;
 use strongroom_metadata::{GroupState, IntegrationRow};
 
 use super::changes::{Action, Plan};
-use super::secret_groups::{NewGroup, alive};
+use super::new_groups::NewGroup;
+use super::secret_groups::alive;
 use super::{AppError, Context, Manage, Resource, See};
 use crate::http::IfMatch;
 

@@ -8,6 +8,7 @@ mod error;
 mod group_queues;
 mod identity;
 mod manifests;
+mod new_groups;
 mod providers;
 mod restore;
 mod revision;

@@ -102,7 +102,8 @@ fn secrets(
         match SecretKey::parse(&key) {
             Ok(key) if seen.insert(key.clone()) => out.push(SecretUpdate { key, value }),
             Ok(key) => {
-                faults.push(Violation::new(format!("secrets[{index}].key"), format!("`{key}` is named more than once")));
+                faults
+                    .push(Violation::new(format!("secrets[{index}].key"), format!("`{key}` is named more than once")));
             }
             Err(error) => faults.push(Violation::new(format!("secrets[{index}].key"), error.to_string())),
         }
