@@ -7,6 +7,13 @@ use crate::names::{GroupName, MachineName, NameRule};
 use crate::role::GroupRole;
 use crate::subject::SubjectName;
 
+/// The longest list in a manifest.
+const ENTRIES: usize = 1_000;
+/// Bytes of a whole manifest as it is stored: it comes with every answer that has the group.
+const MANIFEST_BYTES: usize = 64 * 1024;
+/// So many faults are told in one answer.
+const FAULTS: usize = 100;
+
 /// Who may do what with a group, as one line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collaborator {
@@ -87,7 +94,9 @@ impl SecretGroupManifest {
         }
         match (name, integration_fqn) {
             (Some(name), Some(integration_fqn)) if faults.0.is_empty() => {
-                Ok(Self { name, integration_fqn, collaborators, owned_by })
+                let manifest = Self { name, integration_fqn, collaborators, owned_by };
+                within_bounds(&manifest.to_json())?;
+                Ok(manifest)
             }
             _ => Err(faults.0),
         }
@@ -138,7 +147,11 @@ impl VirtualAccountManifest {
             faults.duplicates(list.iter().map(|entry| entry.group_fqn.as_str()), "manifest.permissions");
         }
         match name {
-            Some(name) if faults.0.is_empty() => Ok(Self { name, permissions }),
+            Some(name) if faults.0.is_empty() => {
+                let manifest = Self { name, permissions };
+                within_bounds(&manifest.to_json())?;
+                Ok(manifest)
+            }
             _ => Err(faults.0),
         }
     }
@@ -173,6 +186,13 @@ fn has_nul(value: &Value) -> bool {
 #[must_use]
 pub fn manifest_type(manifest: &Value) -> Option<&str> {
     manifest.get("type")?.as_str()
+}
+
+fn within_bounds(manifest: &Value) -> Result<(), Vec<Violation>> {
+    if manifest.to_string().len() <= MANIFEST_BYTES {
+        return Ok(());
+    }
+    Err(vec![Violation::new("manifest", format!("has more than {MANIFEST_BYTES} bytes"))])
 }
 
 fn parse_collaborator(entry: &Map<String, Value>) -> Result<Collaborator, (&'static str, String)> {
@@ -211,7 +231,9 @@ struct Faults(Vec<Violation>);
 
 impl Faults {
     fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(Violation::new(path, message));
+        if self.0.len() < FAULTS {
+            self.0.push(Violation::new(path, message));
+        }
     }
 
     fn object<'a>(&mut self, manifest: &'a Value, expected: &str) -> &'a Map<String, Value> {
@@ -245,6 +267,10 @@ impl Faults {
             self.add(&format!("manifest.{field}"), "must be a list");
             return None;
         };
+        if entries.len() > ENTRIES {
+            self.add(&format!("manifest.{field}"), format!("has more than {ENTRIES} entries"));
+            return None;
+        }
         let mut out = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             match entry.as_object().ok_or(("", "must be an object".into())).and_then(&parse) {

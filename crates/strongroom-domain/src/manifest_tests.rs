@@ -104,6 +104,21 @@ proptest! {
 }
 
 #[test]
+fn manifests_are_bounded_and_so_is_what_is_said_of_them() {
+    let manifest = |field: &str, value: Value| {
+        let mut manifest = json!({"type": "secret-group", "name": "pay", "integration_fqn": "a:b:c:secret-store:d"});
+        manifest[field] = value;
+        SecretGroupManifest::parse(&manifest, NameRule::Strict)
+    };
+    let told = |result: Result<SecretGroupManifest, Vec<Violation>>| {
+        result.unwrap_err().into_iter().map(|fault| fault.path).collect::<Vec<_>>()
+    };
+    assert_eq!(told(manifest("ownedBy", json!({"account": "x".repeat(MANIFEST_BYTES)}))), ["manifest"]);
+    assert_eq!(told(manifest("collaborators", json!(vec![0; 1_001]))), ["manifest.collaborators"]);
+    assert_eq!(told(manifest("collaborators", json!(vec![0; 1_000]))).len(), FAULTS);
+}
+
+#[test]
 fn what_a_token_would_not_do_is_refused() {
     let manifest = |field: &str, value: Value| {
         let mut manifest = json!({"type": "virtual-account", "name": "ci-bot"});

@@ -13,6 +13,8 @@ use crate::{Metadata, ReadError, dialect};
 const NAME: usize = 1;
 /// A page ends early after this many secrets, whole groups only.
 const SECRETS_A_PAGE: usize = 20_000;
+/// And after so many bytes of manifests.
+const MANIFESTS_A_PAGE: usize = 8 << 20;
 
 macro_rules! group_columns {
     () => {
@@ -26,6 +28,17 @@ macro_rules! role_column {
         "(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2))"
     };
 }
+/// Checked before anything more is read of a group: what somebody may not see takes no longer than what isn't there.
+macro_rules! visible_group {
+    ($sees_all:expr) => {
+        concat!(
+            "(",
+            $sees_all,
+            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND m.subject IN (?1, ?2)))"
+        )
+    };
+}
+pub(crate) use visible_group;
 macro_rules! secret_columns {
     () => {
         "s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, v.id, v.digest, v.store_version, v.created_at"
@@ -52,7 +65,8 @@ macro_rules! group_state {
             current_secrets!(),
             " WHERE ",
             $filter,
-            " ORDER BY s.id"
+            " AND ",
+            visible_group!("?4")
         )
     };
 }
@@ -83,7 +97,7 @@ macro_rules! group_page {
             " AND g.id < ?4 ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
              JOIN provider_integrations i ON i.id = g.integration_id ",
             current_secrets!(),
-            " ORDER BY g.id DESC, s.id"
+            " ORDER BY g.id DESC"
         )
     };
 }
@@ -96,6 +110,7 @@ macro_rules! group_count {
 statements! {
     GROUP_BY_ID = group_state!("NULL", "g.id = ?3");
     GROUP_BY_NAME = group_state!("NULL", "g.name_search = ?3 AND g.deleted_at IS NULL");
+    GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "g.id = ?3");
     GROUP_PAGE_ALL = group_page!("");
     GROUP_PAGE_MEMBER = group_page!(visible_to_member!());
@@ -212,17 +227,22 @@ impl<Id: Copy + ToString> Page<Id> {
 }
 
 impl Metadata {
-    /// A group by id, deleted ones too.
+    /// A visible group by id, deleted ones too.
     pub fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
         self.group_state(&GROUP_BY_ID, viewpoint, id.into())
     }
 
-    /// A group by id with its sealed values.
+    /// A visible group by id with its sealed values.
     pub fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
         self.group_state(&GROUP_BY_ID_SEALED, viewpoint, id.into())
     }
 
-    /// The living group of a name (folded).
+    /// Whether a living group has a name (folded), visible or not.
+    pub fn group_name_taken(&self, folded: &str) -> Result<bool, ReadError> {
+        Ok(self.first(&GROUP_NAME_TAKEN, &params![folded], |row| row.int(0))?.is_some())
+    }
+
+    /// The visible living group of a name (folded).
     pub fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
         let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into())?;
         match &state {
@@ -267,20 +287,23 @@ impl Metadata {
         key: Value,
     ) -> Result<Option<GroupState>, ReadError> {
         let [own, team] = &viewpoint.subjects;
-        Ok(self.group_states(sql, &[own.into(), team.into(), key])?.pop())
+        let sees_all = i64::from(viewpoint.sees_all);
+        Ok(self.group_states(sql, &[own.into(), team.into(), key, sees_all.into()])?.pop())
     }
 
     /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
     fn group_states(&self, sql: &'static crate::sql::Sql, params: &[Value]) -> Result<Vec<GroupState>, ReadError> {
         let mut groups: Vec<GroupState> = Vec::new();
-        let mut secrets = 0;
+        let (mut secrets, mut manifests) = (0, 0);
         self.scan(sql, params, |row| {
             let id = row.parsed(0, GroupId::parse)?;
             if groups.last().is_none_or(|last| last.group.id != id) {
-                if secrets >= SECRETS_A_PAGE {
+                if secrets >= SECRETS_A_PAGE || manifests >= MANIFESTS_A_PAGE {
                     return Ok(false);
                 }
-                groups.push(GroupState { group: read_group(row, id)?, secrets: Vec::new() });
+                let group = read_group(row, id)?;
+                manifests += group.manifest.len();
+                groups.push(GroupState { group, secrets: Vec::new() });
             }
             if let (Some(last), Some(secret)) = (groups.last_mut(), read_secret(row)?) {
                 last.secrets.push(secret);
@@ -288,6 +311,10 @@ impl Metadata {
             }
             Ok(true)
         })?;
+        // Sorted here: the engine would sort whole rows, each with the group's manifest.
+        for state in &mut groups {
+            state.secrets.sort_unstable_by_key(|secret| secret.id);
+        }
         Ok(groups)
     }
 }

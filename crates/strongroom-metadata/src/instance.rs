@@ -1,5 +1,7 @@
 //! The instance: its tenant, its key-encryption keys, and what is made at the first start.
 
+use std::path::Path;
+
 use strongroom_domain::{AccountId, Timestamp};
 
 use crate::identity::{self, NewToken, UserRow};
@@ -79,6 +81,17 @@ impl Metadata {
     /// Every slot of every key-encryption key.
     pub fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
         self.rows(&SELECT_SLOTS, &[], read_slot)
+    }
+
+    /// The fingerprints of the root keys that open a database that isn't open, as far as they can be read without
+    /// touching its files: for a start that is refused.
+    #[must_use]
+    pub fn root_key_fingerprints(path: &Path) -> Vec<String> {
+        let read = |connection: rusqlite::Connection| {
+            let mut statement = connection.prepare(SELECT_SLOTS.text)?;
+            statement.query_map([], |row| row.get("fingerprint"))?.collect()
+        };
+        crate::sqlite::open_untouched(path).and_then(read).unwrap_or_default()
     }
 
     /// Writes the first start, unless there was one.

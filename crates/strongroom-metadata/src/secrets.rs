@@ -5,7 +5,7 @@ use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
 use crate::changes::role_from_rank;
-use crate::groups::{Page, Viewpoint};
+use crate::groups::{Page, Viewpoint, visible_group};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError};
@@ -68,7 +68,9 @@ statements! {
     SECRET_BY_ID = concat!(
         secret_row!("CASE WHEN v.version = s.version THEN v.sealed END"),
         "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
-         JOIN secret_versions v ON v.secret_id = s.id WHERE s.id = ?3 ORDER BY v.version DESC LIMIT ?4"
+         JOIN secret_versions v ON v.secret_id = s.id WHERE s.id = ?3 AND ",
+        visible_group!("?5"),
+        " ORDER BY v.version DESC LIMIT ?4"
     );
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
@@ -77,7 +79,8 @@ statements! {
         secret_row!("v.sealed"),
         "FROM secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?4 AND s.deleted_at IS NULL \
          JOIN secret_versions v ON v.secret_id = s.id AND v.version = COALESCE(?5, s.version) \
-         WHERE g.name_search = ?3 AND g.deleted_at IS NULL"
+         WHERE g.name_search = ?3 AND g.deleted_at IS NULL AND ",
+        visible_group!("?6")
     );
     SECRET_PAGE_ALL = secret_page!("NULL", "");
     SECRET_PAGE_MEMBER = secret_page!("NULL", of_member!());
@@ -153,7 +156,7 @@ pub struct VersionRow {
 }
 
 impl Metadata {
-    /// A secret (deleted ones too) and its newest versions, the current one with its sealed value.
+    /// A visible secret (deleted ones too) and its newest versions, the current one with its sealed value.
     pub fn secret(
         &self,
         id: SecretId,
@@ -162,17 +165,18 @@ impl Metadata {
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         let [own, team] = &viewpoint.subjects;
         let mut current = None;
-        let versions = self.rows(&SECRET_BY_ID, &params![own, team, id, versions], |row| {
-            let version = read_version(row, 17)?;
-            if version.version == row.int(2)? {
-                current = Some(read_secret(row, version.clone())?);
-            }
-            Ok(version)
-        })?;
+        let versions =
+            self.rows(&SECRET_BY_ID, &params![own, team, id, versions, i64::from(viewpoint.sees_all)], |row| {
+                let version = read_version(row, 17)?;
+                if version.version == row.int(2)? {
+                    current = Some(read_secret(row, version.clone())?);
+                }
+                Ok(version)
+            })?;
         Ok(current.map(|secret| (secret, versions)))
     }
 
-    /// A living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
+    /// A visible living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
     pub fn secret_by_name(
         &self,
         folded_group: &str,
@@ -181,11 +185,15 @@ impl Metadata {
         viewpoint: &Viewpoint,
     ) -> Result<Option<SecretRow>, ReadError> {
         let [own, team] = &viewpoint.subjects;
-        self.first(&SECRET_BY_NAME, &params![own, team, folded_group, key, version], |row| {
-            let secret = read_secret(row, read_version(row, 17)?)?;
-            // What a group is found by is stored beside its name, and must agree.
-            if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
-        })
+        self.first(
+            &SECRET_BY_NAME,
+            &params![own, team, folded_group, key, version, i64::from(viewpoint.sees_all)],
+            |row| {
+                let secret = read_secret(row, read_version(row, 17)?)?;
+                // What a group is found by is stored beside its name, and must agree.
+                if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
+            },
+        )
     }
 
     /// A page of a secret's versions, newest first, and how many there are.

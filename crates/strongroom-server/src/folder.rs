@@ -13,7 +13,21 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// Held for as long as the instance lives: one process a folder.
     lock: File,
+    /// The same, of the database.
+    database_lock: Option<File>,
     owner: String,
+}
+
+fn take(
+    lock: &File,
+    in_use: impl FnOnce() -> StartError,
+    io: impl FnOnce(std::io::Error) -> StartError,
+) -> Result<(), StartError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(std::fs::TryLockError::WouldBlock) => Err(in_use()),
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
 }
 
 impl Folder {
@@ -25,14 +39,21 @@ impl Folder {
         }
         let mut lock =
             File::options().create(true).read(true).append(true).mode(0o600).open(path.join("lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StartError::InUse(path.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
-        }
+        take(&lock, || StartError::InUse(path.to_owned()), io)?;
         let mut owner = String::new();
         lock.read_to_string(&mut owner).map_err(io)?;
-        Ok(Self { path: path.to_owned(), lock, owner })
+        Ok(Self { path: path.to_owned(), lock, database_lock: None, owner })
+    }
+
+    /// Locks the database, which may be in another folder: what is kept in memory of it holds for one writer only.
+    pub(crate) fn lock_database(&mut self, database: &Path) -> Result<(), StartError> {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-lock");
+        let io = |source| StartError::DatabaseLock { path: name.clone().into(), source };
+        let lock = File::options().create(true).append(true).mode(0o600).open(&name).map_err(io)?;
+        take(&lock, || StartError::DatabaseInUse(database.to_owned()), io)?;
+        self.database_lock = Some(lock);
+        Ok(())
     }
 
     /// Refuses to make a database where an instance had one.

@@ -42,6 +42,17 @@ pub enum StartError {
     /// Another process has the folder.
     #[error("the data folder {} (setting data-dir) is in use by another strongroom process", .0.display())]
     InUse(PathBuf),
+    /// Another process has the database.
+    #[error("the database {} (setting database-url) is in use by another strongroom process", .0.display())]
+    DatabaseInUse(PathBuf),
+    /// The database's lock can't be taken.
+    #[error("the lock {} of the database (setting database-url): {source}", path.display())]
+    DatabaseLock {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The folder's instance has lost its database.
     #[error(
         "the data folder {} (setting data-dir) belongs to the instance {instance}, but its database {} (setting database-url) \
@@ -59,6 +70,18 @@ pub enum StartError {
     /// The root key's file.
     #[error(transparent)]
     RootKey(#[from] KeyFileError),
+    /// The root key of existing data isn't there.
+    #[error(
+        "the root key file {} (setting root-key-file) does not exist, but there is data that a root key locks{}; bring that \
+         key back: without it nothing that is stored can be read, and another key opens nothing",
+        path.display(), expected(fingerprints)
+    )]
+    RootKeyMissing {
+        /// Where it should be.
+        path: PathBuf,
+        /// Which keys open the data.
+        fingerprints: Vec<String>,
+    },
     /// The root key doesn't fit.
     #[error("{0}")]
     Keys(String),
@@ -89,6 +112,10 @@ pub enum StartError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+fn expected(fingerprints: &[String]) -> String {
+    if fingerprints.is_empty() { String::new() } else { format!(" (fingerprint {})", fingerprints.join(" or ")) }
 }
 
 impl From<KeysError> for StartError {
@@ -149,13 +176,19 @@ impl Instance {
         let given_token = check_admin_token(settings)?;
         let mut folder = Folder::lock(&settings.data_dir)?;
         let Database::Sqlite(database) = &settings.database;
+        folder.lock_database(database)?;
         folder.check_database(database)?;
         let default_key = settings.data_dir.join("root.key");
         let source = RootKeySource {
             path: settings.root_key_file.as_deref().unwrap_or(&default_key),
             may_make: settings.root_key_file.is_none() && !database.exists(),
         };
-        let root = keys::load(&source)?;
+        let root = keys::load(&source).map_err(|error| match error {
+            KeyFileError::Missing(path) if database.exists() => {
+                StartError::RootKeyMissing { path, fingerprints: Metadata::root_key_fingerprints(database) }
+            }
+            error => error.into(),
+        })?;
         let metadata = Metadata::open(database)?;
         let ids = Ids::new(world.clock.clone(), world.entropy.clone());
         let mut first_start = None;

@@ -149,10 +149,10 @@ impl Answer {
         self.json["message"].as_str().unwrap_or_default()
     }
 
-    /// The paths of the fields that a 422 finds fault with.
+    /// The paths of the fields that a 422 finds fault with; a 400 where the manifest is of another kind.
     #[track_caller]
     pub fn faults(&self) -> Vec<&str> {
-        self.refused(422, "invalid_input");
+        self.refused(if self.status == 400 { 400 } else { 422 }, "invalid_input");
         let details = self.json["details"].as_array().expect("a 422 has details");
         details.iter().map(|detail| detail["path"].as_str().unwrap()).collect()
     }

@@ -4,6 +4,7 @@ mod audit;
 mod common;
 mod identity;
 mod manifests;
+mod object;
 mod provider;
 mod secret;
 mod secret_group;
@@ -17,6 +18,7 @@ pub use identity::{
     SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
 };
 pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
+pub use object::Object;
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
 };

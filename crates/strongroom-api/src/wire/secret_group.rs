@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use strongroom_domain::SecretValue;
 
+use super::object::objects;
 use super::{Pagination, Secret, Subject};
 
 /// A named set of secrets.
@@ -48,6 +49,7 @@ pub struct CreateSecretGroupRequest {
     /// Id of the provider integration.
     pub integration_id: String,
     /// The secrets to be associated with the secret group
+    #[serde(deserialize_with = "objects")]
     pub secrets: Vec<SecretInput>,
 }
 
@@ -76,6 +78,7 @@ pub struct UpdateSecretInput {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct UpdateSecretGroupRequest {
     /// Every key that shall be there. A key left out is deleted (and can be brought back).
+    #[serde(deserialize_with = "objects")]
     pub secrets: Vec<UpdateSecretInput>,
 }
 

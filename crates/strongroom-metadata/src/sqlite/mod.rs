@@ -168,7 +168,7 @@ fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> 
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -4_096)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
     Ok(connection)
 }
 
@@ -178,6 +178,15 @@ fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     configure(&connection)?;
     connection.pragma_update(None, "cache_size", -8_192)?;
     Ok(connection)
+}
+
+/// Reads what the last checkpoint left, makes no file and takes no lock.
+pub(crate) fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    let escaped = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    let name: String = path.as_os_str().as_encoded_bytes().iter().map(escaped).collect();
+    let uri = format!("file:{name}?immutable=1");
+    Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -76,17 +76,18 @@ async fn everyone_sees_what_is_shared_with_them() {
         assert_eq!(world.seen_secrets(&looks, None).await, keys, "{looks:?}");
         let (groups, _) = world.metadata.group_page(looks.clone(), GroupFilter::default(), all()).await.unwrap();
         let (secrets, _) = world.metadata.secret_page(looks.clone(), None, all(), None).await.unwrap();
-        // A read by id or name gives the row with the role in it, and the app decides; both agree with the lists.
+        // A read by id or name gives what the lists give, with the role in it; what isn't seen isn't there.
         for name in ["bobs", "teams", "carols", "nobodys"] {
             let role = expected.iter().find(|(found, _)| *found == name).map(|(_, role)| *role);
-            let state = world.metadata.group_by_name(name, &looks).unwrap().unwrap();
+            let state = world.metadata.group_by_name(name, &admin()).unwrap().unwrap();
             let secret = &state.secrets[0];
+            assert!(world.metadata.group_name_taken(name).unwrap());
             let roles = [
-                state.group.role,
-                world.metadata.group(state.group.id, &looks).unwrap().unwrap().group.role,
-                world.metadata.group_sealed(state.group.id, &looks).unwrap().unwrap().group.role,
-                world.metadata.secret(secret.id, &looks, 1).unwrap().unwrap().0.role,
-                world.metadata.secret_by_name(name, &secret.key, None, &looks).unwrap().unwrap().role,
+                world.metadata.group_by_name(name, &looks).unwrap().and_then(|state| state.group.role),
+                world.metadata.group(state.group.id, &looks).unwrap().and_then(|state| state.group.role),
+                world.metadata.group_sealed(state.group.id, &looks).unwrap().and_then(|state| state.group.role),
+                world.metadata.secret(secret.id, &looks, 1).unwrap().and_then(|(secret, _)| secret.role),
+                world.metadata.secret_by_name(name, &secret.key, None, &looks).unwrap().and_then(|secret| secret.role),
                 groups.iter().find(|listed| listed.group.name == name).and_then(|listed| listed.group.role),
                 secrets.iter().find(|listed| listed.group_name == name).and_then(|listed| listed.role),
             ];

@@ -4,12 +4,13 @@ use serde_json::Value;
 use strongroom_domain::manifest::{Collaborator, SecretGroupManifest, manifest_type};
 use strongroom_domain::names::NameRule;
 use strongroom_domain::role::GroupRole;
+use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{GroupState, IntegrationRow};
 
 use super::changes::{Action, Plan};
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
-use super::{AppError, Context, Manage, Resource, See};
+use super::{AppError, Context, Manage, Resource};
 use crate::http::IfMatch;
 
 /// What applying a manifest did, or would do.
@@ -24,20 +25,20 @@ pub(crate) struct Applied {
 
 impl Context {
     /// Creates or updates what a manifest describes, whatever its type.
-    pub(crate) async fn apply(&self, manifest: &Value, dry_run: bool) -> Result<Applied, AppError> {
+    pub(crate) async fn apply(&self, manifest: &Value, if_match: IfMatch, dry_run: bool) -> Result<Applied, AppError> {
         self.check_type(manifest)?;
-        self.apply_secret_group(manifest, IfMatch::Any, dry_run).await
+        self.apply_secret_group(manifest, if_match, dry_run).await
     }
 
     /// Deletes what a manifest names.
-    pub(crate) async fn delete_by_manifest(&self, manifest: &Value) -> Result<(), AppError> {
+    pub(crate) async fn delete_by_manifest(&self, manifest: &Value, if_match: IfMatch) -> Result<(), AppError> {
         self.check_type(manifest)?;
         let name = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
         let name = strongroom_domain::names::GroupName::parse(name, NameRule::Loose)
             .map_err(|error| AppError::invalid("manifest.name", error.to_string()))?;
         let state = self.app().metadata.group_by_name(&name.folded(), &self.caller().viewpoint)?;
         let state = state.ok_or(AppError::NotFound(Resource::SecretGroup))?;
-        self.delete_secret_group(state.group.id, IfMatch::Any, false).await
+        self.delete_secret_group(state.group.id, if_match, false).await
     }
 
     /// Creates or updates a group by its manifest.
@@ -65,17 +66,21 @@ impl Context {
         }
         if_match.check_absent()?;
         self.may_use(&integration)?;
-        self.check_collaborators(manifest.collaborators.as_deref().unwrap_or_default())?;
-        let mut grants = granted(manifest.collaborators.as_deref().unwrap_or_default());
-        keep_admin(&mut grants, &self.caller().viewpoint.subjects[0]);
+        let mut manifest = manifest;
+        let collaborators = manifest.collaborators.get_or_insert_default();
+        self.check_collaborators(collaborators)?;
+        self.keep_admin(collaborators);
         let new = NewGroup {
             name: manifest.name.clone(),
             integration,
+            grants: granted(collaborators),
             manifest: manifest.to_json().to_string(),
             secrets: Vec::new(),
-            grants,
         };
         if dry_run {
+            if app.metadata.group_name_taken(&new.name.folded())? {
+                return Err(taken(&new.name));
+            }
             return Ok(Applied { state: new.preview(self), existing_manifest: None, dry_run });
         }
         let state = self.write_new_group(&new).await?.ok_or_else(|| taken(&new.name))?;
@@ -90,18 +95,20 @@ impl Context {
         if_match: IfMatch,
         dry_run: bool,
     ) -> Result<Applied, AppError> {
-        if self.permits::<_, See>(&existing).is_none() {
-            return Err(taken(&manifest.name));
-        }
+        self.authorize::<_, Manage>(&existing)?;
         let changed = manifest.collaborators.is_some();
-        if changed {
-            self.check_collaborators(manifest.collaborators.as_deref().unwrap_or_default())?;
-        }
         let id = existing.group.id;
         let before = existing.group.manifest.clone();
-        if manifest.collaborators.is_none() {
+        match &mut manifest.collaborators {
+            Some(collaborators) => {
+                self.check_collaborators(collaborators)?;
+                // Nobody locks themselves out by applying a manifest that doesn't name them.
+                if existing.group.role == Some(GroupRole::Admin) {
+                    self.keep_admin(collaborators);
+                }
+            }
             // What a manifest doesn't speak of stays as it is, in the stored manifest, too.
-            manifest.collaborators = stored_collaborators(&before);
+            None => manifest.collaborators = stored_collaborators(&before),
         }
         let written = manifest.to_json().to_string();
         let decide = |state: &GroupState| {
@@ -120,14 +127,7 @@ impl Context {
             if state.group.manifest == written {
                 return Ok(None);
             }
-            let grants = changed.then(|| {
-                let mut grants = granted(manifest.collaborators.as_deref().unwrap_or_default());
-                // Nobody locks themselves out by applying a manifest that doesn't name them.
-                if state.group.role == Some(GroupRole::Admin) {
-                    keep_admin(&mut grants, &self.caller().viewpoint.subjects[0]);
-                }
-                grants
-            });
+            let grants = changed.then(|| granted(manifest.collaborators.as_deref().unwrap_or_default()));
             let integration = moves.then(|| integration.clone());
             Ok(Some(Plan {
                 action: Action::Apply,
@@ -147,6 +147,17 @@ impl Context {
         }
         let state = self.change_group(id, decide).await?;
         Ok(Applied { state, existing_manifest: Some(before), dry_run })
+    }
+
+    /// Makes the caller an admin among the collaborators. In the manifest as it is stored, so that it shows there, and
+    /// whoever applies one without them takes it away.
+    fn keep_admin(&self, collaborators: &mut Vec<Collaborator>) {
+        let own = &self.caller().viewpoint.subjects[0];
+        match collaborators.iter_mut().find(|entry| entry.subject.as_str() == own) {
+            Some(entry) => entry.role = GroupRole::Admin,
+            None => collaborators
+                .extend(SubjectName::parse(own).ok().map(|subject| Collaborator { subject, role: GroupRole::Admin })),
+        }
     }
 
     /// 404 when a collaborator doesn't exist.
@@ -182,13 +193,6 @@ fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
 
 fn granted(collaborators: &[Collaborator]) -> Vec<(String, GroupRole)> {
     collaborators.iter().map(|entry| (entry.subject.as_str().to_owned(), entry.role)).collect()
-}
-
-fn keep_admin(grants: &mut Vec<(String, GroupRole)>, subject: &str) {
-    match grants.iter_mut().find(|(granted, _)| granted == subject) {
-        Some((_, role)) => *role = GroupRole::Admin,
-        None => grants.push((subject.to_owned(), GroupRole::Admin)),
-    }
 }
 
 fn stored_collaborators(manifest: &str) -> Option<Vec<Collaborator>> {

@@ -34,7 +34,7 @@ impl Context {
             }
             if_match.check(group.revision)?;
             let folded = new_name.as_ref().map_or_else(|| group.name.to_ascii_lowercase(), GroupName::folded);
-            if app.metadata.group_by_name(&folded, &self.caller().viewpoint)?.is_some() {
+            if app.metadata.group_name_taken(&folded)? {
                 return Err(AppError::NameTaken(
                     "a secret group of this name exists; give another one: {\"name\": \"…\"}".into(),
                 ));

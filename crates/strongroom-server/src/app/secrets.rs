@@ -100,10 +100,11 @@ impl Context {
             self.authorize::<_, See>(&state)?;
         }
         for _ in 0..READS {
-            let (rows, total) = match &query.fqns {
-                Some(fqns) => self.named_secrets(fqns, query)?,
-                None => self.secret_page(query).await?,
+            let found = match &query.fqns {
+                Some(fqns) => self.named_secrets(fqns, query).await?,
+                None => Some(self.secret_page(query).await?),
             };
+            let Some((rows, total)) = found else { continue };
             if let Some(revealed) = self.reveal(rows, query.with_value).await? {
                 self.remember_page(query, &revealed);
                 return Ok((revealed, total));
@@ -151,9 +152,13 @@ impl Context {
         }
     }
 
-    /// The visible secrets that a list of FQNs names. All of one group are taken from one read of it, so that nobody
-    /// sees half of an update.
-    fn named_secrets(&self, fqns: &[String], query: &SecretQuery) -> Result<(Vec<SecretRow>, i64), AppError> {
+    /// A page of the visible secrets that a list of FQNs names, and how many those are. All of one group are of one
+    /// revision, so that nobody sees half of an update; `None` when a group moved on meanwhile.
+    async fn named_secrets(
+        &self,
+        fqns: &[String],
+        query: &SecretQuery,
+    ) -> Result<Option<(Vec<SecretRow>, i64)>, AppError> {
         let app = self.app();
         let mut wanted: Vec<SecretFqn> = Vec::new();
         let mut seen = HashSet::new();
@@ -170,11 +175,8 @@ impl Context {
         for fqn in wanted {
             let folded = fqn.group.folded();
             if !groups.contains_key(&folded) {
+                tokio::task::yield_now().await;
                 let state = app.metadata.group_by_name(&folded, &self.caller().viewpoint)?;
-                let state = match state {
-                    Some(state) => app.metadata.group_sealed(state.group.id, &self.caller().viewpoint)?,
-                    None => None,
-                };
                 let state =
                     state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
                 groups.insert(folded.clone(), state);
@@ -189,8 +191,30 @@ impl Context {
         }
         let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         let (skip, take) = (usize::try_from(query.offset), usize::try_from(query.limit));
-        let page = rows.into_iter().skip(skip.unwrap_or(usize::MAX)).take(take.unwrap_or(0)).collect();
-        Ok((page, total))
+        let page: Vec<SecretRow> = rows.into_iter().skip(skip.unwrap_or(usize::MAX)).take(take.unwrap_or(0)).collect();
+        let page = if query.with_value { self.with_sealed(page).await? } else { Some(page) };
+        Ok(page.map(|page| (page, total)))
+    }
+
+    /// The rows with their sealed values, as many as a page may have; `None` when a group moved on meanwhile.
+    async fn with_sealed(&self, rows: Vec<SecretRow>) -> Result<Option<Vec<SecretRow>>, AppError> {
+        let (mut page, mut bytes) = (Vec::with_capacity(rows.len()), 0);
+        for mut row in rows {
+            if bytes >= VALUES_A_PAGE {
+                break;
+            }
+            // Values of a page are many reads: others have their turn between them.
+            tokio::task::yield_now().await;
+            let (folded, viewpoint) = (row.group_name.to_ascii_lowercase(), &self.caller().viewpoint);
+            let read = self.app().metadata.secret_by_name(&folded, &row.key, None, viewpoint)?;
+            let Some(read) = read.filter(|read| read.id == row.id && read.revision == row.revision) else {
+                return Ok(None);
+            };
+            bytes += read.sealed.as_ref().map_or(0, Vec::len);
+            row.sealed = read.sealed;
+            page.push(row);
+        }
+        Ok(Some(page))
     }
 
     /// Opens what may be opened; one event names it all, and is durable before anything is given.

@@ -4,6 +4,7 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use strongroom_api::wire::Object;
 
 use super::error::ApiError;
 use super::transport::BodyTimeout;
@@ -68,7 +69,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AppError> {
         return Err(AppError::Malformed("the body is not UTF-8".into()));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let parsed: Object<T> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());
         // A fault of form may come before one of syntax; what is no JSON is told as that.
         let whole = serde_json::from_slice::<IgnoredAny>(bytes);
@@ -81,7 +82,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AppError> {
         }
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
-    Ok(parsed)
+    Ok(parsed.0)
 }
 
 /// The parser's complaint about the form names places and never content.
@@ -130,7 +131,9 @@ mod tests {
         let list = fault(r#"{"name":"a","integrationId":"i","secrets":"hunter2"}"#);
         assert_eq!(list, (422, "secrets: expected a sequence".into()));
         assert_eq!(fault(r#"{"name":"a","integrationId":"i"}"#), (422, "body: missing field `secrets`".into()));
-        assert_eq!(fault(r#"["hunter2"]"#).0, 422);
+        assert_eq!(fault(r#"["a","i",[]]"#), (422, "body: expected an object".into()));
+        let list = fault(r#"{"name":"a","integrationId":"i","secrets":[["K","hunter2"]]}"#);
+        assert_eq!(list, (422, "secrets[0]: expected an object".into()));
     }
 
     #[test]

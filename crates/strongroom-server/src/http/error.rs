@@ -96,9 +96,16 @@ impl From<AppError> for ApiError {
                     || "the input is wrong".to_owned(),
                     |fault| format!("{}: {}", fault.path, fault.message),
                 );
+                // The contract calls a manifest of another type, and a role of another resource, a bad request.
+                let unfit = |path: &str| path == "manifest.type" || path.ends_with(".role_id");
+                let status = if faults.iter().any(|fault| unfit(&fault.path)) {
+                    StatusCode::BAD_REQUEST
+                } else {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                };
                 let details = faults.into_iter().map(|fault| ErrorDetail { path: fault.path, message: fault.message });
                 let details = Some(details.collect());
-                Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
+                Self { details, ..Self::new(status, "invalid_input", message) }
             }
             AppError::NoIntegration => {
                 let message = "no secret store integration found with this id; GET /api/svc/v1/provider-integrations?type=secret-store lists them";

@@ -25,7 +25,7 @@ fn oracle(operation: Operation, values_hidden: bool) -> &'static str {
         //                                 admin  owner  editor viewer strngr m-edit m-view m-stranger
         Operation::ListSecretGroups => "200+ 200+ 200+ 200+ 200 200+ 200+ 200",
         Operation::CreateSecretGroup => "200 200 200 200 200 403 403 403",
-        Operation::ApplySecretGroup => "200+ 200+ 403 403 409 403 403 409",
+        Operation::ApplySecretGroup => "200+ 200+ 403 403 409 403 403 403",
         Operation::GetSecretGroup => "200+ 200+ 200+ 200+ 404 200+ 200+ 404",
         Operation::UpdateSecretGroup => "200+ 200+ 200+ 403 404 200+ 403 404",
         Operation::DeleteSecretGroup => "200 200 403 403 404 403 403 404",
@@ -36,7 +36,7 @@ fn oracle(operation: Operation, values_hidden: bool) -> &'static str {
         Operation::GetControlPlaneSecret if values_hidden => "403 403 403 403 404 200= 403 404",
         Operation::GetControlPlaneSecret => "200= 200= 200= 403 404 200= 403 404",
         Operation::ListProviderAccounts | Operation::ListProviderIntegrations => "200 200 200 200 200 200 200 200",
-        Operation::Apply => "200+ 200+ 403 403 409 403 403 409",
+        Operation::Apply => "200+ 200+ 403 403 409 403 403 403",
         Operation::DeleteManifest => "200 200 403 403 404 403 403 404",
         Operation::GetSession | Operation::GetUserInfo => "200 200 200 200 200 200 200 200",
         Operation::RegisterUser | Operation::CreateTokenForUser | Operation::ApplyVirtualAccount => {

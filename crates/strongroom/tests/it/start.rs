@@ -100,6 +100,19 @@ fn a_second_process_on_the_folder_is_refused() {
     Server::start(folder.path()).stop();
 }
 
+/// What a process keeps in memory of a database holds for one writer only.
+#[test]
+fn a_second_process_on_the_database_is_refused() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = Server::start(folder.path());
+    let database = format!("sqlite:{}", folder.path().join("strongroom.db").display());
+    let key = folder.path().join("root.key");
+    let second = Launch::on(other.path()).arg("database-url", &database).arg("root-key-file", key.to_str().unwrap());
+    says(&second.refused().output, &["database-url", "in use by another strongroom process"]);
+    first.client().get("/api/svc/v1/session").unwrap().success();
+    first.stop();
+}
+
 #[test]
 fn another_root_key_is_refused_with_both_fingerprints() {
     let stopped = Stopped::new();
@@ -121,9 +134,12 @@ fn a_missing_root_key_is_not_made_anew_beside_a_database() {
     let stopped = Stopped::new();
     let (own, moved) = (stopped.data.join("root.key"), stopped.beside("moved.key"));
     fs::rename(&own, &moved).unwrap();
-    stopped.refuses(&Launch::on(&stopped.data), &["root-key-file", "does not exist", "bring back the file"]);
+    stopped.refuses(
+        &Launch::on(&stopped.data),
+        &["root-key-file", "does not exist", "(fingerprint rk-", "bring that key back"],
+    );
     let named = Launch::on(&stopped.data).env("STRONGROOM_ROOT_KEY_FILE", stopped.beside("none.key").to_str().unwrap());
-    stopped.refuses(&named, &["root-key-file", "none.key", "strongroom keys init"]);
+    stopped.refuses(&named, &["root-key-file", "none.key", "(fingerprint rk-"]);
     fs::rename(&moved, &own).unwrap();
     starts(&Launch::on(&stopped.data));
 }

@@ -3,7 +3,7 @@ use strongroom_api::wire;
 use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::{GroupId, SecretValue, Violation};
 
-use crate::app::{AppError, GroupQuery, Resource, SecretUpdate};
+use crate::app::{AppError, GroupQuery, Limits, Resource, SecretUpdate};
 use crate::http::call::{Call, ok, ok_at};
 use crate::http::view;
 
@@ -29,7 +29,7 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Response, AppError
     let name = GroupName::parse(&request.name, call.context.app().limits.name_rule)
         .map_err(|error| faults.push(Violation::new("name", error.to_string())));
     let inputs = request.secrets.into_iter().map(|input| (input.key, Some(input.value)));
-    let secrets = secrets(inputs, call.context.app().limits.value_bytes, &mut faults);
+    let secrets = secrets(inputs, call.context.app().limits, &mut faults);
     let (Ok(name), true) = (name, faults.is_empty()) else { return Err(AppError::Invalid(faults)) };
     let secrets = secrets.into_iter().filter_map(|update| Some((update.key, update.value?))).collect();
     let state = call.context.create_secret_group(name, &request.integration_id, secrets).await?;
@@ -54,7 +54,7 @@ pub(in crate::http) async fn update(mut call: Call) -> Result<Response, AppError
     let request: wire::UpdateSecretGroupRequest = call.json().await?;
     let mut faults = Vec::new();
     let inputs = request.secrets.into_iter().map(|input| (input.key, input.value));
-    let updates = secrets(inputs, call.context.app().limits.value_bytes, &mut faults);
+    let updates = secrets(inputs, call.context.app().limits, &mut faults);
     if !faults.is_empty() {
         // Nobody learns from a fault whether the group is there.
         call.context.get_secret_group(id)?;
@@ -84,12 +84,17 @@ pub(super) fn group_id(call: &Call) -> Result<GroupId, AppError> {
     call.id(GroupId::parse, AppError::NotFound(Resource::SecretGroup))
 }
 
-/// Checks keys and sizes; every fault is named with its place.
+/// Checks their number, keys and sizes; every fault is named with its place.
 fn secrets(
-    inputs: impl Iterator<Item = (String, Option<SecretValue>)>,
-    value_bytes: usize,
+    inputs: impl ExactSizeIterator<Item = (String, Option<SecretValue>)>,
+    limits: Limits,
     faults: &mut Vec<Violation>,
 ) -> Vec<SecretUpdate> {
+    let (keys, value_bytes) = (limits.keys_a_group, limits.value_bytes);
+    if inputs.len() > keys {
+        faults.push(Violation::new("secrets", format!("a group has at most {keys} keys")));
+        return Vec::new();
+    }
     let mut seen = std::collections::HashSet::new();
     let mut out = Vec::new();
     for (index, (key, value)) in inputs.enumerate() {

@@ -61,7 +61,7 @@ async fn a_missing_root_key_is_not_made_beside_existing_data() {
     fs::remove_file(&key).unwrap();
     for _ in 0..2 {
         let message = refused(&mut app).await;
-        assert!(message.contains("root.key") && message.contains("strongroom keys init"), "{message}");
+        assert!(message.contains("root.key") && message.contains("(fingerprint rk-"), "{message}");
         assert!(!key.exists(), "a new key would lock the data out for good");
     }
     for (damaged, says) in

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_testkit::{Client, TestApp};
 
-use crate::support::{GROUPS, count_events, group_path, list, secret_id, text, updates, value_of};
+use crate::support::{GROUPS, column, count_events, group_path, list, secret_id, text, updates, value_of};
 
 const APPLY: &str = "/api/svc/v1/apply";
 
@@ -76,6 +76,37 @@ async fn a_dry_run_checks_everything_and_writes_nothing() {
     assert_eq!(count_events(&app, "").await - events, 2, "only the refusals of the editor");
     let stored = cast.owner.get(&cast.group_path()).await;
     assert_eq!(stored.etag(), "\"2\"");
+}
+
+/// Who applies a manifest keeps their own right, and the stored manifest says so: so the next one takes it away.
+#[tokio::test]
+async fn a_manifest_without_somebody_takes_their_access() {
+    let app = TestApp::start().await;
+    let (owner, bob) = (app.person("owner@example.com").await, app.person("bob@example.com").await);
+    let manifest = json!({"manifest": app.manifest("group", &[("user:bob@example.com", "secret-group-admin")])});
+    let made = owner.put(GROUPS, manifest.clone()).await.expect(200);
+    let path = group_path(&made["data"]);
+    let subjects = |answer: &Value| column(answer, "/data/manifest/collaborators", "/subject").join(" ");
+    assert_eq!(subjects(&made), "user:bob@example.com user:owner@example.com");
+    let again = owner.put(GROUPS, manifest.clone()).await;
+    assert_eq!(again.etag(), "\"1\"", "the same of the same caller changes nothing");
+    let taken = app.admin().put(GROUPS, manifest.clone()).await.expect(200);
+    assert_eq!(subjects(&taken), "user:bob@example.com");
+    owner.get(&path).await.refused(404, "secret_group_not_found");
+    // Named as less, an admin who applies it stays one, and shows as one.
+    let less = json!({"manifest": app.manifest("group", &[("user:bob@example.com", "secret-group-viewer")])});
+    let kept = bob.put(GROUPS, less).await.expect(200);
+    assert_eq!(text(&kept, "/data/manifest/collaborators/0/role_id"), "secret-group-admin");
+}
+
+#[tokio::test]
+async fn a_manifest_of_another_kind_is_a_bad_request() {
+    let app = TestApp::start().await;
+    let owner = app.person("owner@example.com").await;
+    let role = json!({"manifest": app.manifest("group", &[("team:everyone", "workspace-admin")])});
+    owner.put(GROUPS, role).await.refused(400, "invalid_input");
+    let kind = json!({"manifest": {"type": "workspace", "name": "group"}});
+    owner.put(APPLY, kind).await.refused(400, "invalid_input");
 }
 
 #[tokio::test]

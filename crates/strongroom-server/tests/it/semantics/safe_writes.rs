@@ -36,6 +36,8 @@ async fn if_match_lets_only_the_named_revision_change() {
             assert!(answer.refused(412, "other_revision").contains("revision 1"), "{stale}");
         }
         if_match(&admin, "DELETE", &path, stale, &json!({})).await.refused(412, "other_revision");
+        if_match(&admin, "PUT", "/api/svc/v1/apply", stale, &manifest).await.refused(412, "other_revision");
+        if_match(&admin, "POST", "/api/svc/v1/delete", stale, &manifest).await.refused(412, "other_revision");
         if_match(&admin, "DELETE", &k, stale, &json!({})).await.refused(412, "other_revision");
     }
     assert_eq!(admin.get(&path).await.etag(), "\"1\"");
