@@ -23,7 +23,7 @@ CASES = [
     (422, "POST", GROUPS, {"json": {"name": 1, "integrationId": "x", "secrets": []}}),
     (422, "POST", GROUPS, {"json": {"name": "x", "integrationId": "x", "secrets": [{"key": "K", "value": [CANARY]}]}}),
     (422, "POST", GROUPS, {"json": {"name": "x", "integrationId": "x", "secrets": [{"key": "/", "value": CANARY}]}}),
-    (422, "PUT", "/apply", {"json": {"manifest": {"type": "cluster", "name": "x"}}}),
+    (400, "PUT", "/apply", {"json": {"manifest": {"type": "cluster", "name": "x"}}}),
     (424, "POST", GROUPS, {"json": {"name": "xy", "integrationId": "x", "secrets": [{"key": "K", "value": CANARY}]}}),
 ]
 

@@ -58,7 +58,8 @@ def test_rows_27_28_and_32_login_apply_delete(api, name, people, server, tfy, tm
     code, said = tfy("apply", "-f", written(collaborators=shared))
     assert code == 0 and "✔" in said, said
     (again,) = api.ok("GET", f"/secret-groups?fqn=default:{name}")["data"]
-    assert again["id"] == group["id"] and again["manifest"]["collaborators"] == shared
+    kept = {"subject": "user:admin@strongroom.local", "role_id": "secret-group-admin"}
+    assert again["id"] == group["id"] and again["manifest"]["collaborators"] == [*shared, kept]
     # What the command line doesn't say: the first run created, the second updated.
     events = api.ok("GET", f"/audit-logs?metric=list&resourceId={group['id']}")["data"]
     actions = [event["action"] for event in reversed(events)]
