@@ -2,7 +2,7 @@ use strongroom_domain::GroupId;
 
 use crate::audit;
 use crate::sql::{Sql, Value};
-use crate::sqlite::Scope;
+use crate::stamps::Scope;
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -67,7 +67,7 @@ pub struct NewInstance {
 
 impl Metadata {
     /// The instance's row, if there was a first start.
-    pub fn instance(&self) -> Result<Option<InstanceRow>, ReadError> {
+    pub async fn instance(&self) -> Result<Option<InstanceRow>, ReadError> {
         self.first(&SELECT_INSTANCE, &[], |row| {
             Ok(InstanceRow {
                 tenant: row.text(0)?,
@@ -76,11 +76,12 @@ impl Metadata {
                 created_at: row.time(3)?,
             })
         })
+        .await
     }
 
     /// Every slot of every key-encryption key.
-    pub fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
-        self.rows(&SELECT_SLOTS, &[], read_slot)
+    pub async fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
+        self.rows(&SELECT_SLOTS, &[], read_slot).await
     }
 
     /// The fingerprints of the root keys that open a database that isn't open, as far as they can be read without
@@ -88,7 +89,7 @@ impl Metadata {
     #[must_use]
     pub fn root_key_fingerprints(path: &Path) -> Vec<String> {
         let read = |connection: rusqlite::Connection| {
-            let mut statement = connection.prepare(SELECT_SLOTS.text)?;
+            let mut statement = connection.prepare(SELECT_SLOTS.sqlite())?;
             statement.query_map([], |row| row.get("fingerprint"))?.collect()
         };
         crate::sqlite::open_untouched(path).and_then(read).unwrap_or_default()

@@ -11,6 +11,7 @@ mod audit;
 mod batch;
 mod changes;
 mod dialect;
+mod engine;
 mod error;
 mod groups;
 mod history;
@@ -18,11 +19,13 @@ mod identity;
 mod instance;
 mod integrations;
 mod migrations;
+mod postgres;
 mod purge;
 mod reveals;
 mod secrets;
 mod sql;
 mod sqlite;
+mod stamps;
 mod trash;
 
 #[cfg(test)]
@@ -34,6 +37,7 @@ pub use changes::{
     Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion,
     RevisionRow,
 };
+pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
@@ -43,5 +47,5 @@ pub use integrations::{AccountRow, IntegrationRow};
 pub use purge::PurgeItem;
 pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};
-pub use sqlite::{Metadata, Stamp, WriterStats};
+pub use stamps::Stamp;
 pub use trash::{DeletedGroup, DeletedSecret};

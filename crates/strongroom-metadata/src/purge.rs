@@ -57,18 +57,23 @@ impl PurgeItem {
 
 impl Metadata {
     /// Up to `limit` groups and as many secrets whose retention ended at or before `now`.
-    pub fn due_for_purge(&self, now: Timestamp, limit: i64) -> Result<Vec<PurgeItem>, ReadError> {
-        let mut items = self.rows(&DUE_GROUPS, &params![now, limit], |row| {
-            Ok(PurgeItem::Group { id: row.parsed(0, GroupId::parse)?, name: row.text(1)? })
-        })?;
-        items.extend(self.rows(&DUE_SECRETS, &params![now, limit], |row| {
-            Ok(PurgeItem::Secret {
-                id: row.parsed(0, SecretId::parse)?,
-                key: row.text(1)?,
-                group_id: row.parsed(2, GroupId::parse)?,
-                group_name: row.text(3)?,
+    pub async fn due_for_purge(&self, now: Timestamp, limit: i64) -> Result<Vec<PurgeItem>, ReadError> {
+        let mut items = self
+            .rows(&DUE_GROUPS, &params![now, limit], |row| {
+                Ok(PurgeItem::Group { id: row.parsed(0, GroupId::parse)?, name: row.text(1)? })
             })
-        })?);
+            .await?;
+        items.extend(
+            self.rows(&DUE_SECRETS, &params![now, limit], |row| {
+                Ok(PurgeItem::Secret {
+                    id: row.parsed(0, SecretId::parse)?,
+                    key: row.text(1)?,
+                    group_id: row.parsed(2, GroupId::parse)?,
+                    group_name: row.text(3)?,
+                })
+            })
+            .await?,
+        );
         Ok(items)
     }
 

@@ -95,7 +95,7 @@ fn is_read(sql: &Sql) -> bool {
 fn migrated() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     connection.pragma_update(None, "foreign_keys", true).unwrap();
-    migrations::migrate(&mut connection, Path::new("memory")).unwrap();
+    migrations::sqlite::migrate(&mut connection, Path::new("memory")).unwrap();
     connection
 }
 
@@ -125,17 +125,17 @@ fn the_lists_are_whole_and_names_are_unique() {
 fn every_statement_prepares() {
     let connection = migrated();
     for sql in all() {
-        let prepared = connection.prepare(sql.text);
+        let prepared = connection.prepare(sql.sqlite());
         let statement = prepared.unwrap_or_else(|error| panic!("{}: {error}", sql.name));
         assert_eq!(statement.readonly(), is_read(sql), "{}", sql.name);
-        assert_eq!(statement.parameter_count(), parameters(sql.text).len(), "{}", sql.name);
+        assert_eq!(statement.parameter_count(), parameters(sql.sqlite()).len(), "{}", sql.name);
     }
 }
 
 #[test]
 fn parameters_are_numbered_from_one_without_gaps() {
     for sql in all() {
-        let found = parameters(sql.text);
+        let found = parameters(sql.sqlite());
         let expected: BTreeSet<_> = (1..=found.len()).map(Some).collect();
         assert_eq!(found, expected, "{}", sql.name);
     }
@@ -144,7 +144,8 @@ fn parameters_are_numbered_from_one_without_gaps() {
 #[test]
 fn statements_keep_to_the_portable_subset() {
     for sql in all() {
-        let found: Vec<_> = words(sql.text).into_iter().filter(|word| NOT_PORTABLE.contains(&word.as_str())).collect();
+        let found: Vec<_> =
+            words(sql.sqlite()).into_iter().filter(|word| NOT_PORTABLE.contains(&word.as_str())).collect();
         assert!(found.is_empty(), "{} uses {found:?}", sql.name);
         for mark in ["\"", "`", "[", ";", "==", "||", "--", "INSERT OR", "UPDATE OR", "$", ":"] {
             assert!(!sql.text.contains(mark), "{} contains {mark}", sql.name);
@@ -164,7 +165,7 @@ fn writes_have_one_of_three_forms() {
             Some("DELETE") => sql.text.starts_with("DELETE FROM ") && sql.text.contains(" WHERE "),
             _ => false,
         };
-        assert!(right, "{}: {}", sql.name, sql.text);
+        assert!(right, "{}: {}", sql.name, sql.sqlite());
     }
 }
 
@@ -174,7 +175,7 @@ fn no_counted_write_reads_another_row() {
     for sql in all().into_iter().filter(|sql| !is_read(sql) && !ANY.contains(&sql.name)) {
         for word in ["SELECT", "EXISTS", "FROM", "JOIN"] {
             let deletes = word == "FROM" && sql.text.starts_with("DELETE FROM ");
-            assert!(deletes || !words(sql.text).contains(word), "{} contains {word}", sql.name);
+            assert!(deletes || !words(sql.sqlite()).contains(word), "{} contains {word}", sql.name);
         }
     }
 }
@@ -202,8 +203,8 @@ fn rows_are_found_by_an_index() {
     let connection = migrated();
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
     let plan = |sql: &Sql| -> Vec<String> {
-        let nulls = vec![Value::Null; parameters(sql.text).len()];
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text)).unwrap();
+        let nulls = vec![Value::Null; parameters(sql.sqlite()).len()];
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.sqlite())).unwrap();
         let rows = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get(3)).unwrap();
         rows.map(Result::unwrap).collect()
     };
@@ -343,7 +344,7 @@ fn every_statement_runs() {
     let connection = migrated();
     for (name, values, rows) in &runs {
         let sql = statements.get(name).unwrap_or_else(|| panic!("no statement {name}"));
-        let mut statement = connection.prepare(sql.text).unwrap();
+        let mut statement = connection.prepare(sql.sqlite()).unwrap();
         let values = rusqlite::params_from_iter(values);
         let touched = if is_read(sql) {
             statement.query(values).and_then(|mut rows| {

@@ -192,7 +192,7 @@ impl Instance {
         let metadata = Metadata::open(database)?;
         let ids = Ids::new(world.clock.clone(), world.entropy.clone());
         let mut first_start = None;
-        let instance = if let Some(instance) = metadata.instance()? {
+        let instance = if let Some(instance) = metadata.instance().await? {
             instance
         } else {
             folder.check_first_start(database)?;
@@ -203,7 +203,7 @@ impl Instance {
         if instance.tenant != settings.tenant {
             return Err(StartError::OtherTenant { set: settings.tenant.clone(), stored: instance.tenant });
         }
-        let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots()?).await?;
+        let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots().await?).await?;
         folder.note(&instance.instance_id)?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {

@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::queue::{self, Receiver, Sender};
-use super::stamps::Stamps;
-use crate::{Batch, CommitError, Guard};
+use crate::stamps::Stamps;
+use crate::{Batch, CommitError, Guard, WriterStats};
 
 /// At most this many batches share a transaction: it bounds how long the first of them waits.
 const SHARED: usize = 256;
@@ -28,17 +28,6 @@ pub(super) struct Writer {
     queue: Sender<Job>,
     stamps: Arc<Stamps>,
     stats: Arc<Counters>,
-}
-
-/// What the writer has done since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriterStats {
-    /// Batches committed.
-    pub batches: u64,
-    /// Transactions committed, each with one fsync.
-    pub transactions: u64,
-    /// Transactions that failed and were run again batch by batch.
-    pub reruns: u64,
 }
 
 #[derive(Default)]
@@ -263,7 +252,7 @@ fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
 /// Runs the statements; `Some` is the guard that was missed.
 fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
     for step in &batch.steps {
-        let touched = connection.prepare_cached(step.sql.text)?.execute(rusqlite::params_from_iter(&step.params));
+        let touched = connection.prepare_cached(step.sql.sqlite())?.execute(rusqlite::params_from_iter(&step.params));
         match touched {
             Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
             Ok(_) => return Ok(Some(step.guard)),

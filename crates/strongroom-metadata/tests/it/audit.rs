@@ -35,8 +35,8 @@ const WRITES: [Write; 9] = [
     }),
     ("update_virtual_account", |world, event| {
         Box::pin(async move {
-            let bot = world.metadata.virtual_account_by_name("old-bot").unwrap().unwrap();
-            let group = world.metadata.group_by_name("living", &crate::world::admin()).unwrap().unwrap().group.id;
+            let bot = world.metadata.virtual_account_by_name("old-bot").await.unwrap().unwrap();
+            let group = world.metadata.group_by_name("living", &crate::world::admin()).await.unwrap().unwrap().group.id;
             let grants = [grant(group, "virtualaccount:old-bot", GroupRole::Admin)];
             world.metadata.update_virtual_account(&bot, "virtualaccount:old-bot", Some(&grants), &event).await
         })
@@ -50,7 +50,7 @@ const WRITES: [Write; 9] = [
     }),
     ("change_group", |world, event| {
         Box::pin(async move {
-            let state = world.metadata.group_by_name("living", &crate::world::admin()).unwrap().unwrap();
+            let state = world.metadata.group_by_name("living", &crate::world::admin()).await.unwrap().unwrap();
             let (secret, new) = (state.secrets[0].id, NewSecret { id: id(), key: "N".into() });
             let mut change = world.change(state.group.id, "renamed", 2);
             change.states =
@@ -66,14 +66,14 @@ const WRITES: [Write; 9] = [
     }),
     ("purge a group", |world, event| {
         Box::pin(async move {
-            let items = world.metadata.due_for_purge(DUE, 10).unwrap();
+            let items = world.metadata.due_for_purge(DUE, 10).await.unwrap();
             let group = items.iter().find(|item| matches!(item, PurgeItem::Group { .. })).unwrap();
             world.metadata.purge(group, DUE, &event).await
         })
     }),
     ("purge a secret", |world, event| {
         Box::pin(async move {
-            let items = world.metadata.due_for_purge(DUE, 10).unwrap();
+            let items = world.metadata.due_for_purge(DUE, 10).await.unwrap();
             let secret = items.iter().find(|item| matches!(item, PurgeItem::Secret { .. })).unwrap();
             world.metadata.purge(secret, DUE, &event).await
         })

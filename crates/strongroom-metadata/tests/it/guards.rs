@@ -319,7 +319,7 @@ async fn nothing_brings_back_what_was_purged_meanwhile() {
     let stage = Stage::new().await;
     let Stage { world, group, deleted, .. } = &stage;
     let due = NOW.plus_days(30);
-    for item in world.metadata.due_for_purge(due, 10).unwrap() {
+    for item in world.metadata.due_for_purge(due, 10).await.unwrap() {
         world.metadata.purge(&item, due, &event("PURGE")).await.unwrap();
     }
     let before = world.dump();
@@ -347,7 +347,7 @@ async fn a_purge_misses_what_was_brought_back() {
     let stage = Stage::new().await;
     let Stage { world, group, deleted, .. } = &stage;
     let due = NOW.plus_days(30);
-    let items = world.metadata.due_for_purge(due, 10).unwrap();
+    let items = world.metadata.due_for_purge(due, 10).await.unwrap();
     assert_eq!(items.len(), 2);
     let c = group.secrets[2].id;
     let mut restore = world.change(group.id, "live", 2);

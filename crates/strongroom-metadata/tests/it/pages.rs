@@ -301,14 +301,14 @@ async fn versions_and_revisions_in_pages() {
         change.began = vec![lifetime(a, "A", number)];
         world.metadata.change_group(&change).await.unwrap();
     }
-    let (whole, total) = world.metadata.secret_versions(a, 0, i64::MAX).unwrap();
+    let (whole, total) = world.metadata.secret_versions(a, 0, i64::MAX).await.unwrap();
     assert_eq!(whole.iter().map(|version| version.version).collect::<Vec<_>>(), (1..=9).rev().collect::<Vec<_>>());
     assert_eq!(total, 9);
     for limit in [1, 2, 4, 9, 10] {
         let (mut versions, mut revisions) = (Vec::new(), Vec::new());
         loop {
             let offset = i64::try_from(versions.len()).unwrap();
-            let (page, total) = world.metadata.secret_versions(a, offset, limit).unwrap();
+            let (page, total) = world.metadata.secret_versions(a, offset, limit).await.unwrap();
             assert_eq!(total, 9, "at {offset}");
             if page.is_empty() {
                 break;
@@ -319,7 +319,7 @@ async fn versions_and_revisions_in_pages() {
         assert_eq!(versions, whole);
         loop {
             let after = i64::try_from(revisions.len()).unwrap();
-            let page = world.metadata.revisions(new.id, after, limit).unwrap();
+            let page = world.metadata.revisions(new.id, after, limit).await.unwrap();
             if page.is_empty() {
                 break;
             }
@@ -329,9 +329,9 @@ async fn versions_and_revisions_in_pages() {
         assert_eq!(revisions, (1..=9).collect::<Vec<_>>());
     }
     for (offset, limit) in [(9, 5), (10, 1), (i64::MAX, i64::MAX), (0, 0)] {
-        assert_eq!(world.metadata.secret_versions(a, offset, limit).unwrap(), (vec![], 9));
+        assert_eq!(world.metadata.secret_versions(a, offset, limit).await.unwrap(), (vec![], 9));
     }
-    assert_eq!(world.metadata.secret_versions(b, 0, 5).unwrap().1, 1);
-    assert_eq!(world.metadata.revisions(new.id, i64::MAX, 5).unwrap(), []);
-    assert_eq!(world.metadata.revisions(new.id, i64::MIN, i64::MAX).unwrap().len(), 9);
+    assert_eq!(world.metadata.secret_versions(b, 0, 5).await.unwrap().1, 1);
+    assert_eq!(world.metadata.revisions(new.id, i64::MAX, 5).await.unwrap(), []);
+    assert_eq!(world.metadata.revisions(new.id, i64::MIN, i64::MAX).await.unwrap().len(), 9);
 }

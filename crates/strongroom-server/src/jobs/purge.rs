@@ -32,7 +32,7 @@ impl App {
         let mut purged = 0;
         loop {
             let now = self.clock.now();
-            let due = self.metadata.due_for_purge(now, AT_ONCE)?;
+            let due = self.metadata.due_for_purge(now, AT_ONCE).await?;
             let mut done = 0;
             for item in &due {
                 let event = self.event_row(&origin(&system()), purge_event(self, item));

@@ -11,7 +11,7 @@ pub(in crate::http) async fn healthz(_: PublicCall) -> Result<Response, AppError
 }
 
 pub(in crate::http) async fn readyz(call: PublicCall) -> Result<Response, AppError> {
-    if let Ok(Some(_)) = call.shared.app.metadata.instance() {
+    if let Ok(Some(_)) = call.shared.app.metadata.instance().await {
         return ok(&wire::Status { status: "ok".into() });
     }
     let body = r#"{"status":"the database can't be read"}"#;

@@ -22,7 +22,7 @@ struct Sample {
 impl Sample {
     async fn new() -> Self {
         let world = crate::audit::stage().await;
-        let living = world.metadata.group_by_name("living", &admin()).unwrap().unwrap();
+        let living = world.metadata.group_by_name("living", &admin()).await.unwrap().unwrap();
         let trashed = world.metadata.deleted_secrets(admin(), 1).await.unwrap();
         let secrets = [living.secrets[0].id, trashed[0].id];
         let group = living.group.id;
@@ -54,20 +54,20 @@ impl Sample {
         let (looks, bob) = (admin(), member("user:1@x.io"));
         let page = || Page { before: None, offset: 0, limit: 100 };
         let mut errors = vec![
-            metadata.instance().err(),
-            metadata.root_key_slots().err(),
-            metadata.provider_accounts().err(),
-            metadata.provider_integrations().err(),
-            metadata.user_by_email("admin@x.io").err(),
-            metadata.virtual_account_by_name("old-bot").err(),
-            metadata.token(&[1; 32]).err(),
-            metadata.token(&[2; 32]).err(),
-            metadata.group_by_name("living", &bob).err(),
-            metadata.group_sealed(self.living, &bob).err(),
-            metadata.secret_by_name("living", "A", None, &bob).err(),
-            metadata.revisions(self.living, 0, 100).err(),
-            metadata.current_at(self.living, 1).err(),
-            metadata.due_for_purge(NOW.plus_days(99), 100).err(),
+            metadata.instance().await.err(),
+            metadata.root_key_slots().await.err(),
+            metadata.provider_accounts().await.err(),
+            metadata.provider_integrations().await.err(),
+            metadata.user_by_email("admin@x.io").await.err(),
+            metadata.virtual_account_by_name("old-bot").await.err(),
+            metadata.token(&[1; 32]).await.err(),
+            metadata.token(&[2; 32]).await.err(),
+            metadata.group_by_name("living", &bob).await.err(),
+            metadata.group_sealed(self.living, &bob).await.err(),
+            metadata.secret_by_name("living", "A", None, &bob).await.err(),
+            metadata.revisions(self.living, 0, 100).await.err(),
+            metadata.current_at(self.living, 1).await.err(),
+            metadata.due_for_purge(NOW.plus_days(99), 100).await.err(),
             metadata.deleted_groups(looks.clone(), 100).await.err(),
             metadata.deleted_secrets(looks.clone(), 100).await.err(),
             metadata.audit_events(AuditFilter::default(), 0, 100).await.err(),
@@ -78,8 +78,8 @@ impl Sample {
         errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), page()).await.err());
         errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, page()).await.err());
         for id in self.secrets {
-            errors.push(metadata.secret(id, &looks, 100).err());
-            errors.push(metadata.secret_versions(id, 0, 100).err());
+            errors.push(metadata.secret(id, &looks, 100).await.err());
+            errors.push(metadata.secret_versions(id, 0, 100).await.err());
         }
         let errors: Vec<_> = errors.into_iter().flatten().collect();
         // A panic on a thread of its own comes back as a lost thread.
@@ -293,12 +293,12 @@ async fn a_damaged_role_is_an_error_wherever_it_is_read() {
     let groups = Page { before: None, offset: 0, limit: 9 };
     let secrets = Page { before: None, offset: 0, limit: 9 };
     let outcomes = [
-        metadata.group(sample.living, &bob).err(),
-        metadata.group_sealed(sample.living, &bob).err(),
-        metadata.group_by_name("living", &bob).err(),
+        metadata.group(sample.living, &bob).await.err(),
+        metadata.group_sealed(sample.living, &bob).await.err(),
+        metadata.group_by_name("living", &bob).await.err(),
         metadata.group_page(bob.clone(), GroupFilter::default(), groups).await.err(),
-        metadata.secret(sample.secrets[0], &bob, 9).err(),
-        metadata.secret_by_name("living", "A", None, &bob).err(),
+        metadata.secret(sample.secrets[0], &bob, 9).await.err(),
+        metadata.secret_by_name("living", "A", None, &bob).await.err(),
         metadata.secret_page(bob.clone(), None, secrets, None).await.err(),
         metadata.deleted_secrets(bob, 9).await.err(),
     ];
@@ -412,7 +412,7 @@ async fn all_there(metadata: &Metadata, kept: &[AuditRow], refused: &[AuditRow])
     assert_eq!(of_test.len(), kept.len());
     for event in refused {
         assert!(!events.contains(event));
-        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).unwrap(), None, "half of a batch");
+        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).await.unwrap(), None, "half of a batch");
     }
 }
 
@@ -431,7 +431,7 @@ fn a_full_disk() {
         eprintln!("skipped: no disk can be made here; the writer's own tests bound the database's pages instead");
         return;
     };
-    in_a_process("damage::on_a_full_disk", &[way, &[mount]].concat());
+    in_a_process("sqlite_only::damage::on_a_full_disk", &[way, &[mount]].concat());
 }
 
 #[tokio::test]
@@ -470,7 +470,7 @@ async fn on_a_full_disk() {
         assert!(matches!(outcome, Err(CommitError::StorageFull)), "{outcome:?}");
         refused.push(big);
         // Reads go on.
-        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+        let state = world.metadata.group_sealed(group.id, &admin()).await.unwrap().unwrap();
         assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
     }
     all_there(&world.metadata, &kept, &refused).await;
@@ -493,7 +493,10 @@ async fn on_a_full_disk() {
 #[test]
 fn a_disk_with_errors() {
     // A file may not grow beyond about two megabytes; SQLite sees that as an I/O error.
-    in_a_process("damage::on_a_disk_with_errors", &["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\""]);
+    in_a_process(
+        "sqlite_only::damage::on_a_disk_with_errors",
+        &["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\""],
+    );
 }
 
 #[tokio::test]
@@ -504,11 +507,11 @@ async fn on_a_disk_with_errors() {
     }
     let world = World::started().await;
     let group = world.create("g", &["A", "B"], &[]).await;
-    let reads = || {
-        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+    let reads = async || {
+        let state = world.metadata.group_sealed(group.id, &admin()).await.unwrap().unwrap();
         assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
     };
-    reads();
+    reads().await;
     let unavailable = |outcome: &Result<(), CommitError>| {
         alive(outcome);
         assert!(matches!(outcome, Err(CommitError::Unavailable(_))), "{outcome:?}");
@@ -528,14 +531,14 @@ async fn on_a_disk_with_errors() {
     // Those that came before the lock was seen may have had a transaction of their own.
     assert!(!refused.is_empty());
     assert_eq!(world.metadata.writer_stats().reruns, 0);
-    reads();
+    reads().await;
     all_there(&world.metadata, &kept, &refused).await;
 
     for _ in 0..2 {
         // The next one opens the database again and is written.
         let error = write_until_refused(&world, 2_000, &mut kept).await;
         unavailable(&Err(error));
-        reads();
+        reads().await;
         all_there(&world.metadata, &kept, &refused).await;
         // An emptied log has room again.
         world.metadata.truncate_log().await.unwrap();

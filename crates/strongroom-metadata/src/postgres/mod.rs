@@ -1,0 +1,3 @@
+//! PostgreSQL.
+
+mod values;
