@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use strongroom_domain::GroupId;
+use strongroom_domain::{Clock, GroupId};
 use tokio::sync::Semaphore;
 
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
 use crate::stamps::Stamp;
-use crate::{Batch, CommitError, OpenError, ReadError, sqlite};
+use crate::{Batch, CommitError, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
 
 /// How many long reads run at a time.
 const SCANS: usize = 4;
@@ -32,6 +32,7 @@ struct Inner {
 
 enum Engine {
     Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
 }
 
 /// What the writer has done since the start.
@@ -53,15 +54,24 @@ impl Metadata {
         Ok(Self::with(Engine::Sqlite(sqlite::Database::open(path)?)))
     }
 
+    /// Connects to PostgreSQL and brings the schema up to date.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
+        Ok(Self::with(Engine::Postgres(postgres::Database::open(options).await?)))
+    }
+
     fn with(engine: Engine) -> Self {
         let inner = Inner { engine, reveals: Reveals::new(), scans: Arc::new(Semaphore::new(SCANS)) };
         Self { inner: Arc::new(inner), aside: false }
     }
 
     /// Commits a batch: when this returns `Ok`, the batch is on the disk.
-    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    pub async fn commit(&self, mut batch: Batch) -> Result<(), CommitError> {
+        if batch.is_shared() {
+            replicas::bump(&mut batch);
+        }
         match &self.inner.engine {
             Engine::Sqlite(database) => database.commit(batch).await,
+            Engine::Postgres(database) => database.commit(batch).await,
         }
     }
 
@@ -69,6 +79,7 @@ impl Metadata {
     pub async fn commit_unwaited(&self, batch: Batch) {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.commit_unwaited(batch).await,
+            Engine::Postgres(database) => database.commit_unwaited(batch).await,
         }
     }
 
@@ -77,6 +88,7 @@ impl Metadata {
     pub fn writer_stats(&self) -> WriterStats {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.writer_stats(),
+            Engine::Postgres(database) => database.writer_stats(),
         }
     }
 
@@ -86,6 +98,7 @@ impl Metadata {
     pub fn identity_stamp(&self) -> Option<Stamp> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.stamps().shared(),
+            Engine::Postgres(database) => database.identity_stamp(),
         }
     }
 
@@ -93,6 +106,8 @@ impl Metadata {
     pub(crate) fn group_stamp(&self, group: GroupId) -> Option<Stamp> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.stamps().group(group),
+            // Groups change on other replicas, and no number is asked for that tells of it.
+            Engine::Postgres(_) => None,
         }
     }
 
@@ -101,9 +116,41 @@ impl Metadata {
     }
 
     /// Overwrites what was deleted wherever the engine still has it outside of its tables.
-    pub async fn truncate_log(&self) -> Result<(), CommitError> {
+    pub async fn scrub(&self) -> Result<(), CommitError> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.truncate_log().await,
+            Engine::Postgres(database) => database.vacuum().await,
+        }
+    }
+
+    /// Waits until everything is written that was handed over without waiting.
+    pub async fn flush(&self) -> Result<(), CommitError> {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.truncate_log().await,
+            Engine::Postgres(database) => {
+                database.flush().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether requests can be served, and if not, why.
+    pub async fn is_ready(&self) -> Result<(), &'static str> {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => match self.instance().await {
+                Ok(Some(_)) => Ok(()),
+                _ => Err("the database can't be read"),
+            },
+            Engine::Postgres(database) => database.is_ready(),
+        }
+    }
+
+    /// The database's own clock, which all replicas share; SQLite has none but the machine's.
+    #[must_use]
+    pub fn clock(&self) -> Option<Arc<dyn Clock>> {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(database) => Some(Arc::new(database.clock())),
         }
     }
 
@@ -148,6 +195,7 @@ impl Metadata {
     ) -> Result<(), ReadError> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.scan(sql, params, each),
+            Engine::Postgres(database) => database.scan(sql, params, self.aside, each).await,
         }
     }
 
@@ -166,6 +214,10 @@ impl Metadata {
             })
             .await
             .map_err(|_| ReadError::Lost)?,
+            Engine::Postgres(_) => {
+                let _permit = permit;
+                read(metadata).await
+            }
         }
     }
 }

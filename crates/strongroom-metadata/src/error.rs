@@ -96,6 +96,9 @@ pub enum CommitError {
     /// The disk is full. The batch wrote nothing.
     #[error("the database's disk is full")]
     StorageFull,
+    /// The database takes no writes: it is being copied to another one, or is itself a copy.
+    #[error("the database takes no writes")]
+    ReadOnly,
     /// The engine failed, or the server is stopping.
     #[error("the database can't be written: {0}")]
     Unavailable(String),

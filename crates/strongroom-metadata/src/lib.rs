@@ -4,8 +4,9 @@
 //! database; a write is a [`Batch`] of guarded statements that happens wholly or not at all. Nobody holds a
 //! conversation with the database open.
 //!
-//! Today the engine is SQLite ([`sqlite`]): reads run inline on a connection of their thread, writes go to one writer
-//! thread that commits many waiting batches with one fsync.
+//! On SQLite ([`sqlite`]) reads run inline on a connection of their thread, and writes go to one writer thread that commits
+//! many waiting batches with one fsync. On PostgreSQL ([`postgres`]) reads share a few connections, and each batch is one
+//! round trip on a connection of its own; any number of replicas may use it at a time.
 
 mod audit;
 mod batch;
@@ -18,9 +19,11 @@ mod history;
 mod identity;
 mod instance;
 mod integrations;
+mod leases;
 mod migrations;
 mod postgres;
 mod purge;
+mod replicas;
 mod reveals;
 mod secrets;
 mod sql;
@@ -44,6 +47,8 @@ pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};
 pub use instance::{InstanceRow, NewInstance, RootKeySlotRow};
 pub use integrations::{AccountRow, IntegrationRow};
+pub use leases::{Lease, LeaseError};
+pub use postgres::{PostgresAddress, PostgresOptions};
 pub use purge::PurgeItem;
 pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};

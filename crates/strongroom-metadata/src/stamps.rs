@@ -28,6 +28,13 @@ pub struct Stamp {
     group: u64,
 }
 
+impl Stamp {
+    /// Of one of several replicas: how often it changed something itself, and the change number that all share.
+    pub(crate) const fn of_replica(own: u64, number: u64) -> Self {
+        Self { shared: own, group: number }
+    }
+}
+
 impl Stamps {
     pub(crate) fn new() -> Self {
         Self { shared: AtomicU64::new(0), groups: [const { AtomicU64::new(0) }; SLOTS] }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::queue::{self, Receiver, Sender};
 use crate::stamps::Stamps;
-use crate::{Batch, CommitError, Guard, WriterStats};
+use crate::{Batch, CommitError, Guard, WriterStats, dialect};
 
 /// At most this many batches share a transaction: it bounds how long the first of them waits.
 const SHARED: usize = 256;
@@ -257,7 +257,7 @@ fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guar
             Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
             Ok(_) => return Ok(Some(step.guard)),
             // A unique index, a foreign key or a check refused the row: that is a guard, too.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) && !is_moving(&error) => {
                 return Ok(Some(step.guard));
             }
             Err(error) => return Err(error),
@@ -268,9 +268,15 @@ fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guar
 
 fn classify(error: &rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) if is_moving(error) => CommitError::ReadOnly,
         Some(ErrorCode::DiskFull) => CommitError::StorageFull,
         _ => CommitError::Unavailable(error.to_string()),
     }
+}
+
+/// Whether the write was refused because the instance is being copied.
+fn is_moving(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.starts_with(dialect::MOVING))
 }
 
 fn report_unwaited(outcome: &Outcome) {

@@ -114,9 +114,8 @@ async fn a_change_and_its_event_are_one() {
         let new = event(name);
         write(&world, new.clone()).await.unwrap();
         // Another connection sees it: it was committed before the answer.
-        let sql = "SELECT COUNT(*) FROM audit_events WHERE id = ?1";
-        let count: i64 = world.raw().query_row(sql, [new.id.to_string()], |row| row.get(0)).unwrap();
-        assert_eq!(count, 1, "{name}");
+        let sql = format!("SELECT COUNT(*) FROM audit_events WHERE id = '{}'", new.id);
+        assert_eq!(world.behind().number(&sql), 1, "{name}");
         assert_eq!(event_ids(&world.metadata).await.len(), before.len() + 1, "{name}: one event");
     }
 }

@@ -7,7 +7,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectKind;
 use strongroom_metadata::{CommitError, GroupCreation, Guard, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
 
-use crate::world::{NOW, World, event, grant, id, lifetime, machine, tables, token, user, version};
+use crate::world::{NOW, World, event, grant, id, lifetime, machine, token, user, version};
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 
@@ -49,19 +49,8 @@ impl Stage {
     /// From now on the write of the row number `at` (from 1, in a transaction) does not happen: silently, so that the
     /// statement touches too few rows, or with the error of a broken constraint.
     fn sabotage(&self, at: usize, silently: bool) {
-        let raise = if silently { "IGNORE" } else { "ABORT, 'sabotage'" };
-        let connection = self.world.raw();
-        connection.execute_batch("CREATE TABLE test_calls (calls); INSERT INTO test_calls VALUES (0)").unwrap();
-        for (table, event) in
-            tables(&connection).iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|e| (table, e)))
-        {
-            let trigger = format!(
-                "CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table} BEGIN \
-                 UPDATE test_calls SET calls = calls + 1; \
-                 SELECT RAISE({raise}) FROM test_calls WHERE calls = {at}; END"
-            );
-            connection.execute_batch(&trigger).unwrap();
-        }
+        let behind = self.world.behind();
+        behind.sabotage(&behind.tables(), at, silently);
     }
 }
 
@@ -86,7 +75,7 @@ async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome
             }
             assert_eq!(stage.world.dump(), before, "row {at} was refused");
             // The writer goes on, and the same write would, too.
-            stage.world.raw().execute("UPDATE test_calls SET calls = -1000", []).unwrap();
+            stage.world.behind().run("UPDATE test_calls SET calls = -1000");
             write(&stage).await.unwrap();
         }
     }
@@ -216,20 +205,19 @@ async fn deleting_a_group_and_taking_its_grants() {
 async fn the_first_start() {
     let world = World::started().await;
     let before = world.dump();
-    let mut again = World::empty().new;
+    let mut again = World::empty().await.new;
     again.instance.tenant = "other".into();
     missed(world.metadata.create_instance(&again).await, Guard::Instance);
     assert_eq!(world.dump(), before);
     let parts = ["root_key_slots", "users", "tokens", "provider_accounts", "provider_integrations", "audit_events"];
     let guards = [Guard::Instance, Guard::UserEmail, Guard::Token, Guard::Instance, Guard::Instance, Guard::Fresh];
     for (table, guard) in parts.into_iter().zip(guards) {
-        let world = World::empty();
-        let trigger = format!("CREATE TRIGGER test_no BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END");
-        world.raw().execute_batch(&trigger).unwrap();
+        let world = World::empty().await;
+        world.behind().sabotage(&[table.to_owned()], 1, true);
         let before = world.dump();
         missed(world.metadata.create_instance(&world.new).await, guard);
         assert_eq!(world.dump(), before, "{table}");
-        world.raw().execute_batch("DROP TRIGGER test_no").unwrap();
+        world.behind().run("UPDATE test_calls SET calls = -1000");
         world.metadata.create_instance(&world.new).await.unwrap();
     }
 }

@@ -258,19 +258,19 @@ proptest! {
 async fn a_page_of_groups_ends_with_the_group_that_fills_it() {
     let shelf = Shelf::new(&[(1, false), (0, true), (0, true), (0, false)]).await;
     // Newest first: 0 secrets, 19,999, 2 and 1.
-    let raw = shelf.world.raw();
+    let behind = shelf.world.behind();
     for (at, count) in [(2, 19_999), (1, 2)] {
         let rows = format!(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}), \
-             i (n, id) AS (SELECT n, printf('0192f0c1-2b3c-7d4e-8f5{at}-%012d', n) FROM n)"
+             i (n, id) AS (SELECT n, '0192f0c1-2b3c-7d4e-8f5{at}-0000000' || (10000 + n) FROM n)"
         );
+        let byte = if shelf.world.postgres.is_some() { r"'\x00'" } else { "x'00'" };
         let actor = r#"{"id":"i","type":"user","slug":"s"}"#;
         let group = shelf.groups[at].id;
-        raw.execute_batch(&format!(
+        behind.run(&format!(
             "BEGIN; {rows} INSERT INTO secrets SELECT id, '{group}', 'K' || n, 'k' || n, 1, '{actor}', 1, 1, NULL, NULL FROM i; \
-             {rows} INSERT INTO secret_versions SELECT id, 1, id, x'00', '1', NULL, '{actor}', 1, NULL FROM i; COMMIT"
-        ))
-        .unwrap();
+             {rows} INSERT INTO secret_versions SELECT id, 1, id, {byte}, '1', NULL, '{actor}', 1, NULL FROM i; COMMIT"
+        ));
     }
     let mut pages = Vec::new();
     let mut before: Option<GroupId> = None;

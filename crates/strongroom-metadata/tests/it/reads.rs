@@ -367,14 +367,14 @@ async fn tokens_by_their_hash() {
     assert!(matches!(found.subject, Some(SubjectRow::User { active: true, .. })));
 
     // The row says when a token ended or was revoked, and that its owner may not act; the server decides by its clock.
-    let raw = world.raw();
-    raw.execute("UPDATE tokens SET expires_at = 5, revoked_at = 7 WHERE id = ?1", [personal.id.to_string()]).unwrap();
-    raw.execute("UPDATE users SET active = 0 WHERE email = 'bob@x.io'", []).unwrap();
+    let behind = world.behind();
+    behind.run(&format!("UPDATE tokens SET expires_at = 5, revoked_at = 7 WHERE id = '{}'", personal.id));
+    behind.run("UPDATE users SET active = 0 WHERE email = 'bob@x.io'");
     let found = metadata.token(&personal.hash).await.unwrap().unwrap();
     let at = |micros| Some(Timestamp::from_micros(micros));
     assert_eq!((found.expires_at, found.revoked_at), (at(5), at(7)));
     assert!(matches!(found.subject, Some(SubjectRow::User { active: false, .. })));
-    raw.execute("DELETE FROM users WHERE email = 'bob@x.io'", []).unwrap();
+    behind.run("DELETE FROM users WHERE email = 'bob@x.io'");
     assert_eq!(metadata.token(&personal.hash).await.unwrap().unwrap().subject, None);
 }
 

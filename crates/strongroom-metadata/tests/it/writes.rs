@@ -8,7 +8,7 @@ use crate::world::{NOW, World, actor, admin, event, grant, id, lifetime, machine
 
 #[tokio::test]
 async fn the_first_start() {
-    let world = World::empty();
+    let world = World::empty().await;
     assert_eq!(world.metadata.instance().await.unwrap(), None);
     world.metadata.create_instance(&world.new).await.unwrap();
     let new = &world.new;
