@@ -1,8 +1,8 @@
 use strongroom_domain::GroupId;
 
-use crate::{audit, leases, replicas};
 use crate::sql::{Sql, Value};
 use crate::stamps::Scope;
+use crate::{audit, leases, replicas};
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -39,16 +39,10 @@ impl Lease {
 
 impl Metadata {
     /// Takes the lease for a time, or renews it when `holder` has it. `None` while another holds it.
-    pub async fn lease(
-        &self,
-        name: &'static str,
-        holder: &str,
-        time: Duration,
-    ) -> Result<Option<Lease>, LeaseError> {
+    pub async fn lease(&self, name: &'static str, holder: &str, time: Duration) -> Result<Option<Lease>, LeaseError> {
         let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        let found = self
-            .first(&SELECT_LEASE, &params![name], |row| Ok((row.text(0)?, row.int(1)?, row.int(2)? == 1)))
-            .await?;
+        let found =
+            self.first(&SELECT_LEASE, &params![name], |row| Ok((row.text(0)?, row.int(1)?, row.int(2)? == 1))).await?;
         let lease = |fence| Lease { name, holder: holder.to_owned(), fence };
         let mut batch = Batch::default();
         let lease = match found {

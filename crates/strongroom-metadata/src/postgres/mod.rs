@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use tokio::task::AbortHandle;
 
 pub use address::PostgresAddress;
-use connect::ConnectSetup;
+pub(crate) use connect::ConnectSetup;
 pub(crate) use connection::described;
 use connection::{Cause, cause};
 use pool::Pool;
@@ -85,8 +85,7 @@ impl Database {
             options.direct.is_none(),
             options.timeout,
         );
-        let shared =
-            Arc::new(Shared { pool, writer: Writer::default(), pulse: Pulse::new(), direct: direct.clone() });
+        let shared = Arc::new(Shared { pool, writer: Writer::default(), pulse: Pulse::new(), direct: direct.clone() });
         shared.pulse.ask(&shared).await.map_err(|error| OpenError::Unreachable {
             database: options.address.shown(),
             setting: "database-url",
@@ -155,6 +154,10 @@ impl Database {
         aside: bool,
         each: impl FnMut(&Row<'_>) -> Result<bool, ReadError> + Send,
     ) -> Result<(), ReadError> {
+        // No text here holds a NUL, so what is asked for with one isn't there; the server would call it an error.
+        if params.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
+            return Ok(());
+        }
         if !aside {
             return self.shared.scan(sql, params, each).await;
         }
@@ -236,5 +239,9 @@ async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddres
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };
     let row = client.query_one("SELECT current_setting('server_version_num')::INT", &[]).await;
     let version: i32 = row.and_then(|row| row.try_get(0)).map_err(|error| unfit(described(&error)))?;
-    if version >= OLDEST { Ok(()) } else { Err(unfit(format!("it is PostgreSQL {}, and 14 is the oldest that works", version / 10_000))) }
+    if version >= OLDEST {
+        Ok(())
+    } else {
+        Err(unfit(format!("it is PostgreSQL {}, and 14 is the oldest that works", version / 10_000)))
+    }
 }

@@ -105,10 +105,6 @@ impl Pool {
         self.limit
     }
 
-    pub(super) fn shown(&self) -> String {
-        self.address.shown()
-    }
-
     /// A connection that others use, too. Nothing may be sent on it that takes long or begins a transaction.
     pub(super) async fn shared(&self) -> Result<Arc<Connection>, String> {
         let lane = &self.lanes[self.turn.fetch_add(1, Ordering::Relaxed) % self.lanes.len()];

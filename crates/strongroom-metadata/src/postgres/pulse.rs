@@ -53,12 +53,7 @@ impl Pulse {
             at: Instant::now(),
             state: String::new(),
         };
-        Self {
-            known: Mutex::new(known),
-            wake: Notify::new(),
-            changing: AtomicU64::new(0),
-            changed: AtomicU64::new(0),
-        }
+        Self { known: Mutex::new(known), wake: Notify::new(), changing: AtomicU64::new(0), changed: AtomicU64::new(0) }
     }
 
     /// Of identities, policy and integrations; `None` while this replica changes them, and when nobody could be asked.

@@ -109,6 +109,7 @@ fn told(outcomes: &[Outcome]) -> String {
         Ok(()) => '.',
         Err(CommitError::StorageFull) => 'F',
         Err(CommitError::Unavailable(_)) => 'U',
+        Err(CommitError::ReadOnly) => 'R',
         Err(CommitError::Missed { .. }) => 'M',
     };
     outcomes.iter().map(letter).collect()

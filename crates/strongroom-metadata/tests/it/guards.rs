@@ -83,11 +83,11 @@ async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome
 
 #[tokio::test]
 async fn a_user_a_token_an_event() {
-    misses(&[Guard::UserEmail, Guard::Fresh], |stage| {
+    misses(&[Guard::UserEmail, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async { stage.world.metadata.create_user(&user("new@x.io"), &event("X")).await })
     })
     .await;
-    misses(&[Guard::Token, Guard::Fresh], |stage| {
+    misses(&[Guard::Token, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async {
             let new = token(9, SubjectKind::User, stage.world.new.admin.id);
             stage.world.metadata.create_token(&new, &event("X")).await
@@ -99,7 +99,14 @@ async fn a_user_a_token_an_event() {
 
 #[tokio::test]
 async fn a_virtual_account() {
-    let expected = [Guard::VirtualAccountName, Guard::Token, Guard::Fresh, Guard::Fresh, Guard::Fresh];
+    let expected = [
+        Guard::VirtualAccountName,
+        Guard::Token,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::Fresh,
+        Guard::ChangeNumber,
+    ];
     misses(&expected, |stage| {
         Box::pin(async {
             let bot = machine("new");
@@ -111,7 +118,7 @@ async fn a_virtual_account() {
         })
     })
     .await;
-    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh], |stage| {
+    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async {
             let own = "virtualaccount:nobody";
             let grants = [grant(stage.group.id, own, GroupRole::Admin)];
@@ -209,8 +216,8 @@ async fn the_first_start() {
     again.instance.tenant = "other".into();
     missed(world.metadata.create_instance(&again).await, Guard::Instance);
     assert_eq!(world.dump(), before);
-    let parts = ["root_key_slots", "users", "tokens", "provider_accounts", "provider_integrations", "audit_events"];
-    let guards = [Guard::Instance, Guard::UserEmail, Guard::Token, Guard::Instance, Guard::Instance, Guard::Fresh];
+    let parts = ["root_key_slots", "users", "tokens", "provider_accounts", "provider_integrations", "audit_events", "change_number"];
+    let guards = [Guard::Instance, Guard::UserEmail, Guard::Token, Guard::Instance, Guard::Instance, Guard::Fresh, Guard::ChangeNumber];
     for (table, guard) in parts.into_iter().zip(guards) {
         let world = World::empty().await;
         world.behind().sabotage(&[table.to_owned()], 1, true);

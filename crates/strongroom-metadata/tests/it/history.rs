@@ -489,7 +489,7 @@ proptest! {
 
     #[test]
     fn every_history_is_what_was_done(ops in proptest::collection::vec(op(), 1..20)) {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let mut model = Model::new().await;
             for op in ops {
                 model.apply(op).await;

@@ -35,7 +35,7 @@ async fn the_first_start() {
 async fn everything_outlives_the_process() {
     let world = World::started().await;
     let before = world.dump();
-    let again = Metadata::open(&world.folder.path().join("metadata.db")).unwrap();
+    let again = world.opened_again().await;
     assert_eq!(again.instance().await.unwrap().as_ref(), Some(&world.new.instance));
     assert_eq!(world.dump(), before, "opening again changes nothing");
 }
@@ -229,7 +229,7 @@ async fn a_purge_takes_the_values_out_of_the_files() {
     for item in &items {
         world.metadata.purge(item, due, &event("PURGE")).await.unwrap();
     }
-    world.metadata.truncate_log().await.unwrap();
+    world.metadata.scrub().await.unwrap();
     assert_eq!(world.metadata.due_for_purge(due, 10).await.unwrap(), []);
     assert_eq!(world.metadata.deleted_groups(admin(), 10).await.unwrap(), []);
     assert_eq!(world.metadata.deleted_secrets(admin(), 10).await.unwrap(), []);
@@ -243,6 +243,9 @@ async fn a_purge_takes_the_values_out_of_the_files() {
     let group = world.metadata.group_sealed(two.id, &admin()).await.unwrap().unwrap();
     assert_eq!(group.group.data_key, None);
     assert!(group.secrets.iter().all(|secret| secret.sealed.is_none()));
+    if world.postgres.is_some() {
+        return;
+    }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         files.extend(std::fs::read(entry.unwrap().path()).unwrap());
@@ -256,16 +259,4 @@ async fn events(metadata: &Metadata) -> Vec<String> {
     let (events, total) = metadata.audit_events(AuditFilter::default(), 0, 100).await.unwrap();
     assert_eq!(usize::try_from(total).unwrap(), events.len());
     events.into_iter().map(|event| event.action).collect()
-}
-
-#[tokio::test]
-async fn the_files_are_their_owners_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let world = World::started().await;
-    let files = std::fs::read_dir(world.folder.path()).unwrap().map(Result::unwrap);
-    let files = files.filter(|file| file.file_type().unwrap().is_file()).collect::<Vec<_>>();
-    assert!(files.len() >= 3, "the database, its log and the log's index");
-    for file in files {
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
-    }
 }

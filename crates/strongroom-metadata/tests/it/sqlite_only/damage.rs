@@ -34,7 +34,7 @@ impl Sample {
         // Whatever may be null has a value somewhere.
         raw.execute_batch("UPDATE tokens SET revoked_at = 1; UPDATE audit_events SET token_id = id").unwrap();
         raw.execute("UPDATE secret_versions SET gone_at = 1 WHERE secret_id = ?1", [secrets[1].to_string()]).unwrap();
-        world.metadata.truncate_log().await.unwrap();
+        world.metadata.scrub().await.unwrap();
         let bytes = std::fs::read(world.folder.path().join("metadata.db")).unwrap();
         Self { bytes, living: group, secrets, folder: world.folder }
     }
@@ -102,7 +102,7 @@ impl Sample {
         for outcome in [
             metadata.create_user(&user("new@x.io"), &event("X")).await,
             metadata.purge(&item, NOW.plus_days(99), &purge).await,
-            metadata.truncate_log().await,
+            metadata.scrub().await,
             metadata.record(event("X")).await,
         ] {
             fine &= outcome.is_ok();
@@ -483,7 +483,7 @@ async fn on_a_full_disk() {
         outcome.unwrap();
         kept.push(event);
     }
-    world.metadata.truncate_log().await.unwrap();
+    world.metadata.scrub().await.unwrap();
     let (_, total) = world.metadata.audit_events(AuditFilter::default(), 0, 0).await.unwrap();
     assert_eq!(usize::try_from(total).unwrap(), kept.len() + 3, "the first start, the group, and the big one");
     let check: String = world.raw().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -541,7 +541,7 @@ async fn on_a_disk_with_errors() {
         reads().await;
         all_there(&world.metadata, &kept, &refused).await;
         // An emptied log has room again.
-        world.metadata.truncate_log().await.unwrap();
+        world.metadata.scrub().await.unwrap();
         for _ in 0..5 {
             let new = event("SHARED");
             world.metadata.record(new.clone()).await.unwrap();

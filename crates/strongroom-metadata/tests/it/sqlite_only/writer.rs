@@ -85,7 +85,7 @@ async fn unwaited_events_are_written_though_the_database_is_dropped() {
     for _ in 0..50 {
         world.metadata.record_unwaited(event("X")).await;
     }
-    let World { metadata, folder, new: _new } = world;
+    let World { metadata, folder, new: _new, postgres: _ } = world;
     drop(metadata);
     lock.execute_batch("ROLLBACK").unwrap();
     let again = Metadata::open(&folder.path().join("metadata.db")).unwrap();
