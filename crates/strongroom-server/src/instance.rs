@@ -175,7 +175,10 @@ impl Instance {
     pub async fn open(settings: &Settings, world: World) -> Result<Self, StartError> {
         let given_token = check_admin_token(settings)?;
         let mut folder = Folder::lock(&settings.data_dir)?;
-        let Database::Sqlite(database) = &settings.database;
+        let Database::Sqlite(database) = &settings.database else {
+            let problem = "PostgreSQL comes with the next commit".to_owned();
+            return Err(StartError::Setting { name: "database-url", problem });
+        };
         folder.lock_database(database)?;
         folder.check_database(database)?;
         let default_key = settings.data_dir.join("root.key");

@@ -26,7 +26,7 @@ pub struct PostgresAddress {
     pub(super) config: Config,
     pub(super) hosts: Vec<Host>,
     pub(super) connect_timeout: Duration,
-    tls: TlsPlan,
+    pub(super) tls: TlsPlan,
     /// Made once, and shared by all clones.
     connector: Arc<OnceLock<Connector>>,
 }
@@ -167,19 +167,18 @@ fn hosts(parameters: &mut Parameters) -> Result<Vec<Host>, String> {
     if addresses.len() != names.len() || (ports.len() != 1 && ports.len() != names.len()) {
         return Err("must name as many ports (or one) and hostaddr (or none) as hosts".to_owned());
     }
-    let with_port = names.iter().zip(addresses).enumerate();
-    let with_port = with_port.map(|(at, (name, address))| (name, address, ports.get(at).unwrap_or(&ports[0])));
-    with_port
-        .map(|(name, address, port)| {
-            let is_name = !name.is_empty() && !name.contains(|char: char| char.is_whitespace() || char.is_control());
-            let host = Host { name: (*name).to_owned(), address, port: *port };
-            if is_name || host.is_socket() {
-                Ok(host)
-            } else {
-                Err("each host must be a name, an address or a path".to_owned())
-            }
-        })
-        .collect()
+    let host = |(at, (name, address)): (usize, (&&str, Option<IpAddr>))| {
+        let host = Host { name: (*name).to_owned(), address, port: *ports.get(at).unwrap_or(&ports[0]) };
+        let is_name = !name.is_empty() && !name.contains(|char: char| char.is_whitespace() || char.is_control());
+        if host.is_socket() && address.is_some() {
+            Err("the parameter hostaddr can't go with a Unix socket".to_owned())
+        } else if host.is_socket() || is_name {
+            Ok(host)
+        } else {
+            Err("each host must be a name, an address or a path".to_owned())
+        }
+    };
+    names.iter().zip(addresses).enumerate().map(host).collect()
 }
 
 fn session(config: &mut Config, parameters: &mut Parameters, hosts: usize) -> Result<(), String> {

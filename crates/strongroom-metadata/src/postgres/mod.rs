@@ -11,6 +11,11 @@ mod url;
 mod values;
 mod writer;
 
+#[cfg(test)]
+mod address_tests;
+#[cfg(test)]
+mod connect_tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

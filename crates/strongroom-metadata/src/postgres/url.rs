@@ -129,10 +129,13 @@ pub(super) fn encoded(part: &str) -> String {
 
 /// The port is empty where there is none.
 fn host_and_port(item: &str) -> Result<(&str, &str), String> {
-    let Some(inner) = item.strip_prefix('[') else { return Ok(item.split_once(':').unwrap_or((item, ""))) };
-    match inner.split_once(']') {
-        Some((address, "")) => Ok((address, "")),
-        Some((address, rest)) if rest.starts_with(':') => Ok((address, &rest[1..])),
+    let (host, port) = match item.strip_prefix('[') {
+        Some(inner) => inner.split_once(']').unwrap_or((inner, "no end")),
+        None => item.split_at(item.find(':').unwrap_or(item.len())),
+    };
+    match port.strip_prefix(':') {
+        None if port.is_empty() => Ok((host, "")),
+        Some(port) if !port.contains(':') => Ok((host, port)),
         _ => Err("an IPv6 address must stand in [ ], with nothing but :PORT behind it".to_owned()),
     }
 }
