@@ -45,7 +45,7 @@ pub use error::{CommitError, OpenError, ReadError};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};
-pub use instance::{InstanceRow, NewInstance, RootKeySlotRow};
+pub use instance::{InstanceRow, InstanceState, NewInstance, RootKeySlotRow};
 pub use integrations::{AccountRow, IntegrationRow};
 pub use leases::{Lease, LeaseError};
 pub use postgres::{PostgresAddress, PostgresOptions};

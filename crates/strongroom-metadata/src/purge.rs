@@ -3,7 +3,7 @@
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 
 use crate::sql::{params, statements};
-use crate::{AuditRow, Batch, CommitError, Guard, Metadata, ReadError, audit};
+use crate::{AuditRow, Batch, CommitError, Guard, Lease, Metadata, ReadError, audit};
 
 statements! {
     DUE_GROUPS = "SELECT id, name FROM secret_groups WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
@@ -78,7 +78,15 @@ impl Metadata {
     }
 
     /// Removes the values of one item, and with a group its key. Misses its guard when the item was brought back.
-    pub async fn purge(&self, item: &PurgeItem, now: Timestamp, event: &AuditRow) -> Result<(), CommitError> {
+    ///
+    /// Under a lease, so that a replica that stood still doesn't go on beside the one that took its place.
+    pub async fn purge(
+        &self,
+        lease: &Lease,
+        item: &PurgeItem,
+        now: Timestamp,
+        event: &AuditRow,
+    ) -> Result<(), CommitError> {
         let mut batch = Batch::of_group(item.group_id());
         match item {
             PurgeItem::Group { id, .. } => {
@@ -93,6 +101,7 @@ impl Metadata {
             }
         }
         audit::insert(&mut batch, event);
+        lease.guard(&mut batch);
         self.commit(batch).await
     }
 }

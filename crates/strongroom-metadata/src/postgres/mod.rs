@@ -239,6 +239,14 @@ fn late() -> ReadError {
     ReadError::Unreachable("it did not answer in time (setting database-timeout)".into())
 }
 
+/// The texts that a query gives, from a database that is not opened: nothing is migrated.
+pub(crate) async fn first_column(options: &PostgresOptions, sql: &str) -> Option<Vec<String>> {
+    let setup = ConnectSetup { application_name: "strongroom", options: None };
+    let client = options.direct.as_ref().unwrap_or(&options.address).connect(&setup, |_| {}).await.ok()?;
+    let rows = client.query(sql, &[]).await.ok()?;
+    rows.iter().map(|row| row.try_get(0).ok()).collect()
+}
+
 async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddress) -> Result<(), OpenError> {
     const OLDEST: i32 = 140_000;
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };

@@ -35,6 +35,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT_ACCOUNTS", "few"),
     ("SELECT_INTEGRATIONS", "few"),
     ("SELECT_SLOTS", "few"),
+    ("SELECT_FINGERPRINTS", "few"),
 ];
 
 /// Words of SQLite that PostgreSQL doesn't know or reads otherwise, and such as hide a second statement in one.

@@ -79,6 +79,7 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
         ("DELETE_GRANTS_OF_SUBJECT", params!["user:b", "virtual-account"], 1),
         ("SELECT_INSTANCE", params![], 1),
         ("SELECT_SLOTS", params![], 1),
+        ("SELECT_FINGERPRINTS", params![], 1),
         ("SELECT_TOKEN", params![bytes], 1),
         ("SELECT_USER_BY_EMAIL", params!["a@x.io"], 1),
         ("SELECT_VIRTUAL_ACCOUNT_BY_NAME", params!["ci"], 1),

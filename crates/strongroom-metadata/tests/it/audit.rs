@@ -9,7 +9,7 @@ use strongroom_domain::subject::SubjectKind;
 use strongroom_domain::{Timestamp, TokenId};
 use strongroom_metadata::{AuditFilter, AuditRow, CommitError, Guard, KeyState, Metadata, NewSecret, PurgeItem};
 
-use crate::world::{NOW, World, actor, event, grant, id, lifetime, machine, token, user, version};
+use crate::world::{NOW, World, actor, event, grant, id, lifetime, machine, purge, token, user, version};
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 /// A write that carries the given event.
@@ -68,14 +68,14 @@ pub(crate) const WRITES: [Write; 9] = [
         Box::pin(async move {
             let items = world.metadata.due_for_purge(DUE, 10).await.unwrap();
             let group = items.iter().find(|item| matches!(item, PurgeItem::Group { .. })).unwrap();
-            world.metadata.purge(group, DUE, &event).await
+            purge(&world.metadata, group, DUE, &event).await
         })
     }),
     ("purge a secret", |world, event| {
         Box::pin(async move {
             let items = world.metadata.due_for_purge(DUE, 10).await.unwrap();
             let secret = items.iter().find(|item| matches!(item, PurgeItem::Secret { .. })).unwrap();
-            world.metadata.purge(secret, DUE, &event).await
+            purge(&world.metadata, secret, DUE, &event).await
         })
     }),
 ];

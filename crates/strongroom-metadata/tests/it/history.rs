@@ -8,7 +8,7 @@ use strongroom_metadata::{
     CommitError, GroupFilter, Guard, KeyState, LifetimeRow, NewSecret, Page, PurgeItem, VersionRow,
 };
 
-use crate::world::{NOW, World, admin, event, id, lifetime, version};
+use crate::world::{NOW, World, admin, event, id, lifetime, purge, version};
 
 const KEYS: [&str; 3] = ["A", "B", "C"];
 const NAMES: [&str; 3] = ["x", "y", "z"];
@@ -190,7 +190,7 @@ impl Model {
                 let group = &mut self.groups[at];
                 let now = group.deleted.unwrap_or(purge_at).plus_seconds(-i64::from(early));
                 let item = PurgeItem::Group { id: group.id, name: group.name.into() };
-                let outcome = told(self.world.metadata.purge(&item, now, &event("PURGE")).await);
+                let outcome = told(purge(&self.world.metadata, &item, now, &event("PURGE")).await);
                 if group.deleted.is_none() || early {
                     assert_eq!(outcome, Err(Guard::GroupRevision));
                     return;
@@ -218,7 +218,7 @@ impl Model {
                 let now = secret.deleted.unwrap_or(purge_at).plus_seconds(-i64::from(early));
                 let key = secret.key.into();
                 let item = PurgeItem::Secret { id: secret.id, key, group_id: *group_id, group_name: (*name).into() };
-                let outcome = told(self.world.metadata.purge(&item, now, &event("PURGE")).await);
+                let outcome = told(purge(&self.world.metadata, &item, now, &event("PURGE")).await);
                 if secret.deleted.is_none() || early {
                     assert_eq!(outcome, Err(Guard::SecretState));
                     return;

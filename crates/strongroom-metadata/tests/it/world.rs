@@ -1,15 +1,16 @@
 //! A database in a folder of its own, and rows to put into it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use strongroom_domain::role::{GroupRole, TenantRole};
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
-    AccountRow, AuditRow, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, IntegrationRow, Metadata,
-    NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, RevisionRow, RootKeySlotRow, UserRow, Viewpoint,
-    VirtualAccountRow,
+    AccountRow, AuditRow, CommitError, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, InstanceState,
+    IntegrationRow, LeaseError, Metadata, NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem,
+    RevisionRow, RootKeySlotRow, UserRow, Viewpoint, VirtualAccountRow,
 };
 
 use crate::behind::{Behind, TestDatabase, connect};
@@ -116,6 +117,21 @@ impl World {
             event: event("UPDATE_SECRET_GROUP"),
         }
     }
+}
+
+/// Purges as the job does that holds the lease.
+pub(crate) async fn purge(
+    metadata: &Metadata,
+    item: &PurgeItem,
+    now: Timestamp,
+    event: &AuditRow,
+) -> Result<(), CommitError> {
+    let lease = match metadata.lease("purge", "test", Duration::from_hours(1)).await {
+        Ok(lease) => lease.expect("nobody else has it"),
+        Err(LeaseError::Write(error)) => return Err(error),
+        Err(error) => return Err(CommitError::Unavailable(error.to_string())),
+    };
+    metadata.purge(&lease, item, now, event).await
 }
 
 /// Ids rise, so what is made later sorts later.
@@ -249,6 +265,7 @@ fn new_instance() -> NewInstance {
             instance_id: "one".into(),
             account_id: id(),
             created_at: NOW,
+            state: InstanceState::Live,
         },
         slot: RootKeySlotRow {
             key_id: 1,

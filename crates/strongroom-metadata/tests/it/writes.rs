@@ -4,7 +4,9 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectKind;
 use strongroom_metadata::{AuditFilter, KeyState, Metadata, NewSecret, PurgeItem, SubjectRow, Viewpoint};
 
-use crate::world::{NOW, World, actor, admin, event, grant, id, lifetime, machine, member, token, user, version};
+use crate::world::{
+    NOW, World, actor, admin, event, grant, id, lifetime, machine, member, purge, token, user, version,
+};
 
 #[tokio::test]
 async fn the_first_start() {
@@ -227,7 +229,7 @@ async fn a_purge_takes_the_values_out_of_the_files() {
     ];
     assert_eq!(items, expected);
     for item in &items {
-        world.metadata.purge(item, due, &event("PURGE")).await.unwrap();
+        purge(&world.metadata, item, due, &event("PURGE")).await.unwrap();
     }
     world.metadata.scrub().await.unwrap();
     assert_eq!(world.metadata.due_for_purge(due, 10).await.unwrap(), []);

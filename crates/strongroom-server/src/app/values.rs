@@ -25,8 +25,14 @@ pub(crate) struct Sealing<'a> {
 impl App {
     /// The group's data key, unwrapped once and then remembered.
     pub(crate) fn data_key(&self, group: GroupId, wrapped: Option<&[u8]>, kek: u32) -> Result<Arc<DataKey>, AppError> {
-        if let Some(key) = self.caches.data_keys.get(&group) {
-            return Ok(key);
+        match wrapped {
+            Some(_) => {
+                if let Some(key) = self.caches.data_keys.get(&group) {
+                    return Ok(key);
+                }
+            }
+            // Another replica purged it.
+            None => self.forget_group(group),
         }
         let damaged = |internal: String| AppError::Integrity {
             public: format!("the data key of secret group {group} does not open"),

@@ -9,7 +9,7 @@ use strongroom_metadata::{
     AuditFilter, AuditRow, CommitError, GroupFilter, Metadata, OpenError, Page, PurgeItem, ReadError,
 };
 
-use crate::world::{NOW, World, admin, event, member, user};
+use crate::world::{NOW, World, admin, event, member, purge, user};
 
 /// A database at rest, in one file, with a row in every table.
 struct Sample {
@@ -98,10 +98,10 @@ impl Sample {
             group_id: self.living,
             group_name: "living".into(),
         };
-        let purge = event("PURGE");
+        let told = event("PURGE");
         for outcome in [
             metadata.create_user(&user("new@x.io"), &event("X")).await,
-            metadata.purge(&item, NOW.plus_days(99), &purge).await,
+            purge(&metadata, &item, NOW.plus_days(99), &told).await,
             metadata.scrub().await,
             metadata.record(event("X")).await,
         ] {
