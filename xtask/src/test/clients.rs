@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use crate::process::{self, Closing, Ended};
 
 const CLIENTS: &str = "tests/clients";
@@ -21,8 +21,7 @@ pub(super) fn run(root: &Path, environment: &Environment) -> Result<Ended, Strin
         }
     }
     let mut command = process::command(root, python, &["-m", "pytest", "-q", CLIENTS]);
-    command
-        .envs(environment)
+    environment::give(&mut command, environment)
         .env("STRONGROOM_BIN", target.join("debug/strongroom"))
         .env("STRONGROOM_FAULTS_BIN", target.join("debug/strongroom-with-faults"));
     process::watch(&mut command, Closing::Last)

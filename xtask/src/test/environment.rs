@@ -13,6 +13,9 @@ use strongroom_throwaway::{PgBouncer, Postgres, PostgresOptions, find_program, p
 /// Variables for the tests' processes.
 pub(super) type Environment = BTreeMap<&'static str, OsString>;
 
+const POSTGRES: &str = "STRONGROOM_TEST_POSTGRES";
+const PSQL: &str = "STRONGROOM_TEST_PSQL";
+
 /// Tests of the whole workspace run at once, each with connections of its own.
 const CONNECTIONS: u32 = 400;
 
@@ -48,11 +51,16 @@ pub(super) fn postgres() -> Result<Postgres, NoPostgres> {
 /// `basic`, and where the server is.
 pub(super) fn with_postgres(basic: &Environment, server: &Postgres) -> Environment {
     let mut environment = basic.clone();
-    environment.insert("STRONGROOM_TEST_POSTGRES", server.url("postgres").into());
+    environment.insert(POSTGRES, server.url("postgres").into());
     if let Some(psql) = server.psql() {
-        environment.insert("STRONGROOM_TEST_PSQL", psql.into_os_string());
+        environment.insert(PSQL, psql.into_os_string());
     }
     environment
+}
+
+/// Gives it to a command, and nothing of the kind from the outer world: what is to run on SQLite runs there.
+pub(super) fn give<'a>(command: &'a mut Command, environment: &Environment) -> &'a mut Command {
+    command.env_remove(POSTGRES).env_remove(PSQL).envs(environment)
 }
 
 fn is_ci() -> bool {
@@ -72,4 +80,21 @@ fn quietly(program: &Path, args: &[&str]) -> bool {
     command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outer_worlds_server_is_not_ours() {
+        let set = |environment: &Environment| {
+            let mut command = Command::new("env");
+            command.env(POSTGRES, "theirs").env(PSQL, "theirs");
+            let given = give(&mut command, environment).get_envs();
+            given.filter_map(|(_, value)| value.map(OsString::from)).collect::<Vec<_>>()
+        };
+        assert_eq!(set(&Environment::new()), Vec::<OsString>::new());
+        assert_eq!(set(&Environment::from([(POSTGRES, "ours".into())])), ["ours"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use crate::process::{self, Closing, Ended};
 
 /// Those that speak with the database, themselves or through others.
@@ -29,7 +29,7 @@ pub(super) fn run(root: &Path, which: Which, environment: &Environment) -> Resul
         (plain(which), Closing::Each("test result:"))
     };
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    process::watch(process::cargo(root, &args).envs(environment), closing)
+    process::watch(environment::give(&mut process::cargo(root, &args), environment), closing)
 }
 
 fn nextest(which: Which) -> Vec<String> {
