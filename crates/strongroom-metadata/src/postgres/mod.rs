@@ -247,7 +247,7 @@ pub(crate) async fn first_column(options: &PostgresOptions, sql: &str) -> Option
     rows.iter().map(|row| row.try_get(0).ok()).collect()
 }
 
-async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddress) -> Result<(), OpenError> {
+pub(crate) async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddress) -> Result<(), OpenError> {
     const OLDEST: i32 = 140_000;
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };
     let row = client.query_one("SELECT current_setting('server_version_num')::INT", &[]).await;
