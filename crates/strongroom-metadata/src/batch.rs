@@ -61,6 +61,7 @@ impl Step {
             &leases::TAKE_LEASE,
             &leases::RENEW_LEASE,
             &leases::HOLD_LEASE,
+            &leases::RELEASE_LEASES,
             &replicas::PRUNE_BATCHES,
         ];
         records.into_iter().any(|sql| std::ptr::eq(self.sql, sql))

@@ -127,6 +127,24 @@ impl Tamper {
         self.list(&sql).into_iter().map(blob).collect()
     }
 
+    /// All that stands in the tables: the place of each field, and its bytes.
+    #[must_use]
+    pub fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        for (table, columns) in self.schema() {
+            for (column, kind, _) in columns {
+                let place = format!("{table}.{column}");
+                if kind == "BLOB" {
+                    all.extend(self.blobs(&table, &column).into_iter().map(|blob| (place.clone(), blob.bytes)));
+                } else {
+                    let text = format!("SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL");
+                    all.extend(self.list(&text).into_iter().map(|line| (place.clone(), line.into_bytes())));
+                }
+            }
+        }
+        all
+    }
+
     /// Writes other bytes where a blob stands.
     #[track_caller]
     pub fn put(&self, place: &Blob, bytes: &[u8]) {
