@@ -93,7 +93,7 @@ impl Batch {
     pub(crate) fn scope(&self) -> Scope {
         match self.group {
             Some(group) => Scope::Group(group),
-            None if self.steps.iter().all(|step| step.is_record()) => Scope::Record,
+            None if self.steps.iter().all(Step::is_record) => Scope::Record,
             None => Scope::Shared,
         }
     }
