@@ -8,6 +8,12 @@ mod url;
 #[cfg(test)]
 mod address_tests;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod connect_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use address::PostgresAddress;
