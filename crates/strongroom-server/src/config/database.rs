@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use strongroom_metadata::PostgresAddress;
+use strongroom_metadata::{PostgresAddress, PostgresOptions};
 
 use super::{
     error::SettingsError,
@@ -20,25 +20,19 @@ pub enum Database {
     /// An SQLite file.
     Sqlite(PathBuf),
     /// PostgreSQL.
-    Postgres(Box<PostgresDatabase>),
-}
-
-/// PostgreSQL, and how to use it.
-#[derive(Clone, Debug)]
-pub struct PostgresDatabase {
-    /// Where it is; may lead to a connection pooler.
-    pub address: PostgresAddress,
-    /// The way past the pooler, if there is another one.
-    pub direct: Option<PostgresAddress>,
-    /// How many connections at most.
-    pub connections: usize,
-    /// How long one request to it may take.
-    pub timeout: Duration,
-    /// Whether statements stay prepared in it.
-    pub prepared_statements: bool,
+    Postgres(Box<PostgresOptions>),
 }
 
 impl Database {
+    /// For messages: the file, or the address without its password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Sqlite(file) => file.display().to_string(),
+            Self::Postgres(options) => options.address.shown(),
+        }
+    }
+
     pub(super) fn read(values: &mut Reader<'_>, data_dir: &Path) -> Result<Self, SettingsError> {
         const MOST_CONNECTIONS: usize = 1_000;
         let connections = values.required("database-connections", |text| parse::number(text, 2, MOST_CONNECTIONS))?;
@@ -53,7 +47,7 @@ impl Database {
             PostgresAddress::parse(&given.text, beside).map_err(|problem| invalid(name, given, problem))
         };
         match url {
-            Some(url) if is_postgres(&url.text) => Ok(Self::Postgres(Box::new(PostgresDatabase {
+            Some(url) if is_postgres(&url.text) => Ok(Self::Postgres(Box::new(PostgresOptions {
                 address: address("database-url", url)?,
                 direct: direct.map(|direct| address("database-direct-url", direct)).transpose()?,
                 connections,

@@ -18,7 +18,7 @@ mod toml_file;
 mod tests;
 
 pub use self::{
-    database::{Database, PostgresDatabase},
+    database::Database,
     error::{Origin, SettingsError},
     parse::{GroupNameRule, LogFormat, LogLevel},
     reference::{serve_command, settings_reference},

@@ -30,7 +30,7 @@ fn sqlite_file(settings: &Settings) -> &str {
     }
 }
 
-fn postgres(settings: &Settings) -> &PostgresDatabase {
+fn postgres(settings: &Settings) -> &strongroom_metadata::PostgresOptions {
     match &settings.database {
         Database::Sqlite(file) => panic!("{}", file.display()),
         Database::Postgres(database) => database,
