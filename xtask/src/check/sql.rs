@@ -4,12 +4,13 @@ use crate::sources::Source;
 
 const HOME: &str = "crates/strongroom-metadata";
 
-/// It alters the database behind the server's back, as tests do.
-const TESTKIT: &str = "crates/strongroom-testkit";
+/// Those for tests: they alter databases behind the server's back, and ask how the database server is.
+const FOR_TESTS: [&str; 2] = ["crates/strongroom-testkit", "crates/strongroom-throwaway"];
 
 /// Every text literal that looks like SQL, in code that isn't tests.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
-    let is_home = |source: &&Source| source.path.starts_with(HOME) || source.path.starts_with(TESTKIT);
+    let is_home =
+        |source: &&Source| source.path.starts_with(HOME) || FOR_TESTS.iter().any(|&of| source.path.starts_with(of));
     let elsewhere = sources.iter().filter(|source| !is_home(source) && !source.is_test());
     let find = |source: &Source| {
         let found: Vec<String> = literals(source.production())
