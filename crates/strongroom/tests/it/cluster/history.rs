@@ -119,6 +119,8 @@ pub(crate) enum Refusal {
     NameTaken,
     /// 412, and the revision that the group was at.
     OtherRevision(i64),
+    /// 422: a key that was to stay isn't there.
+    Invalid,
     /// 503 `busy`: others were faster ten times in a row.
     Busy,
 }
@@ -197,6 +199,13 @@ impl Operation {
     /// When it was over for sure: what is unknown may happen at any time after its start.
     pub(crate) const fn latest(&self) -> u64 {
         if matches!(self.outcome, Outcome::Unknown) { u64::MAX } else { self.end }
+    }
+}
+
+impl Id {
+    /// From a UUID's text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        u128::from_str_radix(&text.replace('-', ""), 16).ok().filter(|_| text.len() == 36).map(Self)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Facts;
-use crate::cluster::history::{Call, Current, Id, Operation, Outcome, Refusal, Seen, SeenSecret};
+use crate::cluster::history::{Call, Current, Id, Key, Operation, Outcome, Refusal, Seen, SeenSecret};
 
 /// What answers say about groups.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) enum Claim {
     NotLiving,
     /// It doesn't live, or not with this secret.
     Without(Id),
+    /// It lives, and one of these keys isn't there.
+    Lacks(Vec<Key>),
 }
 
 impl Claim {
@@ -34,6 +36,10 @@ impl Claim {
             Self::Current(current) => facts.current(place, revision, current.secret) == Some(*current),
             Self::NotLiving => !living,
             Self::Without(secret) => facts.current(place, revision, *secret).is_none(),
+            Self::Lacks(keys) => {
+                let has = |key: &Key| facts.state(place, revision).iter().any(|current| current.key == *key);
+                living && !keys.iter().all(has)
+            }
         }
     }
 }
@@ -142,6 +148,10 @@ fn place_refusal(
                 _ => Claim::NotLiving,
             };
             reads.vague.push((place, claim, at));
+        }
+        Refusal::Invalid => {
+            let Call::Update { kept, .. } = &operation.call else { return Err("is refused as invalid".to_owned()) };
+            reads.vague.push((called(facts, operation)?, Claim::Lacks(kept.clone()), at));
         }
         Refusal::NotThere | Refusal::NameTaken | Refusal::Busy => {}
     }

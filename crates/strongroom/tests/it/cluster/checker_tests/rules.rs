@@ -542,3 +542,15 @@ fn two_unknown_writes_that_look_alike() {
     }
     passes(&story);
 }
+
+#[test]
+fn a_key_that_was_to_stay_and_did_not() {
+    let (mut story, id) = begun();
+    let keep = |key| Call::Update { given: vec![0], kept: vec![key] };
+    let refused = story.tell(1, (12, 15), 0, id, keep(2));
+    story.tell(2, (20, 30), 0, id, update(&[0, 1, 2]));
+    (story.history[refused].start, story.history[refused].end) = (30, 40);
+    passes(&story);
+    (story.history[refused].start, story.history[refused].end) = (31, 40);
+    rejected(&story, "not then");
+}

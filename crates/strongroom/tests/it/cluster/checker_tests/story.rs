@@ -193,7 +193,7 @@ impl Story {
             None => Vec::new(),
         };
         if kept.iter().any(|key| !before.iter().any(|current| current.key == *key)) {
-            return Outcome::Refused(Refusal::Busy);
+            return Outcome::Refused(Refusal::Invalid);
         }
         let mut after: Vec<Current> = before.iter().filter(|current| kept.contains(&current.key)).copied().collect();
         for key in given {
