@@ -114,7 +114,7 @@ impl Metadata {
         offset: i64,
         limit: i64,
     ) -> Result<(Vec<AuditRow>, i64), ReadError> {
-        self.aside(move |metadata| {
+        self.aside(move |metadata| async move {
             // An unused place repeats the first: an empty one would find actors without a slug.
             let slugs = &filter.actor_slugs;
             let slug = |at: usize| slugs.get(at).or(slugs.first()).cloned().unwrap_or_default();
@@ -133,28 +133,30 @@ impl Metadata {
             ];
             let mut paged = Vec::from(shared.clone());
             paged.extend(params![limit, offset]);
-            let total = metadata.first(&COUNT_EVENTS, &shared, |row| row.int(0))?.unwrap_or(0);
-            let events = metadata.rows(&SELECT_EVENTS, &paged, |row| {
-                Ok(AuditRow {
-                    id: row.parsed(0, EventId::parse)?,
-                    at: row.time(1)?,
-                    action: row.text(2)?,
-                    result: row.text(3)?,
-                    actor: read_actor(row, 4)?,
-                    token_id: row.opt_parsed(5, TokenId::parse)?,
-                    address: row.text(6)?,
-                    request_id: row.text(7)?,
-                    request_path: row.text(8)?,
-                    resource_type: row.text(9)?,
-                    resource_id: row.text(10)?,
-                    resource_name: row.text(11)?,
-                    resource_fqn: row.text(12)?,
-                    revision: row.opt_int(13)?,
-                    detail: row.text(14)?,
-                    mac_key: u32::try_from(row.int(15)?).map_err(|_| row.damaged(15))?,
-                    mac: row.bytes(16)?,
+            let total = metadata.first(&COUNT_EVENTS, &shared, |row| row.int(0)).await?.unwrap_or(0);
+            let events = metadata
+                .rows(&SELECT_EVENTS, &paged, |row| {
+                    Ok(AuditRow {
+                        id: row.parsed(0, EventId::parse)?,
+                        at: row.time(1)?,
+                        action: row.text(2)?,
+                        result: row.text(3)?,
+                        actor: read_actor(row, 4)?,
+                        token_id: row.opt_parsed(5, TokenId::parse)?,
+                        address: row.text(6)?,
+                        request_id: row.text(7)?,
+                        request_path: row.text(8)?,
+                        resource_type: row.text(9)?,
+                        resource_id: row.text(10)?,
+                        resource_name: row.text(11)?,
+                        resource_fqn: row.text(12)?,
+                        revision: row.opt_int(13)?,
+                        detail: row.text(14)?,
+                        mac_key: u32::try_from(row.int(15)?).map_err(|_| row.damaged(15))?,
+                        mac: row.bytes(16)?,
+                    })
                 })
-            })?;
+                .await?;
             Ok((events, total))
         })
         .await

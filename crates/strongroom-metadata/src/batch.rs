@@ -1,8 +1,8 @@
 use strongroom_domain::GroupId;
 
-use crate::audit;
 use crate::sql::{Sql, Value};
-use crate::sqlite::Scope;
+use crate::stamps::Scope;
+use crate::{audit, leases, replicas};
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +27,10 @@ pub enum Guard {
     Token,
     /// A row that only this batch can have made.
     Fresh,
+    /// The lease is held as it was when the job began.
+    Lease,
+    /// The change number is there.
+    ChangeNumber,
 }
 
 /// Statements that happen together or not at all, each with the number of rows that it must touch.
@@ -46,6 +50,21 @@ pub(crate) struct Step {
     /// How many rows must be touched; `None` where any number is right.
     pub(crate) rows: Option<u64>,
     pub(crate) guard: Guard,
+}
+
+impl Step {
+    /// Whether it touches nothing that anybody keeps in memory: events, leases, and what the database keeps for itself.
+    fn is_record(&self) -> bool {
+        let records = [
+            &audit::INSERT_EVENT,
+            &leases::INSERT_LEASE,
+            &leases::TAKE_LEASE,
+            &leases::RENEW_LEASE,
+            &leases::HOLD_LEASE,
+            &replicas::PRUNE_BATCHES,
+        ];
+        records.into_iter().any(|sql| std::ptr::eq(self.sql, sql))
+    }
 }
 
 impl Batch {
@@ -73,11 +92,28 @@ impl Batch {
     pub(crate) fn scope(&self) -> Scope {
         match self.group {
             Some(group) => Scope::Group(group),
-            None if self.steps.iter().all(|step| std::ptr::eq(step.sql, &raw const audit::INSERT_EVENT)) => {
-                Scope::Record
-            }
+            None if self.steps.iter().all(|step| step.is_record()) => Scope::Record,
             None => Scope::Shared,
         }
+    }
+
+    /// Whether it changes what is kept in memory of identities, policy and integrations.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.scope() == Scope::Shared
+    }
+
+    /// One batch with the statements of several, for such as can't miss.
+    pub(crate) fn merged(batches: impl IntoIterator<Item = Self>) -> Self {
+        Self::of_steps(batches.into_iter().flat_map(|batch| batch.steps).collect())
+    }
+
+    pub(crate) const fn of_steps(steps: Vec<Step>) -> Self {
+        Self { group: None, steps }
+    }
+
+    /// Whether it writes audit events and nothing else.
+    pub(crate) fn is_events(&self) -> bool {
+        self.steps.iter().all(|step| std::ptr::eq(step.sql, &raw const audit::INSERT_EVENT))
     }
 
     /// Whether the batch undoes itself when its only statement fails: then it needs no savepoint.

@@ -1,12 +1,44 @@
 //! What truly differs between the engines' dialects. Everything else is written once.
 
-/// Spells a migration's type placeholders for SQLite.
-pub(crate) fn sqlite(migration: &str) -> String {
-    migration
-        .replace("{text}", "TEXT")
+/// Spells the placeholders of a statement or migration for SQLite.
+pub(crate) fn sqlite(text: &str) -> String {
+    text.replace("{text}", "TEXT")
         .replace("{bytes}", "BLOB")
         .replace("{int}", "INTEGER")
         .replace("{clustered}", "WITHOUT ROWID")
+        .replace("{now}", "CAST(unixepoch('subsec') * 1000000 AS INTEGER)")
+}
+
+/// Spells the placeholders of a statement or migration for PostgreSQL.
+pub(crate) fn postgres(text: &str) -> String {
+    // Compared byte by byte, as SQLite does: another collation would order and page otherwise.
+    text.replace("{text}", "TEXT COLLATE \"C\"")
+        .replace("{bytes}", "BYTEA")
+        .replace("{int}", "BIGINT")
+        .replace(" {clustered}", "")
+        .replace("{now}", "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT")
+        .replace('?', "$")
+}
+
+/// Wraps a write so that it fails inside the server, by a division by zero, when it touches another number of rows than
+/// it must, or when it doesn't run in the transaction of its own batch. Two parameters come after the statement's own:
+/// the number of rows, and the batch's id.
+pub(crate) fn postgres_guarded(text: &str) -> String {
+    let (rows, batch) = (parameters(text) + 1, parameters(text) + 2);
+    format!(
+        "WITH touched AS ({} RETURNING 1) SELECT 1 / (CASE WHEN (COUNT(*) = ${rows} OR ${rows} < 0) \
+         AND current_setting('{BATCH_SETTING}', true) = ${batch} THEN 1 ELSE 0 END) FROM touched",
+        postgres(text)
+    )
+}
+
+/// What a batch's transaction sets to the batch's id, for as long as it lasts.
+pub(crate) const BATCH_SETTING: &str = "strongroom.batch";
+
+/// How many parameters a statement has.
+pub(crate) fn parameters(text: &str) -> usize {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    text.split('?').skip(1).filter_map(|rest| digits(rest).parse().ok()).max().unwrap_or(0)
 }
 
 /// The longest name or key that any rule allows.
@@ -32,3 +64,40 @@ pub(crate) fn like_anywhere(text: &str) -> Option<String> {
     pattern.push('%');
     Some(pattern)
 }
+
+/// PostgreSQL only: one replica migrates at a time. The number is this product's own.
+pub(crate) const LOCK_MIGRATIONS: &str = "SELECT pg_advisory_xact_lock(7305808869232144500)";
+
+/// PostgreSQL only: how a batch begins. What is set ends with the transaction: the batch's id, by which each of its
+/// statements knows that it runs inside; that COMMIT waits for the disk and for synchronous copies; time limits for the
+/// case that this process stops in the middle.
+pub(crate) const BEGIN_BATCH: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// `?1` the batch's id, `?2` the time limit in milliseconds.
+pub(crate) const OPEN_BATCH: &str = "SELECT set_config('strongroom.batch', $1, true), \
+    set_config('synchronous_commit', 'on', true), set_config('statement_timeout', $2, true), \
+    set_config('lock_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $2, true)";
+/// The batch's last write, inside the guard: whoever finds the row knows that all was committed. `$2` and `$3` as with
+/// every guarded statement.
+pub(crate) const MARK_BATCH: &str = "WITH touched AS (INSERT INTO batches (id, committed, at) VALUES ($1, 1, \
+    (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT) RETURNING 1) SELECT 1 / (CASE WHEN COUNT(*) = $2 \
+    AND current_setting('strongroom.batch', true) = $3 THEN 1 ELSE 0 END) FROM touched";
+/// A COMMIT that waits for a synchronous copy is not to be cut short by a time limit: the server would then acknowledge
+/// what the copy may not have.
+pub(crate) const UNTIMED_COMMIT: &str = "SELECT set_config('statement_timeout', '0', true)";
+/// Asked on the same connection after COMMIT, which answers without an error also where it rolled back.
+pub(crate) const PROVE_BATCH: &str = "SELECT 1 FROM batches WHERE id = $1 AND committed = 1";
+/// Settles a batch whose fate is unclear: either its row is there, or from now on it can't be. Waits for a batch that
+/// still runs. Writes in any case, so that its own COMMIT waits for the synchronous copies that the batch's should have.
+pub(crate) const CLAIM_BATCH: &str = "INSERT INTO batches (id, committed, at) VALUES ($1, 0, \
+    (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT) \
+    ON CONFLICT (id) DO UPDATE SET at = batches.at RETURNING committed";
+pub(crate) const BEGIN_CLAIM: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = 0";
+/// Tells the other replicas, as far as they can hear it, to ask for the change number at once.
+pub(crate) const NOTIFY_CHANGE: &str = "SELECT pg_notify('strongroom_changes', '')";
+pub(crate) const LISTEN_CHANGES: &str = "LISTEN strongroom_changes";
+/// Frees the place of purged values, so that it is written over.
+pub(crate) const VACUUM_PURGED: &str = "VACUUM secret_versions, secret_groups";
+
+/// What a write is refused with while the instance is copied: an SQLSTATE of our own on PostgreSQL, and on SQLite the
+/// beginning of the message.
+pub(crate) const MOVING: &str = "SR001";

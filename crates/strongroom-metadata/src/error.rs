@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::Guard;
 
@@ -7,34 +7,44 @@ use crate::Guard;
 pub enum OpenError {
     /// The engine refused.
     #[error(
-        "can't open the database {} (setting database-url): {source}; where it is damaged, restore it from a backup",
-        path.display()
+        "can't open the database {database} (setting database-url): {reason}; where it is damaged, restore it from a backup"
     )]
     Engine {
-        /// The file.
-        path: PathBuf,
+        /// The file or address.
+        database: String,
         /// The engine's reason.
-        source: rusqlite::Error,
+        reason: String,
     },
-    /// The file was written by a newer release.
+    /// The database can't be reached or used over the network.
+    #[error("can't use the database {database} (setting {setting}): {reason}")]
+    Unreachable {
+        /// The address.
+        database: String,
+        /// The setting that names it.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The database was written by a newer release.
     #[error(
-        "the database {} has schema {found}, but this release knows only {known}: it was written by a newer release; \
-         start that one, or restore a backup made before the upgrade",
-        path.display()
+        "the database {database} has schema {found}, but this release knows only {known}: it was written by a newer release; \
+         start that one, or restore a backup made before the upgrade"
     )]
     NewerSchema {
-        /// The file.
-        path: PathBuf,
+        /// The file or address.
+        database: String,
         /// Its schema.
         found: i64,
         /// The newest schema that this release knows.
         known: i64,
     },
     /// An applied migration differs from the one in this binary.
-    #[error("the database {} was migrated with another text of migration {version}: it belongs to a different build", path.display())]
+    #[error(
+        "the database {database} was migrated with another text of migration {version}: it belongs to a different build"
+    )]
     AlteredMigration {
-        /// The file.
-        path: PathBuf,
+        /// The file or address.
+        database: String,
         /// Which migration.
         version: i64,
     },
@@ -43,12 +53,24 @@ pub enum OpenError {
     Thread(#[from] std::io::Error),
 }
 
+impl OpenError {
+    pub(crate) fn engine(path: &Path, source: rusqlite::Error) -> Self {
+        Self::Engine { database: path.display().to_string(), reason: source.to_string() }
+    }
+}
+
 /// Why a read gave nothing. "Not found" is no error but `None`.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The engine failed.
+    /// SQLite failed.
     #[error("the database can't be read")]
-    Engine(#[from] rusqlite::Error),
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL failed.
+    #[error("the database can't be read")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// There is no connection to the database, or it didn't answer in time.
+    #[error("the database can't be read: {0}")]
+    Unreachable(String),
     /// A stored field has a form that it can't have: the row was damaged.
     #[error("column {column} of {statement} holds what it can't hold")]
     Damaged {
@@ -74,6 +96,9 @@ pub enum CommitError {
     /// The disk is full. The batch wrote nothing.
     #[error("the database's disk is full")]
     StorageFull,
+    /// The database takes no writes: it is being copied to another one, or is itself a copy.
+    #[error("the database takes no writes")]
+    ReadOnly,
     /// The engine failed, or the server is stopping.
     #[error("the database can't be written: {0}")]
     Unavailable(String),

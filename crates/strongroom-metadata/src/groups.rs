@@ -228,23 +228,23 @@ impl<Id: Copy + ToString> Page<Id> {
 
 impl Metadata {
     /// A visible group by id, deleted ones too.
-    pub fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_state(&GROUP_BY_ID, viewpoint, id.into())
+    pub async fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        self.group_state(&GROUP_BY_ID, viewpoint, id.into()).await
     }
 
     /// A visible group by id with its sealed values.
-    pub fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_state(&GROUP_BY_ID_SEALED, viewpoint, id.into())
+    pub async fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        self.group_state(&GROUP_BY_ID_SEALED, viewpoint, id.into()).await
     }
 
     /// Whether a living group has a name (folded), visible or not.
-    pub fn group_name_taken(&self, folded: &str) -> Result<bool, ReadError> {
-        Ok(self.first(&GROUP_NAME_TAKEN, &params![folded], |row| row.int(0))?.is_some())
+    pub async fn group_name_taken(&self, folded: &str) -> Result<bool, ReadError> {
+        Ok(self.first(&GROUP_NAME_TAKEN, &params![folded], |row| row.int(0)).await?.is_some())
     }
 
     /// The visible living group of a name (folded).
-    pub fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into())?;
+    pub async fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
+        let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?;
         match &state {
             Some(state) if state.group.name.to_ascii_lowercase() != folded => {
                 Err(ReadError::Damaged { statement: GROUP_BY_NAME.name, column: NAME })
@@ -262,7 +262,7 @@ impl Metadata {
         filter: GroupFilter,
         page: Page<GroupId>,
     ) -> Result<(Vec<GroupState>, i64), ReadError> {
-        self.aside(move |metadata| {
+        self.aside(move |metadata| async move {
             let (rows, count) = if viewpoint.sees_all {
                 (&GROUP_PAGE_ALL, &GROUP_COUNT_ALL)
             } else {
@@ -272,15 +272,15 @@ impl Metadata {
                 if filter.search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(&filter.search) };
             let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
             let [own, team] = &viewpoint.subjects;
-            let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0))?.unwrap_or(0);
+            let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0)).await?.unwrap_or(0);
             let paged = params![own, team, pattern, page.bound(), page.limit, page.offset];
-            let groups = metadata.group_states(rows, &paged)?;
+            let groups = metadata.group_states(rows, &paged).await?;
             Ok((groups, total))
         })
         .await
     }
 
-    fn group_state(
+    async fn group_state(
         &self,
         sql: &'static crate::sql::Sql,
         viewpoint: &Viewpoint,
@@ -288,11 +288,15 @@ impl Metadata {
     ) -> Result<Option<GroupState>, ReadError> {
         let [own, team] = &viewpoint.subjects;
         let sees_all = i64::from(viewpoint.sees_all);
-        Ok(self.group_states(sql, &[own.into(), team.into(), key, sees_all.into()])?.pop())
+        Ok(self.group_states(sql, &[own.into(), team.into(), key, sees_all.into()]).await?.pop())
     }
 
     /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
-    fn group_states(&self, sql: &'static crate::sql::Sql, params: &[Value]) -> Result<Vec<GroupState>, ReadError> {
+    async fn group_states(
+        &self,
+        sql: &'static crate::sql::Sql,
+        params: &[Value],
+    ) -> Result<Vec<GroupState>, ReadError> {
         let mut groups: Vec<GroupState> = Vec::new();
         let (mut secrets, mut manifests) = (0, 0);
         self.scan(sql, params, |row| {
@@ -310,7 +314,8 @@ impl Metadata {
                 secrets += 1;
             }
             Ok(true)
-        })?;
+        })
+        .await?;
         // Sorted here: the engine would sort whole rows, each with the group's manifest.
         for state in &mut groups {
             state.secrets.sort_unstable_by_key(|secret| secret.id);

@@ -54,7 +54,7 @@ pub struct LifetimeRow {
 
 impl Metadata {
     /// Up to `limit` revisions of a group after `after`, oldest first.
-    pub fn revisions(&self, group: GroupId, after: i64, limit: i64) -> Result<Vec<RevisionRecord>, ReadError> {
+    pub async fn revisions(&self, group: GroupId, after: i64, limit: i64) -> Result<Vec<RevisionRecord>, ReadError> {
         self.rows(&SELECT_REVISIONS, &params![group, after, limit], |row| {
             Ok(RevisionRecord {
                 revision: row.int(0)?,
@@ -68,10 +68,11 @@ impl Metadata {
                 mac: row.bytes(8)?,
             })
         })
+        .await
     }
 
     /// What was current in a group after the revision `revision`.
-    pub fn current_at(&self, group: GroupId, revision: i64) -> Result<Vec<LifetimeRow>, ReadError> {
+    pub async fn current_at(&self, group: GroupId, revision: i64) -> Result<Vec<LifetimeRow>, ReadError> {
         self.rows(&SELECT_CURRENT_AT, &params![group, revision], |row| {
             Ok(LifetimeRow {
                 secret_id: row.parsed(0, SecretId::parse)?,
@@ -81,5 +82,6 @@ impl Metadata {
                 key: row.text(4)?,
             })
         })
+        .await
     }
 }

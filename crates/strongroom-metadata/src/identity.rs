@@ -121,7 +121,7 @@ pub struct NewToken {
 
 impl Metadata {
     /// Looks a token up by its hash.
-    pub fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, ReadError> {
+    pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, ReadError> {
         self.first(&SELECT_TOKEN, &params![hash], |row| {
             Ok(TokenRow {
                 id: row.parsed(0, TokenId::parse)?,
@@ -131,10 +131,11 @@ impl Metadata {
                 subject: read_subject(row)?,
             })
         })
+        .await
     }
 
     /// Looks a user up by address (lower case).
-    pub fn user_by_email(&self, email: &str) -> Result<Option<UserRow>, ReadError> {
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>, ReadError> {
         self.first(&SELECT_USER_BY_EMAIL, &params![email], |row| {
             Ok(UserRow {
                 id: row.parsed(0, UserId::parse)?,
@@ -145,10 +146,11 @@ impl Metadata {
                 updated_at: row.time(5)?,
             })
         })
+        .await
     }
 
     /// Looks a virtual account up by name.
-    pub fn virtual_account_by_name(&self, name: &str) -> Result<Option<VirtualAccountRow>, ReadError> {
+    pub async fn virtual_account_by_name(&self, name: &str) -> Result<Option<VirtualAccountRow>, ReadError> {
         self.first(&SELECT_VIRTUAL_ACCOUNT_BY_NAME, &params![name], |row| {
             Ok(VirtualAccountRow {
                 id: row.parsed(0, VirtualAccountId::parse)?,
@@ -159,6 +161,7 @@ impl Metadata {
                 updated_at: row.time(5)?,
             })
         })
+        .await
     }
 
     /// Registers a user.

@@ -7,11 +7,12 @@ use strongroom_domain::{AccountId, Timestamp};
 use crate::identity::{self, NewToken, UserRow};
 use crate::integrations::{self, AccountRow, IntegrationRow};
 use crate::sql::{Row, params, statements};
-use crate::{AuditRow, Batch, CommitError, Guard, Metadata, ReadError, audit};
+use crate::{AuditRow, Batch, CommitError, Guard, Metadata, PostgresOptions, ReadError, audit};
 
 statements! {
-    SELECT_INSTANCE = "SELECT tenant, instance_id, account_id, created_at FROM instance WHERE id = 1";
+    SELECT_INSTANCE = "SELECT tenant, instance_id, account_id, created_at, state, note FROM instance WHERE id = 1";
     SELECT_SLOTS = "SELECT key_id, kind, fingerprint, wrapped, created_at FROM root_key_slots ORDER BY key_id, fingerprint";
+    SELECT_FINGERPRINTS = "SELECT fingerprint FROM root_key_slots ORDER BY key_id, fingerprint";
     INSERT_INSTANCE =
         "INSERT INTO instance (id, tenant, instance_id, account_id, created_at) VALUES (1, ?1, ?2, ?3, ?4)";
     INSERT_SLOT =
@@ -29,6 +30,44 @@ pub struct InstanceRow {
     pub account_id: AccountId,
     /// The first start.
     pub created_at: Timestamp,
+    /// Whether it lives here.
+    pub state: InstanceState,
+}
+
+/// Whether the database is the one that the instance lives in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceState {
+    /// It is.
+    Live,
+    /// It is being copied to another one, or a copy was begun and given up.
+    Moving(String),
+    /// The instance lives in another one.
+    Moved(String),
+}
+
+impl InstanceState {
+    fn parse(state: &str, note: &str) -> Option<Self> {
+        match state {
+            "live" => Some(Self::Live),
+            "moving" => Some(Self::Moving(note.to_owned())),
+            "moved" => Some(Self::Moved(note.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Live => f.write_str("is in use"),
+            Self::Moving(to) => write!(
+                f,
+                "is being moved to {to} by `strongroom migrate-database`; when that was interrupted, run it again, or \
+                 with --undo to stay here"
+            ),
+            Self::Moved(to) => write!(f, "was moved to {to}: start with that one"),
+        }
+    }
 }
 
 /// A key-encryption key, wrapped under one root key.
@@ -67,20 +106,23 @@ pub struct NewInstance {
 
 impl Metadata {
     /// The instance's row, if there was a first start.
-    pub fn instance(&self) -> Result<Option<InstanceRow>, ReadError> {
+    pub async fn instance(&self) -> Result<Option<InstanceRow>, ReadError> {
         self.first(&SELECT_INSTANCE, &[], |row| {
+            let note = row.text(5)?;
             Ok(InstanceRow {
                 tenant: row.text(0)?,
                 instance_id: row.text(1)?,
                 account_id: row.parsed(2, AccountId::parse)?,
                 created_at: row.time(3)?,
+                state: row.parsed(4, |state| InstanceState::parse(state, &note))?,
             })
         })
+        .await
     }
 
     /// Every slot of every key-encryption key.
-    pub fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
-        self.rows(&SELECT_SLOTS, &[], read_slot)
+    pub async fn root_key_slots(&self) -> Result<Vec<RootKeySlotRow>, ReadError> {
+        self.rows(&SELECT_SLOTS, &[], read_slot).await
     }
 
     /// The fingerprints of the root keys that open a database that isn't open, as far as they can be read without
@@ -88,10 +130,15 @@ impl Metadata {
     #[must_use]
     pub fn root_key_fingerprints(path: &Path) -> Vec<String> {
         let read = |connection: rusqlite::Connection| {
-            let mut statement = connection.prepare(SELECT_SLOTS.text)?;
-            statement.query_map([], |row| row.get("fingerprint"))?.collect()
+            let mut statement = connection.prepare(SELECT_FINGERPRINTS.sqlite())?;
+            statement.query_map([], |row| row.get(0))?.collect()
         };
         crate::sqlite::open_untouched(path).and_then(read).unwrap_or_default()
+    }
+
+    /// The same of PostgreSQL, which is only read.
+    pub async fn root_key_fingerprints_at(options: &PostgresOptions) -> Vec<String> {
+        crate::postgres::first_column(options, SELECT_FINGERPRINTS.postgres()).await.unwrap_or_default()
     }
 
     /// Writes the first start, unless there was one.

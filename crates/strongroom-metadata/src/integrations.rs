@@ -66,7 +66,7 @@ pub struct IntegrationRow {
 
 impl Metadata {
     /// Every provider account, oldest first. There are few.
-    pub fn provider_accounts(&self) -> Result<Vec<AccountRow>, ReadError> {
+    pub async fn provider_accounts(&self) -> Result<Vec<AccountRow>, ReadError> {
         self.rows(&SELECT_ACCOUNTS, &[], |row| {
             Ok(AccountRow {
                 id: row.parsed(0, AccountId::parse)?,
@@ -79,10 +79,11 @@ impl Metadata {
                 updated_at: row.time(7)?,
             })
         })
+        .await
     }
 
     /// Every integration, oldest first. There are few.
-    pub fn provider_integrations(&self) -> Result<Vec<IntegrationRow>, ReadError> {
+    pub async fn provider_integrations(&self) -> Result<Vec<IntegrationRow>, ReadError> {
         self.rows(&SELECT_INTEGRATIONS, &[], |row| {
             Ok(IntegrationRow {
                 id: row.parsed(0, IntegrationId::parse)?,
@@ -97,6 +98,7 @@ impl Metadata {
                 account_fqn: row.text(9)?,
             })
         })
+        .await
     }
 }
 

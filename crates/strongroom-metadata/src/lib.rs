@@ -4,25 +4,31 @@
 //! database; a write is a [`Batch`] of guarded statements that happens wholly or not at all. Nobody holds a
 //! conversation with the database open.
 //!
-//! Today the engine is SQLite ([`sqlite`]): reads run inline on a connection of their thread, writes go to one writer
-//! thread that commits many waiting batches with one fsync.
+//! On SQLite ([`sqlite`]) reads run inline on a connection of their thread, and writes go to one writer thread that commits
+//! many waiting batches with one fsync. On PostgreSQL ([`postgres`]) reads share a few connections, and each batch is one
+//! round trip on a connection of its own; any number of replicas may use it at a time.
 
 mod audit;
 mod batch;
 mod changes;
 mod dialect;
+mod engine;
 mod error;
 mod groups;
 mod history;
 mod identity;
 mod instance;
 mod integrations;
+mod leases;
 mod migrations;
+mod postgres;
 mod purge;
+mod replicas;
 mod reveals;
 mod secrets;
 mod sql;
 mod sqlite;
+mod stamps;
 mod trash;
 
 #[cfg(test)]
@@ -34,14 +40,17 @@ pub use changes::{
     Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion,
     RevisionRow,
 };
+pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};
-pub use instance::{InstanceRow, NewInstance, RootKeySlotRow};
+pub use instance::{InstanceRow, InstanceState, NewInstance, RootKeySlotRow};
 pub use integrations::{AccountRow, IntegrationRow};
+pub use leases::{Lease, LeaseError};
+pub use postgres::{PostgresAddress, PostgresOptions};
 pub use purge::PurgeItem;
 pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};
-pub use sqlite::{Metadata, Stamp, WriterStats};
+pub use stamps::Stamp;
 pub use trash::{DeletedGroup, DeletedSecret};

@@ -3,7 +3,7 @@
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 
 use crate::sql::{params, statements};
-use crate::{AuditRow, Batch, CommitError, Guard, Metadata, ReadError, audit};
+use crate::{AuditRow, Batch, CommitError, Guard, Lease, Metadata, ReadError, audit};
 
 statements! {
     DUE_GROUPS = "SELECT id, name FROM secret_groups WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
@@ -57,23 +57,36 @@ impl PurgeItem {
 
 impl Metadata {
     /// Up to `limit` groups and as many secrets whose retention ended at or before `now`.
-    pub fn due_for_purge(&self, now: Timestamp, limit: i64) -> Result<Vec<PurgeItem>, ReadError> {
-        let mut items = self.rows(&DUE_GROUPS, &params![now, limit], |row| {
-            Ok(PurgeItem::Group { id: row.parsed(0, GroupId::parse)?, name: row.text(1)? })
-        })?;
-        items.extend(self.rows(&DUE_SECRETS, &params![now, limit], |row| {
-            Ok(PurgeItem::Secret {
-                id: row.parsed(0, SecretId::parse)?,
-                key: row.text(1)?,
-                group_id: row.parsed(2, GroupId::parse)?,
-                group_name: row.text(3)?,
+    pub async fn due_for_purge(&self, now: Timestamp, limit: i64) -> Result<Vec<PurgeItem>, ReadError> {
+        let mut items = self
+            .rows(&DUE_GROUPS, &params![now, limit], |row| {
+                Ok(PurgeItem::Group { id: row.parsed(0, GroupId::parse)?, name: row.text(1)? })
             })
-        })?);
+            .await?;
+        items.extend(
+            self.rows(&DUE_SECRETS, &params![now, limit], |row| {
+                Ok(PurgeItem::Secret {
+                    id: row.parsed(0, SecretId::parse)?,
+                    key: row.text(1)?,
+                    group_id: row.parsed(2, GroupId::parse)?,
+                    group_name: row.text(3)?,
+                })
+            })
+            .await?,
+        );
         Ok(items)
     }
 
     /// Removes the values of one item, and with a group its key. Misses its guard when the item was brought back.
-    pub async fn purge(&self, item: &PurgeItem, now: Timestamp, event: &AuditRow) -> Result<(), CommitError> {
+    ///
+    /// Under a lease, so that a replica that stood still doesn't go on beside the one that took its place.
+    pub async fn purge(
+        &self,
+        lease: &Lease,
+        item: &PurgeItem,
+        now: Timestamp,
+        event: &AuditRow,
+    ) -> Result<(), CommitError> {
         let mut batch = Batch::of_group(item.group_id());
         match item {
             PurgeItem::Group { id, .. } => {
@@ -88,6 +101,7 @@ impl Metadata {
             }
         }
         audit::insert(&mut batch, event);
+        lease.guard(&mut batch);
         self.commit(batch).await
     }
 }

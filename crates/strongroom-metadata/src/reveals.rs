@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use quick_cache::{Weighter, sync::Cache};
-use strongroom_domain::SecretId;
+use strongroom_domain::{GroupId, SecretId};
 
-use crate::sqlite::Stamp;
+use crate::stamps::Stamp;
 use crate::{Metadata, ReadError, SecretRow, VersionRow, Viewpoint};
 
 /// Bytes kept, more or less.
@@ -65,20 +65,24 @@ impl Reveals {
 
 impl Metadata {
     /// A secret (deleted ones too) and its newest versions, the current one with its sealed value.
-    pub fn secret_to_reveal(
+    pub async fn secret_to_reveal(
         &self,
         id: SecretId,
         viewpoint: &Viewpoint,
         versions: i64,
     ) -> Result<Option<Arc<SecretToReveal>>, ReadError> {
-        self.kept_or(Asked::Id { id, versions }, viewpoint, || {
-            let found = self.secret(id, viewpoint, versions)?;
-            Ok(found.map(|(secret, versions)| SecretToReveal { secret, versions }))
-        })
+        let question = Question { asked: Asked::Id { id, versions }, viewpoint: viewpoint.clone() };
+        let known = match self.kept(&question) {
+            Known::Holds(found) => return Ok(Some(found)),
+            known => known,
+        };
+        let found = self.secret(id, viewpoint, versions).await?;
+        let found = found.map(|(secret, versions)| SecretToReveal { secret, versions });
+        Ok(self.keep(question, &known, found))
     }
 
     /// A living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
-    pub fn secret_to_reveal_by_name(
+    pub async fn secret_to_reveal_by_name(
         &self,
         folded_group: &str,
         key: &str,
@@ -86,29 +90,44 @@ impl Metadata {
         viewpoint: &Viewpoint,
     ) -> Result<Option<Arc<SecretToReveal>>, ReadError> {
         let asked = Asked::Name { folded_group: folded_group.to_owned(), key: key.to_owned(), version };
-        self.kept_or(asked, viewpoint, || {
-            let found = self.secret_by_name(folded_group, key, version, viewpoint)?;
-            Ok(found.map(|secret| SecretToReveal { versions: vec![secret.version.clone()], secret }))
-        })
+        let question = Question { asked, viewpoint: viewpoint.clone() };
+        let known = match self.kept(&question) {
+            Known::Holds(found) => return Ok(Some(found)),
+            known => known,
+        };
+        let found = self.secret_by_name(folded_group, key, version, viewpoint).await?;
+        let found = found.map(|secret| SecretToReveal { versions: vec![secret.version.clone()], secret });
+        Ok(self.keep(question, &known, found))
     }
 
-    fn kept_or(
-        &self,
-        asked: Asked,
-        viewpoint: &Viewpoint,
-        read: impl FnOnce() -> Result<Option<SecretToReveal>, ReadError>,
-    ) -> Result<Option<Arc<SecretToReveal>>, ReadError> {
-        let question = Question { asked, viewpoint: viewpoint.clone() };
-        let kept = self.reveals().0.get(&question);
-        let present = kept.as_ref().and_then(|kept| self.group_stamp(kept.found.secret.group_id));
-        match &kept {
-            Some(Kept { as_of: Some(as_of), found }) if present == Some(*as_of) => return Ok(Some(found.clone())),
-            _ => {}
+    /// What is kept for a question, before anything is read.
+    fn kept(&self, question: &Question) -> Known {
+        let Some(kept) = self.reveals().0.get(question) else { return Known::Nothing };
+        let group = kept.found.secret.group_id;
+        match self.group_stamp(group) {
+            Some(present) if kept.as_of == Some(present) => Known::Holds(kept.found),
+            present => Known::Group(group, present),
         }
-        let Some(found) = read()?.map(Arc::new) else { return Ok(None) };
-        // Only what was kept tells before the read which group it is of; so an answer holds from the second time on.
-        let same_group = kept.is_some_and(|kept| kept.found.secret.group_id == found.secret.group_id);
-        self.reveals().0.insert(question, Kept { as_of: present.filter(|_| same_group), found: found.clone() });
-        Ok(Some(found))
     }
+
+    /// Keeps what was read, and gives it.
+    fn keep(&self, question: Question, known: &Known, found: Option<SecretToReveal>) -> Option<Arc<SecretToReveal>> {
+        let found = Arc::new(found?);
+        // Only what was kept tells before the read which group it is of; so an answer holds from the second time on.
+        let as_of = match known {
+            Known::Group(group, present) if *group == found.secret.group_id => *present,
+            _ => None,
+        };
+        self.reveals().0.insert(question, Kept { as_of, found: found.clone() });
+        Some(found)
+    }
+}
+
+/// What is known before a read.
+enum Known {
+    Nothing,
+    /// The answer itself.
+    Holds(Arc<SecretToReveal>),
+    /// Of which group the answer was the last time, and that group's present stamp.
+    Group(GroupId, Option<Stamp>),
 }

@@ -157,7 +157,7 @@ pub struct VersionRow {
 
 impl Metadata {
     /// A visible secret (deleted ones too) and its newest versions, the current one with its sealed value.
-    pub fn secret(
+    pub async fn secret(
         &self,
         id: SecretId,
         viewpoint: &Viewpoint,
@@ -165,19 +165,20 @@ impl Metadata {
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         let [own, team] = &viewpoint.subjects;
         let mut current = None;
-        let versions =
-            self.rows(&SECRET_BY_ID, &params![own, team, id, versions, i64::from(viewpoint.sees_all)], |row| {
+        let versions = self
+            .rows(&SECRET_BY_ID, &params![own, team, id, versions, i64::from(viewpoint.sees_all)], |row| {
                 let version = read_version(row, 17)?;
                 if version.version == row.int(2)? {
                     current = Some(read_secret(row, version.clone())?);
                 }
                 Ok(version)
-            })?;
+            })
+            .await?;
         Ok(current.map(|secret| (secret, versions)))
     }
 
     /// A visible living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
-    pub fn secret_by_name(
+    pub async fn secret_by_name(
         &self,
         folded_group: &str,
         key: &str,
@@ -194,12 +195,18 @@ impl Metadata {
                 if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
             },
         )
+        .await
     }
 
     /// A page of a secret's versions, newest first, and how many there are.
-    pub fn secret_versions(&self, id: SecretId, offset: i64, limit: i64) -> Result<(Vec<VersionRow>, i64), ReadError> {
-        let total = self.first(&COUNT_VERSIONS, &params![id], |row| row.int(0))?.unwrap_or(0);
-        let versions = self.rows(&SECRET_VERSIONS, &params![id, limit, offset], |row| read_version(row, 0))?;
+    pub async fn secret_versions(
+        &self,
+        id: SecretId,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<VersionRow>, i64), ReadError> {
+        let total = self.first(&COUNT_VERSIONS, &params![id], |row| row.int(0)).await?.unwrap_or(0);
+        let versions = self.rows(&SECRET_VERSIONS, &params![id, limit, offset], |row| read_version(row, 0)).await?;
         Ok((versions, total))
     }
 
@@ -213,7 +220,7 @@ impl Metadata {
         page: Page<SecretId>,
         sealed_up_to: Option<usize>,
     ) -> Result<(Vec<SecretRow>, i64), ReadError> {
-        self.aside(move |metadata| {
+        self.aside(move |metadata| async move {
             let (rows, with_values, count) = match (group, viewpoint.sees_all) {
                 (Some(_), _) => (&SECRET_PAGE_GROUP, &SECRET_PAGE_GROUP_SEALED, &SECRET_COUNT_GROUP),
                 (None, true) => (&SECRET_PAGE_ALL, &SECRET_PAGE_ALL_SEALED, &SECRET_COUNT_ALL),
@@ -222,15 +229,18 @@ impl Metadata {
             let rows = if sealed_up_to.is_some() { with_values } else { rows };
             let subjects = viewpoint.subjects.map(Value::from);
             let narrowed = group.map_or_else(Vec::new, |id| params![id, i64::from(viewpoint.sees_all)].into());
-            let total = metadata.first(count, &[&subjects[..], &narrowed].concat(), |row| row.int(0))?.unwrap_or(0);
+            let total =
+                metadata.first(count, &[&subjects[..], &narrowed].concat(), |row| row.int(0)).await?.unwrap_or(0);
             let paged = [&subjects[..], &params![page.bound(), page.limit, page.offset], &narrowed].concat();
             let (mut secrets, mut bytes) = (Vec::new(), 0);
-            metadata.scan(rows, &paged, |row| {
-                let secret = read_secret(row, read_version(row, 17)?)?;
-                bytes += secret.sealed.as_ref().map_or(0, Vec::len);
-                secrets.push(secret);
-                Ok(sealed_up_to.is_none_or(|limit| bytes < limit))
-            })?;
+            metadata
+                .scan(rows, &paged, |row| {
+                    let secret = read_secret(row, read_version(row, 17)?)?;
+                    bytes += secret.sealed.as_ref().map_or(0, Vec::len);
+                    secrets.push(secret);
+                    Ok(sealed_up_to.is_none_or(|limit| bytes < limit))
+                })
+                .await?;
             Ok((secrets, total))
         })
         .await

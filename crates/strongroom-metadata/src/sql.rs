@@ -1,20 +1,44 @@
 //! SQL texts, parameters and rows, apart from any engine.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::sync::OnceLock;
 
-use crate::ReadError;
+use crate::{ReadError, dialect};
 
 /// A statement: its name for errors and tests, and its text with `?1`, `?2`, … for parameters.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Sql {
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
+    sqlite: OnceLock<String>,
+    postgres: OnceLock<String>,
+    postgres_guarded: OnceLock<String>,
+}
+
+impl Sql {
+    pub(crate) const fn new(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, sqlite: OnceLock::new(), postgres: OnceLock::new(), postgres_guarded: OnceLock::new() }
+    }
+
+    /// As SQLite reads it.
+    pub(crate) fn sqlite(&self) -> &str {
+        self.sqlite.get_or_init(|| dialect::sqlite(self.text))
+    }
+
+    /// As PostgreSQL reads it.
+    pub(crate) fn postgres(&self) -> &str {
+        self.postgres.get_or_init(|| dialect::postgres(self.text))
+    }
+
+    /// A write for a batch on PostgreSQL, which fails unless it touches as many rows as it must.
+    pub(crate) fn postgres_guarded(&self) -> &str {
+        self.postgres_guarded.get_or_init(|| dialect::postgres_guarded(self.text))
+    }
 }
 
 /// Declares statements, and `ALL`, the list by which tests prepare and examine each of them.
 macro_rules! statements {
     ($($name:ident = $text:expr;)+) => {
-        $(pub(crate) static $name: crate::sql::Sql = crate::sql::Sql { name: stringify!($name), text: $text };)+
+        $(pub(crate) static $name: crate::sql::Sql = crate::sql::Sql::new(stringify!($name), $text);)+
         #[cfg(test)]
         pub(crate) static ALL: &[&crate::sql::Sql] = &[$(&$name),+];
     };
@@ -101,17 +125,6 @@ macro_rules! id_values {
 }
 id_values!(AccountId, EventId, GroupId, IntegrationId, SecretId, TokenId, UserId, VersionId, VirtualAccountId);
 
-impl rusqlite::ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Int(number) => ValueRef::Integer(*number),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Bytes(bytes) => ValueRef::Blob(bytes),
-        }))
-    }
-}
-
 /// Builds a parameter list.
 macro_rules! params {
     ($($value:expr),* $(,)?) => { [$(crate::sql::Value::from($value)),*] };
@@ -121,7 +134,23 @@ pub(crate) use params;
 /// One row of an answer, read by position.
 pub(crate) struct Row<'a> {
     pub(crate) statement: &'static str,
-    pub(crate) inner: &'a rusqlite::Row<'a>,
+    pub(crate) inner: Columns<'a>,
+}
+
+/// Whose row it is.
+pub(crate) enum Columns<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a tokio_postgres::Row),
+}
+
+/// One field of a row.
+pub(crate) enum Field<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    /// Of a type that no column of ours has, or a text that is none.
+    Other,
 }
 
 impl Row<'_> {
@@ -130,9 +159,9 @@ impl Row<'_> {
     }
 
     pub(crate) fn opt_int(&self, column: usize) -> Result<Option<i64>, ReadError> {
-        match self.inner.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Integer(number) => Ok(Some(number)),
+        match self.field(column)? {
+            Field::Null => Ok(None),
+            Field::Int(number) => Ok(Some(number)),
             _ => Err(self.damaged(column)),
         }
     }
@@ -150,9 +179,9 @@ impl Row<'_> {
     }
 
     pub(crate) fn opt_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, ReadError> {
-        match self.inner.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Blob(bytes) => Ok(Some(bytes.to_owned())),
+        match self.field(column)? {
+            Field::Null => Ok(None),
+            Field::Bytes(bytes) => Ok(Some(bytes.to_owned())),
             _ => Err(self.damaged(column)),
         }
     }
@@ -183,10 +212,17 @@ impl Row<'_> {
         ReadError::Damaged { statement: self.statement, column }
     }
 
+    pub(crate) fn field(&self, column: usize) -> Result<Field<'_>, ReadError> {
+        match self.inner {
+            Columns::Sqlite(row) => Ok(crate::sqlite::field(row.get_ref(column)?)),
+            Columns::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
+
     fn opt_str(&self, column: usize) -> Result<Option<&str>, ReadError> {
-        match self.inner.get_ref(column)? {
-            ValueRef::Null => Ok(None),
-            ValueRef::Text(text) => std::str::from_utf8(text).map(Some).map_err(|_| self.damaged(column)),
+        match self.field(column)? {
+            Field::Null => Ok(None),
+            Field::Text(text) => Ok(Some(text)),
             _ => Err(self.damaged(column)),
         }
     }

@@ -73,37 +73,41 @@ pub struct DeletedSecret {
 impl Metadata {
     /// The newest deleted groups that the viewer may bring back.
     pub async fn deleted_groups(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedGroup>, ReadError> {
-        self.aside(move |metadata| {
+        self.aside(move |metadata| async move {
             let [own, team] = &viewpoint.subjects;
-            metadata.rows(&DELETED_GROUPS, &params![own, team, i64::from(viewpoint.sees_all), 3, limit], |row| {
-                Ok(DeletedGroup {
-                    id: row.parsed(0, GroupId::parse)?,
-                    name: row.text(1)?,
-                    deleted_at: row.time(2)?,
-                    purge_at: row.time(3)?,
-                    role: read_role(row, 4)?,
+            metadata
+                .rows(&DELETED_GROUPS, &params![own, team, i64::from(viewpoint.sees_all), 3, limit], |row| {
+                    Ok(DeletedGroup {
+                        id: row.parsed(0, GroupId::parse)?,
+                        name: row.text(1)?,
+                        deleted_at: row.time(2)?,
+                        purge_at: row.time(3)?,
+                        role: read_role(row, 4)?,
+                    })
                 })
-            })
+                .await
         })
         .await
     }
 
     /// The newest deleted secrets of living groups that the viewer may bring back.
     pub async fn deleted_secrets(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedSecret>, ReadError> {
-        self.aside(move |metadata| {
+        self.aside(move |metadata| async move {
             let [own, team] = &viewpoint.subjects;
-            metadata.rows(&DELETED_SECRETS, &params![own, team, i64::from(viewpoint.sees_all), 2, limit], |row| {
-                Ok(DeletedSecret {
-                    id: row.parsed(0, SecretId::parse)?,
-                    key: row.text(1)?,
-                    version: row.int(2)?,
-                    deleted_at: row.time(3)?,
-                    purge_at: row.time(4)?,
-                    group_id: row.parsed(5, GroupId::parse)?,
-                    group_name: row.text(6)?,
-                    role: read_role(row, 7)?,
+            metadata
+                .rows(&DELETED_SECRETS, &params![own, team, i64::from(viewpoint.sees_all), 2, limit], |row| {
+                    Ok(DeletedSecret {
+                        id: row.parsed(0, SecretId::parse)?,
+                        key: row.text(1)?,
+                        version: row.int(2)?,
+                        deleted_at: row.time(3)?,
+                        purge_at: row.time(4)?,
+                        group_id: row.parsed(5, GroupId::parse)?,
+                        group_name: row.text(6)?,
+                        role: read_role(row, 7)?,
+                    })
                 })
-            })
+                .await
         })
         .await
     }

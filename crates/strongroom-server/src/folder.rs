@@ -60,11 +60,15 @@ impl Folder {
     pub(crate) fn check_database(&self, database: &Path) -> Result<(), StartError> {
         // SQLite takes a file of one byte for an empty one.
         let has_content = std::fs::metadata(database).is_ok_and(|file| file.len() > 1);
-        if has_content || self.owner.is_empty() { Ok(()) } else { Err(self.database_lost(database)) }
+        if has_content || self.owner.is_empty() {
+            Ok(())
+        } else {
+            Err(self.database_lost(&database.display().to_string()))
+        }
     }
 
     /// A database without an instance: right at the first start, else the wrong one.
-    pub(crate) fn check_first_start(&self, database: &Path) -> Result<(), StartError> {
+    pub(crate) fn check_first_start(&self, database: &str) -> Result<(), StartError> {
         if self.owner.is_empty() { Ok(()) } else { Err(self.database_lost(database)) }
     }
 
@@ -78,7 +82,7 @@ impl Folder {
         written.map_err(|source| StartError::DataDir { path: self.path.clone(), source })
     }
 
-    fn database_lost(&self, database: &Path) -> StartError {
+    fn database_lost(&self, database: &str) -> StartError {
         let (folder, instance) = (self.path.clone(), self.owner.trim().to_owned());
         StartError::DatabaseLost { folder, instance, database: database.to_owned() }
     }

@@ -1,31 +1,24 @@
 //! Opening an instance: the folder, the lock, the root key, the database, the first start.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use serde_json::json;
-use strongroom_crypto::{KeyEncryptionKey, random_fill, sha256};
-use strongroom_domain::names::{Email, NameRule, Tenant};
+use strongroom_crypto::{FileRootKey, random_fill};
+use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::role::TenantRole;
-use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
-use strongroom_metadata::{
-    AccountRow, CommitError, InstanceRow, IntegrationRow, Metadata, NewInstance, NewToken, OpenError, ReadError,
-    UserRow,
-};
+use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Caches, Limits};
-use crate::audit::{Event, Target, sealed};
 use crate::config::{Database, GroupNameRule, Settings};
+use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
 use crate::keys::{self, KeyFileError, KeysError, RootKeySource};
 use crate::{http, jobs};
-
-const ADMIN_TOKEN_FILE: &str = "admin-token";
 
 /// Why an instance could not be opened. The text names the setting or file to look at.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +48,9 @@ pub enum StartError {
     },
     /// The folder's instance has lost its database.
     #[error(
-        "the data folder {} (setting data-dir) belongs to the instance {instance}, but its database {} (setting database-url) \
+        "the data folder {} (setting data-dir) belongs to the instance {instance}, but its database {database} (setting database-url) \
          is missing or empty: bring it back, or start with another data folder to begin anew; nothing was changed",
-        folder.display(), database.display()
+        folder.display()
     )]
     DatabaseLost {
         /// Which folder.
@@ -65,7 +58,7 @@ pub enum StartError {
         /// The instance's id.
         instance: String,
         /// Where its database should be.
-        database: PathBuf,
+        database: String,
     },
     /// The root key's file.
     #[error(transparent)]
@@ -94,6 +87,14 @@ pub enum StartError {
     /// The database can't be written.
     #[error("the database can't be written: {0}")]
     Write(#[from] CommitError),
+    /// The instance lives in another database now.
+    #[error("the database {database} (setting database-url) {state}; nothing was changed")]
+    Moved {
+        /// Which database.
+        database: String,
+        /// What was done with it.
+        state: InstanceState,
+    },
     /// The tenant's name was changed.
     #[error(
         "the setting tenant is `{set}`, but this database belongs to the tenant `{stored}`; a tenant can't be renamed"
@@ -127,8 +128,8 @@ impl From<KeysError> for StartError {
 /// What tests put in the place of the world.
 #[derive(Clone)]
 pub struct World {
-    /// Where times come from.
-    pub clock: Arc<dyn Clock>,
+    /// Where times come from; `None`: from the database's clock where it has one, else from the machine's.
+    pub clock: Option<Arc<dyn Clock>>,
     /// Where randomness of ids and tokens comes from.
     pub entropy: Arc<dyn Entropy>,
     /// Another store in the place of the embedded one.
@@ -137,7 +138,7 @@ pub struct World {
 
 impl Default for World {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), store: None }
+        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None }
     }
 }
 
@@ -158,52 +159,36 @@ pub struct Instance {
     _folder: Folder,
 }
 
-/// What is shown at the first start, and then never again.
-pub struct FirstStart {
-    /// The administrator's address.
-    pub admin_email: String,
-    /// The administrator's token, when it was made here rather than given.
-    pub admin_token: Option<Zeroizing<String>>,
-    /// The file that keeps it.
-    pub token_file: PathBuf,
-    /// The id of the embedded store's integration.
-    pub integration_id: String,
-}
-
 impl Instance {
     /// Opens what the settings describe, and makes it at the first start. Never initialises over existing data.
     pub async fn open(settings: &Settings, world: World) -> Result<Self, StartError> {
         let given_token = check_admin_token(settings)?;
         let mut folder = Folder::lock(&settings.data_dir)?;
-        let Database::Sqlite(database) = &settings.database;
-        folder.lock_database(database)?;
-        folder.check_database(database)?;
-        let default_key = settings.data_dir.join("root.key");
-        let source = RootKeySource {
-            path: settings.root_key_file.as_deref().unwrap_or(&default_key),
-            may_make: settings.root_key_file.is_none() && !database.exists(),
-        };
-        let root = keys::load(&source).map_err(|error| match error {
-            KeyFileError::Missing(path) if database.exists() => {
-                StartError::RootKeyMissing { path, fingerprints: Metadata::root_key_fingerprints(database) }
-            }
-            error => error.into(),
-        })?;
-        let metadata = Metadata::open(database)?;
-        let ids = Ids::new(world.clock.clone(), world.entropy.clone());
+        let (metadata, root) = open_database(settings, &mut folder).await?;
+        let own_clock = || metadata.clock().unwrap_or_else(|| Arc::new(SystemClock));
+        let clock = world.clock.unwrap_or_else(own_clock);
+        let ids = Ids::new(clock.clone(), world.entropy.clone());
         let mut first_start = None;
-        let instance = if let Some(instance) = metadata.instance()? {
-            instance
-        } else {
-            folder.check_first_start(database)?;
-            let first = initialise(settings, &world, &ids, &metadata, &root, given_token).await?;
-            first_start = Some(first.1);
-            first.0
-        };
+        let mut found = metadata.instance().await?;
+        if found.is_none() {
+            folder.check_first_start(&settings.database.shown())?;
+            let sources = Sources { clock: &*clock, entropy: &*world.entropy, ids: &ids };
+            found = match first_start::initialise(settings, &sources, &metadata, &root, given_token).await? {
+                Some((instance, first)) => {
+                    first_start = Some(first);
+                    Some(instance)
+                }
+                None => metadata.instance().await?,
+            };
+        }
+        let instance = found.ok_or_else(|| StartError::Keys("the database lost its instance".into()))?;
         if instance.tenant != settings.tenant {
             return Err(StartError::OtherTenant { set: settings.tenant.clone(), stored: instance.tenant });
         }
-        let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots()?).await?;
+        if instance.state != InstanceState::Live {
+            return Err(StartError::Moved { database: settings.database.shown(), state: instance.state });
+        }
+        let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots().await?).await?;
         folder.note(&instance.instance_id)?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {
@@ -215,11 +200,16 @@ impl Instance {
             value_bytes: settings.max_value_bytes,
             retention_days: u32::try_from(settings.retention_days).unwrap_or(u32::MAX),
         };
+        let replica = match settings.database {
+            // There is one process at a time, and what the one before it held is free.
+            Database::Sqlite(_) => "the only one".to_owned(),
+            Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
+        };
         let app = App {
             metadata,
             keys: ring,
             store: world.store.unwrap_or_else(|| Arc::new(EmbeddedStore::new(settings.max_value_bytes))),
-            clock: world.clock,
+            clock,
             entropy: world.entropy,
             ids,
             tenant,
@@ -228,8 +218,15 @@ impl Instance {
             limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
+            replica,
+            draining: AtomicBool::new(false),
         };
         Ok(Self { app: Arc::new(app), first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
+    }
+
+    /// From now on `/readyz` says that the server is going; everything else goes on.
+    pub fn drain(&self) {
+        self.app.draining.store(true, Ordering::SeqCst);
     }
 
     /// What to show, when this was the first start.
@@ -251,7 +248,7 @@ impl Instance {
 
     /// Purges at once what is due in the trash, and says how many things that were.
     pub async fn purge_now(&self) -> Result<usize, String> {
-        self.app.purge_due().await.map_err(|error| format!("{error:?}"))
+        self.app.purge_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
     /// What the metadata writer has done.
@@ -262,13 +259,48 @@ impl Instance {
 
     /// Writes out what waits and empties the database's log: the last thing before the process ends.
     pub async fn close(&self) {
-        if let Err(error) = self.app.metadata.truncate_log().await {
+        if let Err(error) = self.app.metadata.flush().await {
             tracing::warn!(%error, "the database's log was not emptied; the next start does it");
         }
     }
 }
 
-fn parse_tenant(text: &str) -> Result<Tenant, StartError> {
+/// The database and the root key that opens it. A root key is made only beside a new SQLite file.
+async fn open_database(settings: &Settings, folder: &mut Folder) -> Result<(Metadata, FileRootKey), StartError> {
+    let default_key = settings.data_dir.join("root.key");
+    let path = settings.root_key_file.as_deref().unwrap_or(&default_key);
+    match &settings.database {
+        Database::Sqlite(file) => {
+            folder.lock_database(file)?;
+            folder.check_database(file)?;
+            let may_make = settings.root_key_file.is_none() && !file.exists();
+            let root = keys::load(&RootKeySource { path, may_make }).map_err(|error| match error {
+                KeyFileError::Missing(path) if file.exists() => {
+                    StartError::RootKeyMissing { path, fingerprints: Metadata::root_key_fingerprints(file) }
+                }
+                error => error.into(),
+            })?;
+            Ok((Metadata::open(file)?, root))
+        }
+        Database::Postgres(options) => {
+            let root = match keys::load(&RootKeySource { path, may_make: false }) {
+                Ok(root) => root,
+                Err(KeyFileError::Missing(path)) => {
+                    let fingerprints = Metadata::root_key_fingerprints_at(options).await;
+                    return Err(if fingerprints.is_empty() {
+                        KeyFileError::Missing(path).into()
+                    } else {
+                        StartError::RootKeyMissing { path, fingerprints }
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            };
+            Ok((Metadata::connect(options).await?, root))
+        }
+    }
+}
+
+pub(crate) fn parse_tenant(text: &str) -> Result<Tenant, StartError> {
     Tenant::parse(text).map_err(|error| StartError::Setting { name: "tenant", problem: error.to_string() })
 }
 
@@ -280,153 +312,5 @@ fn check_admin_token(settings: &Settings) -> Result<Option<Zeroizing<String>>, S
     } else {
         let problem = "not a well-formed token; `strongroom token new` prints one".to_owned();
         Err(StartError::Setting { name: "admin-token", problem })
-    }
-}
-
-/// The token that an interrupted first start left behind, else a new one; on the disk before the database knows it.
-fn admin_token(file: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
-    let io = |source| StartError::DataDir { path: file.to_owned(), source };
-    if let Ok(text) = std::fs::read_to_string(file).map(Zeroizing::new) {
-        if token::is_well_formed(text.trim()) {
-            return Ok(Zeroizing::new(text.trim().to_owned()));
-        }
-        std::fs::remove_file(file).map_err(io)?;
-    }
-    let made = token::make(entropy);
-    keys::write_private(file, made.as_bytes()).map_err(io)?;
-    Ok(made)
-}
-
-async fn initialise(
-    settings: &Settings,
-    world: &World,
-    ids: &Ids,
-    metadata: &Metadata,
-    root: &strongroom_crypto::FileRootKey,
-    given_token: Option<Zeroizing<String>>,
-) -> Result<(InstanceRow, FirstStart), StartError> {
-    let tenant = parse_tenant(&settings.tenant)?;
-    let email = Email::parse(&settings.admin_email)
-        .map_err(|error| StartError::Setting { name: "admin-email", problem: error.to_string() })?;
-    let token_file = settings.data_dir.join(ADMIN_TOKEN_FILE);
-    let (token, made_here) = match given_token {
-        Some(given) => (given, false),
-        None => (admin_token(&token_file, &*world.entropy)?, true),
-    };
-    let now = world.clock.now();
-    let instance = InstanceRow {
-        tenant: tenant.as_str().to_owned(),
-        instance_id: ids.at::<uuid::Uuid>(now).to_string(),
-        account_id: ids.at(now),
-        created_at: now,
-    };
-    let admin = UserRow {
-        id: ids.at(now),
-        email: email.as_str().to_owned(),
-        tenant_role: TenantRole::Admin,
-        active: true,
-        created_at: now,
-        updated_at: now,
-    };
-    let actor = Actor {
-        id: admin.id.to_string(),
-        kind: SubjectKind::User.wire().to_owned(),
-        slug: admin.email.clone(),
-        display_name: Some(admin.email.clone()),
-        token_name: None,
-    };
-    let admin_token = NewToken {
-        hash: sha256(token.as_bytes()),
-        id: ids.at(now),
-        subject_kind: SubjectKind::User,
-        subject_id: admin.id.to_string(),
-        name: "admin".to_owned(),
-        created_at: now,
-        expires_at: None,
-    };
-    let (account, integration) = embedded_store(&tenant, &actor, ids, now);
-    let key = KeyEncryptionKey::make(1);
-    let slot = keys::seal_slot(root, &instance.instance_id, &key, now).await?;
-    let ring = keys::open_ring(root, &instance.instance_id, std::slice::from_ref(&slot)).await?;
-    let target = Target {
-        kind: "tenant",
-        id: instance.instance_id.clone(),
-        name: instance.tenant.clone(),
-        fqn: instance.tenant.clone(),
-    };
-    let event = Event { action: "CREATE_INSTANCE", ..Event::of(target) };
-    let event = sealed(&ring, &instance.instance_id, first_event(event, &actor, ids, now));
-    let integration_id = integration.id.to_string();
-    let new = NewInstance { instance: instance.clone(), slot, admin, admin_token, account, integration, event };
-    metadata.create_instance(&new).await?;
-    let first = FirstStart {
-        admin_email: email.as_str().to_owned(),
-        admin_token: made_here.then_some(token),
-        token_file,
-        integration_id,
-    };
-    Ok((instance, first))
-}
-
-fn embedded_store(
-    tenant: &Tenant,
-    actor: &Actor,
-    ids: &Ids,
-    now: strongroom_domain::Timestamp,
-) -> (AccountRow, IntegrationRow) {
-    let authorized = json!([EVERYONE]);
-    let manifest =
-        json!({"type": "integration/secret-store/truefoundry/db", "name": "db", "authorized_subjects": authorized});
-    let account_manifest =
-        json!({"type": "provider-account/truefoundry", "name": "default", "integrations": [manifest]});
-    let account = AccountRow {
-        id: ids.at(now),
-        name: "default".into(),
-        provider: "truefoundry".into(),
-        fqn: format!("{tenant}:truefoundry:default"),
-        manifest: account_manifest.to_string(),
-        created_by: actor.clone(),
-        created_at: now,
-        updated_at: now,
-    };
-    let integration = IntegrationRow {
-        id: ids.at(now),
-        account_id: account.id,
-        account_fqn: account.fqn.clone(),
-        name: "db".into(),
-        kind: "secret-store".into(),
-        fqn: format!("{tenant}:truefoundry:default:secret-store:db"),
-        manifest: manifest.to_string(),
-        created_by: actor.clone(),
-        created_at: now,
-        updated_at: now,
-    };
-    (account, integration)
-}
-
-fn first_event(
-    event: Event,
-    actor: &Actor,
-    ids: &Ids,
-    now: strongroom_domain::Timestamp,
-) -> strongroom_metadata::AuditRow {
-    strongroom_metadata::AuditRow {
-        id: ids.at(now),
-        at: now,
-        action: event.action.to_owned(),
-        result: "success".into(),
-        actor: actor.clone(),
-        token_id: None,
-        address: String::new(),
-        request_id: String::new(),
-        request_path: String::new(),
-        resource_type: event.target.kind.to_owned(),
-        resource_id: event.target.id,
-        resource_name: event.target.name,
-        resource_fqn: event.target.fqn,
-        revision: None,
-        detail: "{}".into(),
-        mac_key: 0,
-        mac: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod auth;
 pub mod config;
+mod first_start;
 mod folder;
 pub mod http;
 mod instance;
@@ -14,6 +15,7 @@ mod jobs;
 mod keys;
 mod run;
 
-pub use instance::{FirstStart, Instance, StartError, SystemEntropy, World};
+pub use first_start::FirstStart;
+pub use instance::{Instance, StartError, SystemEntropy, World};
 pub use keys::{KeyFileError, make_root_key_file};
 pub use run::{RunError, keys_command, run_keys, serve, serve_in};

@@ -13,8 +13,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogLevel, Settings, SettingsError};
+use crate::first_start::FirstStart;
 use crate::http::transport::{self, TlsError, TransportSettings};
-use crate::instance::{FirstStart, Instance, StartError, World};
+use crate::instance::{Instance, StartError, World};
 use crate::keys::{KeyFileError, make_root_key_file};
 
 /// Why a command ended without success. The text says what to do.
@@ -85,9 +86,19 @@ pub async fn serve_in(
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let stop = async {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+            _ = terminate.recv() => {
+                instance.drain();
+                tracing::info!(delay = ?settings.drain_delay, "SIGTERM: not ready any more");
+                // Whoever sends requests here by `/readyz` has time to notice; a second signal ends the wait.
+                tokio::select! {
+                    () = tokio::time::sleep(settings.drain_delay) => {}
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            _ = interrupt.recv() => instance.drain(),
         }
+        tracing::info!("draining");
     };
     let report = transport::serve(listener, instance.router(&public_url), transport, stop).await;
     jobs.abort();

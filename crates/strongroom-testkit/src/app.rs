@@ -144,7 +144,7 @@ impl TestApp {
             Arc::new(Faulty::new(EmbeddedStore::new(settings.max_value_bytes), self.faults.clone()))
         };
         let world = World {
-            clock: Arc::new(self.clock.clone()),
+            clock: Some(Arc::new(self.clock.clone())),
             entropy: self.entropy.clone(),
             store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
         };

@@ -9,9 +9,11 @@ mod folders;
 mod pgbouncer;
 mod postgres;
 mod programs;
+mod psql;
 mod reaper;
 mod url;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};
 pub use programs::{find_program, postgres_programs};
+pub use psql::{psql, with_database};

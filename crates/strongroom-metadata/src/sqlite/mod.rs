@@ -2,151 +2,95 @@
 
 mod queue;
 mod reader;
-mod stamps;
 mod writer;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
-use strongroom_domain::GroupId;
-use tokio::sync::Semaphore;
 
-use crate::reveals::Reveals;
-use crate::sql::{Row, Sql, Value};
-use crate::{Batch, CommitError, OpenError, ReadError, migrations};
+use crate::sql::{Field, Row, Sql, Value};
+use crate::stamps::Stamps;
+use crate::{Batch, CommitError, OpenError, ReadError, WriterStats, migrations};
 
-pub(crate) use stamps::Scope;
-pub use stamps::Stamp;
-pub use writer::WriterStats;
-
-/// How many long scans run at a time.
-const SCANS: usize = 4;
-
-/// The metadata database. Cheap to clone; the last clone dropped stops the writer after what waits has been committed.
-#[derive(Clone)]
-pub struct Metadata(Arc<Inner>);
-
-struct Inner {
+/// A SQLite file.
+pub(crate) struct Database {
     /// Tells this database's connections from another's in the same thread.
     number: u64,
     path: PathBuf,
     writer: writer::Writer,
-    reveals: Reveals,
-    scans: Arc<Semaphore>,
 }
 
-impl Metadata {
-    /// Opens the file, makes it when absent, and brings its schema up to date. Blocking: call it at start.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+impl Database {
+    /// Opens the file, makes it when absent, and brings its schema up to date.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         // For its owner only, and SQLite makes the files beside it like it. Where it can't be made SQLite says why.
         drop(std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path));
-        let mut connection = open_writing(path, OpenFlags::SQLITE_OPEN_CREATE)
-            .map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
-        migrations::migrate(&mut connection, path)?;
-        Ok(Self(Arc::new(Inner {
+        let mut connection =
+            open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, source))?;
+        migrations::sqlite::migrate(&mut connection, path)?;
+        Ok(Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             path: path.to_owned(),
             writer: writer::Writer::start(connection, path.to_owned())?,
-            reveals: Reveals::new(),
-            scans: Arc::new(Semaphore::new(SCANS)),
-        })))
+        })
     }
 
-    /// Commits a batch: when this returns `Ok`, the batch is on the disk.
-    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.0.writer.commit(batch).await
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.writer.commit(batch).await
     }
 
-    /// Hands a batch over and waits for it only when too many wait already; for events that should not delay an answer.
-    pub async fn commit_unwaited(&self, batch: Batch) {
-        self.0.writer.commit_unwaited(batch).await;
+    pub(crate) async fn commit_unwaited(&self, batch: Batch) {
+        self.writer.commit_unwaited(batch).await;
     }
 
-    /// What the writer has done since the start.
-    #[must_use]
-    pub fn writer_stats(&self) -> WriterStats {
-        self.0.writer.stats()
+    pub(crate) fn writer_stats(&self) -> WriterStats {
+        self.writer.stats()
     }
 
-    /// What was read of users, virtual accounts and tokens holds for as long as the stamp taken *before* the read is the
-    /// present one. `None` while it changes: keep nothing, and use nothing that was kept.
-    #[must_use]
-    pub fn identity_stamp(&self) -> Option<Stamp> {
-        self.0.writer.stamps().shared()
-    }
-
-    /// The same of a group, its secrets and who may see them.
-    pub(crate) fn group_stamp(&self, group: GroupId) -> Option<Stamp> {
-        self.0.writer.stamps().group(group)
-    }
-
-    pub(crate) fn reveals(&self) -> &Reveals {
-        &self.0.reveals
+    pub(crate) fn stamps(&self) -> &Stamps {
+        self.writer.stamps()
     }
 
     /// Overwrites what was deleted in the write-ahead log too, by emptying it into the database.
-    pub async fn truncate_log(&self) -> Result<(), CommitError> {
-        self.0.writer.truncate_log().await
+    pub(crate) async fn truncate_log(&self) -> Result<(), CommitError> {
+        self.writer.truncate_log().await
     }
 
-    /// Every row of a statement, read inline in the calling task.
-    pub(crate) fn rows<T>(
-        &self,
-        sql: &'static Sql,
-        params: &[Value],
-        mut each: impl FnMut(&Row<'_>) -> Result<T, ReadError>,
-    ) -> Result<Vec<T>, ReadError> {
-        let mut out = Vec::new();
-        self.scan(sql, params, |row| {
-            out.push(each(row)?);
-            Ok(true)
-        })?;
-        Ok(out)
-    }
-
-    /// The first row of a statement, if there is one.
-    pub(crate) fn first<T>(
-        &self,
-        sql: &'static Sql,
-        params: &[Value],
-        mut each: impl FnMut(&Row<'_>) -> Result<T, ReadError>,
-    ) -> Result<Option<T>, ReadError> {
-        let mut out = None;
-        self.scan(sql, params, |row| {
-            out = Some(each(row)?);
-            Ok(false)
-        })?;
-        Ok(out)
-    }
-
-    /// Row after row until `each` says `false`.
+    /// Reads inline on a connection of the calling thread.
     pub(crate) fn scan(
         &self,
         sql: &'static Sql,
         params: &[Value],
         each: impl FnMut(&Row<'_>) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
-        reader::scan(self.0.number, &self.0.path, sql, params, each)
+        reader::scan(self.number, &self.path, sql, params, each)
     }
+}
 
-    /// Runs a read that may be long on a thread of its own, so that it doesn't hold up the tasks beside it.
-    pub(crate) async fn aside<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Self) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let permit = self.0.scans.clone().acquire_owned().await.map_err(|_| ReadError::Lost)?;
-        let metadata = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            read(&metadata)
-        })
-        .await
-        .map_err(|_| ReadError::Lost)?
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// A field as SQLite gives it.
+pub(crate) fn field(value: ValueRef<'_>) -> Field<'_> {
+    match value {
+        ValueRef::Null => Field::Null,
+        ValueRef::Integer(number) => Field::Int(number),
+        ValueRef::Text(text) => std::str::from_utf8(text).map_or(Field::Other, Field::Text),
+        ValueRef::Blob(bytes) => Field::Bytes(bytes),
+        ValueRef::Real(_) => Field::Other,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::ReadError;
-use crate::sql::{Row, Sql, Value};
+use crate::sql::{Columns, Row, Sql, Value};
 
 /// Connections kept per thread: one process has one database, but tests open many.
 const KEPT: usize = 4;
@@ -33,10 +33,10 @@ pub(super) fn scan(
             connections.push((number, connection));
             connections.len() - 1
         };
-        let mut statement = connections[at].1.prepare_cached(sql.text)?;
+        let mut statement = connections[at].1.prepare_cached(sql.sqlite())?;
         let mut rows = statement.query(rusqlite::params_from_iter(params))?;
         while let Some(row) = rows.next()? {
-            if !each(&Row { statement: sql.name, inner: row })? {
+            if !each(&Row { statement: sql.name, inner: Columns::Sqlite(row) })? {
                 break;
             }
         }

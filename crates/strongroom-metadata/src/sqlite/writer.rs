@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::queue::{self, Receiver, Sender};
-use super::stamps::Stamps;
-use crate::{Batch, CommitError, Guard};
+use crate::stamps::Stamps;
+use crate::{Batch, CommitError, Guard, WriterStats, dialect};
 
 /// At most this many batches share a transaction: it bounds how long the first of them waits.
 const SHARED: usize = 256;
@@ -28,17 +28,6 @@ pub(super) struct Writer {
     queue: Sender<Job>,
     stamps: Arc<Stamps>,
     stats: Arc<Counters>,
-}
-
-/// What the writer has done since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriterStats {
-    /// Batches committed.
-    pub batches: u64,
-    /// Transactions committed, each with one fsync.
-    pub transactions: u64,
-    /// Transactions that failed and were run again batch by batch.
-    pub reruns: u64,
 }
 
 #[derive(Default)]
@@ -263,12 +252,12 @@ fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
 /// Runs the statements; `Some` is the guard that was missed.
 fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
     for step in &batch.steps {
-        let touched = connection.prepare_cached(step.sql.text)?.execute(rusqlite::params_from_iter(&step.params));
+        let touched = connection.prepare_cached(step.sql.sqlite())?.execute(rusqlite::params_from_iter(&step.params));
         match touched {
             Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
             Ok(_) => return Ok(Some(step.guard)),
             // A unique index, a foreign key or a check refused the row: that is a guard, too.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) && !is_moving(&error) => {
                 return Ok(Some(step.guard));
             }
             Err(error) => return Err(error),
@@ -279,9 +268,15 @@ fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guar
 
 fn classify(error: &rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) if is_moving(error) => CommitError::ReadOnly,
         Some(ErrorCode::DiskFull) => CommitError::StorageFull,
         _ => CommitError::Unavailable(error.to_string()),
     }
+}
+
+/// Whether the write was refused because the instance is being copied.
+fn is_moving(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.starts_with(dialect::MOVING))
 }
 
 fn report_unwaited(outcome: &Outcome) {

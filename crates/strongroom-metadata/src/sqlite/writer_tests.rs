@@ -1,3 +1,4 @@
+use futures_util::FutureExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,6 +109,7 @@ fn told(outcomes: &[Outcome]) -> String {
         Ok(()) => '.',
         Err(CommitError::StorageFull) => 'F',
         Err(CommitError::Unavailable(_)) => 'U',
+        Err(CommitError::ReadOnly) => 'R',
         Err(CommitError::Missed { .. }) => 'M',
     };
     outcomes.iter().map(letter).collect()
@@ -125,7 +127,10 @@ fn a_full_disk_fails_only_the_batch_that_does_not_fit() {
         assert_eq!(world.thread.stats.reruns.load(Ordering::Relaxed), 1);
         assert_eq!(world.thread.stats.batches.load(Ordering::Relaxed), 4);
         // Reads go on, alone it doesn't fit either, and small ones do.
-        assert_eq!(world.metadata.user_by_email("1@x.io").unwrap().map(|user| user.active), Some(true));
+        assert_eq!(
+            world.metadata.user_by_email("1@x.io").now_or_never().unwrap().unwrap().map(|user| user.active),
+            Some(true)
+        );
         assert_eq!(told(&world.thread.commit_all(&[big(3, 1_000_000)])), "F");
         assert_eq!(told(&world.thread.commit_all(&[lone(6, 10)])), ".");
         world.pragma("max_page_count", 1_000_000);
@@ -150,7 +155,7 @@ fn a_disk_without_any_room_answers_everyone_and_recovers() {
 #[test]
 fn a_full_disk_that_leaves_the_transaction_open_rolls_the_neighbours_back_too() {
     static SPREAD: crate::sql::Sql =
-        crate::sql::Sql { name: "SPREAD", text: "UPDATE users SET email = email || hex(zeroblob(?1))" };
+        crate::sql::Sql::new("SPREAD", "UPDATE users SET email = email || hex(zeroblob(?1))");
     let mut world = World::new();
     assert_eq!(told(&world.thread.commit_all(&(1..=8).map(|n| pair(n, 1)).collect::<Vec<_>>())), "........");
     world.room(20);
@@ -166,7 +171,7 @@ fn a_full_disk_that_leaves_the_transaction_open_rolls_the_neighbours_back_too() 
     spread.any(Guard::Fresh, &SPREAD, [1.into()]);
     assert_eq!(told(&world.thread.commit_all(&[lone(11, 1), spread, pair(12, 1)])), ".F.");
     assert_eq!(world.events().len(), 10);
-    assert!(world.metadata.user_by_email("1@x.io").unwrap().is_some(), "no user was renamed");
+    assert!(world.metadata.user_by_email("1@x.io").now_or_never().unwrap().unwrap().is_some(), "no user was renamed");
     assert!(world.thread.connection.as_ref().unwrap().is_autocommit());
 }
 
@@ -203,7 +208,7 @@ fn an_io_error_takes_the_connection_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metadata.db");
     let mut connection = super::super::open_writing(&path, OpenFlags::SQLITE_OPEN_CREATE).unwrap();
-    crate::migrations::migrate(&mut connection, &path).unwrap();
+    crate::migrations::sqlite::migrate(&mut connection, &path).unwrap();
     let mut thread = thread(&path, connection);
     assert_eq!(told(&[thread.truncate_log()]), ".");
     assert_eq!(told(&thread.commit_all(&[pair(1, 100_000)])), ".");

@@ -7,7 +7,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectKind;
 use strongroom_metadata::{CommitError, GroupCreation, Guard, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
 
-use crate::world::{NOW, World, event, grant, id, lifetime, machine, tables, token, user, version};
+use crate::world::{NOW, World, event, grant, id, lifetime, machine, purge, token, user, version};
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 
@@ -49,19 +49,8 @@ impl Stage {
     /// From now on the write of the row number `at` (from 1, in a transaction) does not happen: silently, so that the
     /// statement touches too few rows, or with the error of a broken constraint.
     fn sabotage(&self, at: usize, silently: bool) {
-        let raise = if silently { "IGNORE" } else { "ABORT, 'sabotage'" };
-        let connection = self.world.raw();
-        connection.execute_batch("CREATE TABLE test_calls (calls); INSERT INTO test_calls VALUES (0)").unwrap();
-        for (table, event) in
-            tables(&connection).iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|e| (table, e)))
-        {
-            let trigger = format!(
-                "CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table} BEGIN \
-                 UPDATE test_calls SET calls = calls + 1; \
-                 SELECT RAISE({raise}) FROM test_calls WHERE calls = {at}; END"
-            );
-            connection.execute_batch(&trigger).unwrap();
-        }
+        let behind = self.world.behind();
+        behind.sabotage(&behind.tables(), at, silently);
     }
 }
 
@@ -86,7 +75,7 @@ async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome
             }
             assert_eq!(stage.world.dump(), before, "row {at} was refused");
             // The writer goes on, and the same write would, too.
-            stage.world.raw().execute("UPDATE test_calls SET calls = -1000", []).unwrap();
+            stage.world.behind().run("UPDATE test_calls SET calls = -1000");
             write(&stage).await.unwrap();
         }
     }
@@ -94,11 +83,11 @@ async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome
 
 #[tokio::test]
 async fn a_user_a_token_an_event() {
-    misses(&[Guard::UserEmail, Guard::Fresh], |stage| {
+    misses(&[Guard::UserEmail, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async { stage.world.metadata.create_user(&user("new@x.io"), &event("X")).await })
     })
     .await;
-    misses(&[Guard::Token, Guard::Fresh], |stage| {
+    misses(&[Guard::Token, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async {
             let new = token(9, SubjectKind::User, stage.world.new.admin.id);
             stage.world.metadata.create_token(&new, &event("X")).await
@@ -110,7 +99,8 @@ async fn a_user_a_token_an_event() {
 
 #[tokio::test]
 async fn a_virtual_account() {
-    let expected = [Guard::VirtualAccountName, Guard::Token, Guard::Fresh, Guard::Fresh, Guard::Fresh];
+    let expected =
+        [Guard::VirtualAccountName, Guard::Token, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::ChangeNumber];
     misses(&expected, |stage| {
         Box::pin(async {
             let bot = machine("new");
@@ -122,7 +112,7 @@ async fn a_virtual_account() {
         })
     })
     .await;
-    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh], |stage| {
+    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh, Guard::ChangeNumber], |stage| {
         Box::pin(async {
             let own = "virtualaccount:nobody";
             let grants = [grant(stage.group.id, own, GroupRole::Admin)];
@@ -216,20 +206,35 @@ async fn deleting_a_group_and_taking_its_grants() {
 async fn the_first_start() {
     let world = World::started().await;
     let before = world.dump();
-    let mut again = World::empty().new;
+    let mut again = World::empty().await.new;
     again.instance.tenant = "other".into();
     missed(world.metadata.create_instance(&again).await, Guard::Instance);
     assert_eq!(world.dump(), before);
-    let parts = ["root_key_slots", "users", "tokens", "provider_accounts", "provider_integrations", "audit_events"];
-    let guards = [Guard::Instance, Guard::UserEmail, Guard::Token, Guard::Instance, Guard::Instance, Guard::Fresh];
+    let parts = [
+        "root_key_slots",
+        "users",
+        "tokens",
+        "provider_accounts",
+        "provider_integrations",
+        "audit_events",
+        "change_number",
+    ];
+    let guards = [
+        Guard::Instance,
+        Guard::UserEmail,
+        Guard::Token,
+        Guard::Instance,
+        Guard::Instance,
+        Guard::Fresh,
+        Guard::ChangeNumber,
+    ];
     for (table, guard) in parts.into_iter().zip(guards) {
-        let world = World::empty();
-        let trigger = format!("CREATE TRIGGER test_no BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END");
-        world.raw().execute_batch(&trigger).unwrap();
+        let world = World::empty().await;
+        world.behind().sabotage(&[table.to_owned()], 1, true);
         let before = world.dump();
         missed(world.metadata.create_instance(&world.new).await, guard);
         assert_eq!(world.dump(), before, "{table}");
-        world.raw().execute_batch("DROP TRIGGER test_no").unwrap();
+        world.behind().run("UPDATE test_calls SET calls = -1000");
         world.metadata.create_instance(&world.new).await.unwrap();
     }
 }
@@ -293,12 +298,12 @@ async fn what_somebody_else_did_first() {
 
     let early = NOW.plus_days(29);
     let item = PurgeItem::Group { id: deleted.id, name: "dead".into() };
-    missed(metadata.purge(&item, early, &event("X")).await, Guard::GroupRevision);
+    missed(purge(metadata, &item, early, &event("X")).await, Guard::GroupRevision);
     let item = PurgeItem::Group { id: group.id, name: "live".into() };
-    missed(metadata.purge(&item, NOW.plus_days(99), &event("X")).await, Guard::GroupRevision);
+    missed(purge(metadata, &item, NOW.plus_days(99), &event("X")).await, Guard::GroupRevision);
     let item = |id| PurgeItem::Secret { id, key: "C".into(), group_id: group.id, group_name: "live".into() };
-    missed(metadata.purge(&item(c), early, &event("X")).await, Guard::SecretState);
-    missed(metadata.purge(&item(b), NOW.plus_days(99), &event("X")).await, Guard::SecretState);
+    missed(purge(metadata, &item(c), early, &event("X")).await, Guard::SecretState);
+    missed(purge(metadata, &item(b), NOW.plus_days(99), &event("X")).await, Guard::SecretState);
     assert_eq!(world.dump(), before, "none of all that left a trace");
 
     // The name and the key of what was deleted are free.
@@ -319,8 +324,8 @@ async fn nothing_brings_back_what_was_purged_meanwhile() {
     let stage = Stage::new().await;
     let Stage { world, group, deleted, .. } = &stage;
     let due = NOW.plus_days(30);
-    for item in world.metadata.due_for_purge(due, 10).unwrap() {
-        world.metadata.purge(&item, due, &event("PURGE")).await.unwrap();
+    for item in world.metadata.due_for_purge(due, 10).await.unwrap() {
+        purge(&world.metadata, &item, due, &event("PURGE")).await.unwrap();
     }
     let before = world.dump();
     let c = group.secrets[2].id;
@@ -336,7 +341,7 @@ async fn nothing_brings_back_what_was_purged_meanwhile() {
         PurgeItem::Group { id: deleted.id, name: "dead".into() },
         PurgeItem::Secret { id: c, key: "C".into(), group_id: group.id, group_name: "live".into() },
     ] {
-        assert!(matches!(world.metadata.purge(&item, due, &event("X")).await, Err(CommitError::Missed { .. })));
+        assert!(matches!(purge(&world.metadata, &item, due, &event("X")).await, Err(CommitError::Missed { .. })));
     }
     assert_eq!(world.dump(), before, "and it is purged once");
 }
@@ -347,7 +352,7 @@ async fn a_purge_misses_what_was_brought_back() {
     let stage = Stage::new().await;
     let Stage { world, group, deleted, .. } = &stage;
     let due = NOW.plus_days(30);
-    let items = world.metadata.due_for_purge(due, 10).unwrap();
+    let items = world.metadata.due_for_purge(due, 10).await.unwrap();
     assert_eq!(items.len(), 2);
     let c = group.secrets[2].id;
     let mut restore = world.change(group.id, "live", 2);
@@ -357,7 +362,7 @@ async fn a_purge_misses_what_was_brought_back() {
     world.metadata.change_group(&world.change(deleted.id, "dead", 2)).await.unwrap();
     let before = world.dump();
     for item in &items {
-        assert!(matches!(world.metadata.purge(item, due, &event("X")).await, Err(CommitError::Missed { .. })));
+        assert!(matches!(purge(&world.metadata, item, due, &event("X")).await, Err(CommitError::Missed { .. })));
     }
     assert_eq!(world.dump(), before);
 }

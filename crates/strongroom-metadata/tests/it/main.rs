@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod audit;
-mod damage;
+mod behind;
 mod guards;
 mod history;
 mod pages;
 mod reads;
+mod sqlite_only;
 mod world;
-mod writer;
 mod writes;

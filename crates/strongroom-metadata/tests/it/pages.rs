@@ -157,7 +157,7 @@ impl Shelf {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -258,19 +258,19 @@ proptest! {
 async fn a_page_of_groups_ends_with_the_group_that_fills_it() {
     let shelf = Shelf::new(&[(1, false), (0, true), (0, true), (0, false)]).await;
     // Newest first: 0 secrets, 19,999, 2 and 1.
-    let raw = shelf.world.raw();
+    let behind = shelf.world.behind();
     for (at, count) in [(2, 19_999), (1, 2)] {
         let rows = format!(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}), \
-             i (n, id) AS (SELECT n, printf('0192f0c1-2b3c-7d4e-8f5{at}-%012d', n) FROM n)"
+             i (n, id) AS (SELECT n, '0192f0c1-2b3c-7d4e-8f5{at}-0000000' || (10000 + n) FROM n)"
         );
+        let byte = if shelf.world.postgres.is_some() { r"'\x00'" } else { "x'00'" };
         let actor = r#"{"id":"i","type":"user","slug":"s"}"#;
         let group = shelf.groups[at].id;
-        raw.execute_batch(&format!(
+        behind.run(&format!(
             "BEGIN; {rows} INSERT INTO secrets SELECT id, '{group}', 'K' || n, 'k' || n, 1, '{actor}', 1, 1, NULL, NULL FROM i; \
-             {rows} INSERT INTO secret_versions SELECT id, 1, id, x'00', '1', NULL, '{actor}', 1, NULL FROM i; COMMIT"
-        ))
-        .unwrap();
+             {rows} INSERT INTO secret_versions SELECT id, 1, id, {byte}, '1', NULL, '{actor}', 1, NULL FROM i; COMMIT"
+        ));
     }
     let mut pages = Vec::new();
     let mut before: Option<GroupId> = None;
@@ -301,14 +301,14 @@ async fn versions_and_revisions_in_pages() {
         change.began = vec![lifetime(a, "A", number)];
         world.metadata.change_group(&change).await.unwrap();
     }
-    let (whole, total) = world.metadata.secret_versions(a, 0, i64::MAX).unwrap();
+    let (whole, total) = world.metadata.secret_versions(a, 0, i64::MAX).await.unwrap();
     assert_eq!(whole.iter().map(|version| version.version).collect::<Vec<_>>(), (1..=9).rev().collect::<Vec<_>>());
     assert_eq!(total, 9);
     for limit in [1, 2, 4, 9, 10] {
         let (mut versions, mut revisions) = (Vec::new(), Vec::new());
         loop {
             let offset = i64::try_from(versions.len()).unwrap();
-            let (page, total) = world.metadata.secret_versions(a, offset, limit).unwrap();
+            let (page, total) = world.metadata.secret_versions(a, offset, limit).await.unwrap();
             assert_eq!(total, 9, "at {offset}");
             if page.is_empty() {
                 break;
@@ -319,7 +319,7 @@ async fn versions_and_revisions_in_pages() {
         assert_eq!(versions, whole);
         loop {
             let after = i64::try_from(revisions.len()).unwrap();
-            let page = world.metadata.revisions(new.id, after, limit).unwrap();
+            let page = world.metadata.revisions(new.id, after, limit).await.unwrap();
             if page.is_empty() {
                 break;
             }
@@ -329,9 +329,9 @@ async fn versions_and_revisions_in_pages() {
         assert_eq!(revisions, (1..=9).collect::<Vec<_>>());
     }
     for (offset, limit) in [(9, 5), (10, 1), (i64::MAX, i64::MAX), (0, 0)] {
-        assert_eq!(world.metadata.secret_versions(a, offset, limit).unwrap(), (vec![], 9));
+        assert_eq!(world.metadata.secret_versions(a, offset, limit).await.unwrap(), (vec![], 9));
     }
-    assert_eq!(world.metadata.secret_versions(b, 0, 5).unwrap().1, 1);
-    assert_eq!(world.metadata.revisions(new.id, i64::MAX, 5).unwrap(), []);
-    assert_eq!(world.metadata.revisions(new.id, i64::MIN, i64::MAX).unwrap().len(), 9);
+    assert_eq!(world.metadata.secret_versions(b, 0, 5).await.unwrap().1, 1);
+    assert_eq!(world.metadata.revisions(new.id, i64::MAX, 5).await.unwrap(), []);
+    assert_eq!(world.metadata.revisions(new.id, i64::MIN, i64::MAX).await.unwrap().len(), 9);
 }

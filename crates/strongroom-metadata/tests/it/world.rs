@@ -1,39 +1,54 @@
 //! A database in a folder of its own, and rows to put into it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 use strongroom_domain::role::{GroupRole, TenantRole};
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
-    AccountRow, AuditRow, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, IntegrationRow, Metadata,
-    NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, RevisionRow, RootKeySlotRow, UserRow, Viewpoint,
-    VirtualAccountRow,
+    AccountRow, AuditRow, CommitError, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, InstanceState,
+    IntegrationRow, LeaseError, Metadata, NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem,
+    RevisionRow, RootKeySlotRow, UserRow, Viewpoint, VirtualAccountRow,
 };
+
+use crate::behind::{Behind, TestDatabase, connect};
 
 /// When everything begins.
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
-/// A database, removed with the value.
+/// A database, removed with the value. On SQLite, or on PostgreSQL where the test command names one.
 pub(crate) struct World {
     pub(crate) metadata: Metadata,
     pub(crate) new: NewInstance,
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) postgres: Option<TestDatabase>,
 }
 
 impl World {
     /// A migrated database without rows.
-    pub(crate) fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let metadata = Metadata::open(&folder.path().join("metadata.db")).unwrap();
-        Self { metadata, new: new_instance(), folder }
+        let postgres = TestDatabase::create();
+        let metadata = match &postgres {
+            Some(database) => connect(database.url()).await,
+            None => Metadata::open(&folder.path().join("metadata.db")).unwrap(),
+        };
+        Self { metadata, new: new_instance(), folder, postgres }
+    }
+
+    /// Another process's way to the same database.
+    pub(crate) async fn opened_again(&self) -> Metadata {
+        match &self.postgres {
+            Some(database) => connect(database.url()).await,
+            None => Metadata::open(&self.folder.path().join("metadata.db")).unwrap(),
+        }
     }
 
     /// After the first start: the admin is `admin@x.io`.
     pub(crate) async fn started() -> Self {
-        let world = Self::empty();
+        let world = Self::empty().await;
         world.metadata.create_instance(&world.new).await.unwrap();
         world
     }
@@ -46,21 +61,14 @@ impl World {
         connection
     }
 
+    /// A second way into the database, whichever engine keeps it.
+    pub(crate) fn behind(&self) -> Behind<'_> {
+        self.postgres.as_ref().map_or_else(|| Behind::Sqlite(self.raw()), Behind::Postgres)
+    }
+
     /// Every row of every table, as text; tables of the tests themselves (`test_…`) are left out.
     pub(crate) fn dump(&self) -> Vec<String> {
-        let connection = self.raw();
-        let mut rows = Vec::new();
-        for table in tables(&connection) {
-            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
-            let columns = statement.column_count();
-            let mut found = statement.query([]).unwrap();
-            while let Some(row) = found.next().unwrap() {
-                let fields: Vec<_> = (0..columns).map(|column| show(row.get_ref(column).unwrap())).collect();
-                rows.push(format!("{table}: {}", fields.join(", ")));
-            }
-        }
-        rows.sort();
-        rows
+        self.behind().dump()
     }
 
     /// A new group with these keys, each at version 1 with the value `<key>=1`.
@@ -111,10 +119,19 @@ impl World {
     }
 }
 
-/// The tables that belong to the schema.
-pub(crate) fn tables(connection: &Connection) -> Vec<String> {
-    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'test_%' ORDER BY name";
-    connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+/// Purges as the job does that holds the lease.
+pub(crate) async fn purge(
+    metadata: &Metadata,
+    item: &PurgeItem,
+    now: Timestamp,
+    event: &AuditRow,
+) -> Result<(), CommitError> {
+    let lease = match metadata.lease("purge", "test", Duration::from_hours(1)).await {
+        Ok(lease) => lease.expect("nobody else has it"),
+        Err(LeaseError::Write(error)) => return Err(error),
+        Err(error) => return Err(CommitError::Unavailable(error.to_string())),
+    };
+    metadata.purge(&lease, item, now, event).await
 }
 
 /// Ids rise, so what is made later sorts later.
@@ -248,6 +265,7 @@ fn new_instance() -> NewInstance {
             instance_id: "one".into(),
             account_id: id(),
             created_at: NOW,
+            state: InstanceState::Live,
         },
         slot: RootKeySlotRow {
             key_id: 1,
@@ -261,15 +279,5 @@ fn new_instance() -> NewInstance {
         account,
         integration,
         event: event("CREATE_INSTANCE"),
-    }
-}
-
-fn show(field: ValueRef<'_>) -> String {
-    match field {
-        ValueRef::Null => "null".into(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => format!("{number}r"),
-        ValueRef::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
-        ValueRef::Blob(bytes) => format!("{bytes:?}"),
     }
 }

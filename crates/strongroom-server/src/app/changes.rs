@@ -1,5 +1,6 @@
 //! Changing a group: read, decide, put what is new, write once; again when somebody else was first.
 
+use std::future::Future;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -61,6 +62,22 @@ pub(crate) enum Step<'a> {
     Revive { secret: Box<SecretState>, key: String },
 }
 
+/// What a decision needs besides the group.
+pub(crate) trait Also: Sync {
+    type Found: Send;
+
+    fn read(&self, context: &Context, state: &GroupState)
+    -> impl Future<Output = Result<Self::Found, AppError>> + Send;
+}
+
+impl Also for () {
+    type Found = ();
+
+    async fn read(&self, _: &Context, _: &GroupState) -> Result<(), AppError> {
+        Ok(())
+    }
+}
+
 impl Context {
     /// Runs a change until it is written, refused, or has lost against others too often.
     ///
@@ -71,13 +88,24 @@ impl Context {
         id: GroupId,
         decide: impl Fn(&GroupState) -> Result<Option<Plan<'a>>, AppError>,
     ) -> Result<GroupState, AppError> {
+        self.change_group_with(id, &(), |state, ()| decide(state)).await
+    }
+
+    /// The same where the decision needs more than the group; it is read after the group, each time anew.
+    pub(crate) async fn change_group_with<'a, A: Also>(
+        &self,
+        id: GroupId,
+        also: &A,
+        decide: impl Fn(&GroupState, A::Found) -> Result<Option<Plan<'a>>, AppError>,
+    ) -> Result<GroupState, AppError> {
         let app = self.app();
         let _turn = app.caches.queues.turn(id).await;
         for attempt in 1..=ATTEMPTS {
-            let Some(state) = app.metadata.group(id, &self.caller().viewpoint)? else {
+            let Some(state) = app.metadata.group(id, &self.caller().viewpoint).await? else {
                 return Err(AppError::NotFound(super::Resource::SecretGroup));
             };
-            let Some(plan) = decide(&state)? else { return Ok(state) };
+            let also = also.read(self, &state).await?;
+            let Some(plan) = decide(&state, also)? else { return Ok(state) };
             // A change vouches for all that is current after it: what was altered from outside must not be signed.
             app.verify(&state)?;
             let (change, after) = self.draft(state, plan).await?;

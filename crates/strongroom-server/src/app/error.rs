@@ -40,6 +40,8 @@ pub(crate) enum AppError {
     Busy,
     /// The database's disk is full.
     StorageFull,
+    /// The database takes no writes.
+    ReadOnly,
     /// The database can't be used.
     Unavailable { internal: String },
     /// A fault of our own.
@@ -71,6 +73,7 @@ impl From<CommitError> for AppError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::StorageFull => Self::StorageFull,
+            CommitError::ReadOnly => Self::ReadOnly,
             CommitError::Unavailable(internal) => Self::Unavailable { internal },
             // Use cases answer the guards that they know of; any other miss contradicts what was decided on.
             CommitError::Missed { guard } => Self::Internal { internal: format!("guard {guard:?} was missed") },

@@ -33,7 +33,7 @@ impl Context {
         let app = self.app();
         let email = Email::parse(&registration.email).map_err(|error| AppError::invalid("email", error.to_string()))?;
         let taken = || AppError::NameTaken(format!("`{email}` is registered already"));
-        if let Some(existing) = app.metadata.user_by_email(email.as_str())? {
+        if let Some(existing) = app.metadata.user_by_email(email.as_str()).await? {
             return if registration.skip_if_exists { Ok((Some(existing.id), existing)) } else { Err(taken()) };
         }
         let now = app.clock.now();
@@ -67,7 +67,7 @@ impl Context {
         let app = self.app();
         let name = MachineName::parse(name).map_err(|error| AppError::invalid("name", error.to_string()))?;
         let expires_at = expiration.map(|text| self.future(text)).transpose()?;
-        let user = app.metadata.user_by_email(&email.to_lowercase())?.ok_or_else(|| {
+        let user = app.metadata.user_by_email(&email.to_lowercase()).await?.ok_or_else(|| {
             AppError::MissingReference("there is no user with this address; register them first".into())
         })?;
         let (text, row) = self.issue(SubjectKind::User, user.id.to_string(), name.as_str(), expires_at);
@@ -95,9 +95,12 @@ impl Context {
         let app = self.app();
         let manifest = VirtualAccountManifest::parse(manifest).map_err(AppError::Invalid)?;
         let subject = SubjectName::virtual_account(&manifest.name).as_str().to_owned();
-        let grants = manifest.permissions.as_ref().map(|_| self.permissions(&manifest, &subject)).transpose()?;
+        let grants = match &manifest.permissions {
+            Some(_) => Some(self.permissions(&manifest, &subject).await?),
+            None => None,
+        };
         let now = app.clock.now();
-        let existing = app.metadata.virtual_account_by_name(manifest.name.as_str())?;
+        let existing = app.metadata.virtual_account_by_name(manifest.name.as_str()).await?;
         let is_new = existing.is_none();
         let mut account = existing.unwrap_or_else(|| VirtualAccountRow {
             id: app.ids.at::<VirtualAccountId>(now),
@@ -143,14 +146,14 @@ impl Context {
         }
     }
 
-    fn permissions(&self, manifest: &VirtualAccountManifest, subject: &str) -> Result<Vec<Grant>, AppError> {
+    async fn permissions(&self, manifest: &VirtualAccountManifest, subject: &str) -> Result<Vec<Grant>, AppError> {
         let app = self.app();
         let mut grants = Vec::new();
         for permission in manifest.permissions.iter().flatten() {
             let fqn =
                 SecretFqn::parse(&permission.group_fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
             let state = match fqn {
-                Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint)?,
+                Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint).await?,
                 None => None,
             };
             let missing = || AppError::MissingReference(format!("there is no secret group `{}`", permission.group_fqn));

@@ -36,7 +36,7 @@ impl Context {
         let name = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
         let name = strongroom_domain::names::GroupName::parse(name, NameRule::Loose)
             .map_err(|error| AppError::invalid("manifest.name", error.to_string()))?;
-        let state = self.app().metadata.group_by_name(&name.folded(), &self.caller().viewpoint)?;
+        let state = self.app().metadata.group_by_name(&name.folded(), &self.caller().viewpoint).await?;
         let state = state.ok_or(AppError::NotFound(Resource::SecretGroup))?;
         self.delete_secret_group(state.group.id, if_match, false).await
     }
@@ -51,7 +51,8 @@ impl Context {
         let app = self.app();
         let manifest = SecretGroupManifest::parse(manifest, app.limits.name_rule).map_err(AppError::Invalid)?;
         let integration = self
-            .integrations()?
+            .integrations()
+            .await?
             .into_iter()
             .find(|row| row.kind == "secret-store" && row.fqn == manifest.integration_fqn)
             .ok_or_else(|| {
@@ -60,7 +61,7 @@ impl Context {
                     manifest.integration_fqn
                 ))
             })?;
-        let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint)?;
+        let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint).await?;
         if let Some(existing) = existing {
             return self.update_by_manifest(existing, manifest, integration, if_match, dry_run).await;
         }
@@ -68,7 +69,7 @@ impl Context {
         self.may_use(&integration)?;
         let mut manifest = manifest;
         let collaborators = manifest.collaborators.get_or_insert_default();
-        self.check_collaborators(collaborators)?;
+        self.check_collaborators(collaborators).await?;
         self.keep_admin(collaborators);
         let new = NewGroup {
             name: manifest.name.clone(),
@@ -78,7 +79,7 @@ impl Context {
             secrets: Vec::new(),
         };
         if dry_run {
-            if app.metadata.group_name_taken(&new.name.folded())? {
+            if app.metadata.group_name_taken(&new.name.folded()).await? {
                 return Err(taken(&new.name));
             }
             return Ok(Applied { state: new.preview(self), existing_manifest: None, dry_run });
@@ -101,7 +102,7 @@ impl Context {
         let before = existing.group.manifest.clone();
         match &mut manifest.collaborators {
             Some(collaborators) => {
-                self.check_collaborators(collaborators)?;
+                self.check_collaborators(collaborators).await?;
                 // Nobody locks themselves out by applying a manifest that doesn't name them.
                 if existing.group.role == Some(GroupRole::Admin) {
                     self.keep_admin(collaborators);
@@ -161,13 +162,13 @@ impl Context {
     }
 
     /// 404 when a collaborator doesn't exist.
-    fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
+    async fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
         let metadata = &self.app().metadata;
         for collaborator in collaborators {
             let subject = &collaborator.subject;
             let known = match (subject.user_email(), subject.virtual_account_name()) {
-                (Some(email), _) => metadata.user_by_email(email)?.is_some(),
-                (_, Some(name)) => metadata.virtual_account_by_name(name)?.is_some(),
+                (Some(email), _) => metadata.user_by_email(email).await?.is_some(),
+                (_, Some(name)) => metadata.virtual_account_by_name(name).await?.is_some(),
                 _ => true,
             };
             if !known {

@@ -19,6 +19,7 @@ mod values;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use quick_cache::sync::Cache;
 use strongroom_crypto::{DataKey, KeyRing};
@@ -53,6 +54,10 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) rules: PolicyRules,
     pub(crate) caches: Caches,
+    /// This process among those that share the database.
+    pub(crate) replica: String,
+    /// Whether the server was told to stop.
+    pub(crate) draining: AtomicBool,
 }
 
 /// What the operator bounds.

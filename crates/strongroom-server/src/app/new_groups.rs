@@ -149,11 +149,12 @@ impl Context {
     }
 
     /// Clients repeat a POST whose answer they didn't get: the same one, a moment ago, is answered with what it made.
-    pub(crate) fn repeated(&self, new: &NewGroup) -> Result<GroupState, AppError> {
+    pub(crate) async fn repeated(&self, new: &NewGroup) -> Result<GroupState, AppError> {
         let app = self.app();
         let taken =
             || AppError::NameTaken(format!("a secret group named `{}` already exists; use a different name", new.name));
-        let existing = app.metadata.group_by_name(&new.name.folded(), &self.caller().viewpoint)?.ok_or_else(taken)?;
+        let existing =
+            app.metadata.group_by_name(&new.name.folded(), &self.caller().viewpoint).await?.ok_or_else(taken)?;
         let group = &existing.group;
         let fresh = group.revision == 1 && group.created_at.plus_seconds(REPEATED_SECONDS) > app.clock.now();
         let same_maker =

@@ -14,24 +14,24 @@ pub(crate) struct ProviderFilter {
 
 impl Context {
     /// Every integration; their names are known to every member.
-    pub(crate) fn integrations(&self) -> Result<Vec<IntegrationRow>, AppError> {
-        Ok(self.app().metadata.provider_integrations()?)
+    pub(crate) async fn integrations(&self) -> Result<Vec<IntegrationRow>, AppError> {
+        Ok(self.app().metadata.provider_integrations().await?)
     }
 
     /// The integrations that fit the filter.
-    pub(crate) fn list_integrations(&self, filter: &ProviderFilter) -> Result<Vec<IntegrationRow>, AppError> {
-        let mut rows = self.integrations()?;
+    pub(crate) async fn list_integrations(&self, filter: &ProviderFilter) -> Result<Vec<IntegrationRow>, AppError> {
+        let mut rows = self.integrations().await?;
         rows.retain(|row| filter.fits(&row.kind, &row.fqn, &row.id.to_string()));
         Ok(rows)
     }
 
     /// The accounts that fit the filter, each with its integrations; `type` is the type of an integration.
-    pub(crate) fn list_accounts(
+    pub(crate) async fn list_accounts(
         &self,
         filter: &ProviderFilter,
     ) -> Result<Vec<(AccountRow, Vec<IntegrationRow>)>, AppError> {
-        let integrations = self.integrations()?;
-        let accounts = self.app().metadata.provider_accounts()?.into_iter().filter_map(|account| {
+        let integrations = self.integrations().await?;
+        let accounts = self.app().metadata.provider_accounts().await?.into_iter().filter_map(|account| {
             let own: Vec<_> = integrations
                 .iter()
                 .filter(|row| row.account_id == account.id && filter.kind.as_ref().is_none_or(|kind| *kind == row.kind))

@@ -2,12 +2,35 @@
 
 use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::{GroupId, SecretId, Violation};
-use strongroom_metadata::{GroupState, SecretRow, SecretState};
+use strongroom_metadata::{GroupState, SecretRow, SecretState, VersionRow};
 
-use super::changes::{Action, Plan, Step};
+use super::changes::{Action, Also, Plan, Step};
 use super::secret_groups::alive;
 use super::{AppError, Context, Manage, Resource, WriteSecrets};
 use crate::http::IfMatch;
+
+/// Whether the name is taken that the group shall have: its own, or another.
+struct NameTaken<'a>(Option<&'a GroupName>);
+
+impl Also for NameTaken<'_> {
+    type Found = bool;
+
+    async fn read(&self, context: &Context, state: &GroupState) -> Result<bool, AppError> {
+        let folded = self.0.map_or_else(|| state.group.name.to_ascii_lowercase(), GroupName::folded);
+        Ok(context.app().metadata.group_name_taken(&folded).await?)
+    }
+}
+
+/// The secret that shall come back. Had it changed after its group was read, the group's revision would have, too.
+struct Deleted(SecretId);
+
+impl Also for Deleted {
+    type Found = Option<(SecretRow, Vec<VersionRow>)>;
+
+    async fn read(&self, context: &Context, _: &GroupState) -> Result<Self::Found, AppError> {
+        Ok(context.app().metadata.secret(self.0, &context.caller().viewpoint, 1).await?)
+    }
+}
 
 impl Context {
     /// Brings a deleted group back, under another name where one is given.
@@ -22,7 +45,7 @@ impl Context {
             .map(|name| GroupName::parse(name, app.limits.name_rule))
             .transpose()
             .map_err(|error| AppError::invalid("name", error.to_string()))?;
-        let decide = |state: &GroupState| {
+        let decide = |state: &GroupState, name_taken: bool| {
             // Only those who manage it may know that a deleted group is there.
             let permitted = self.permits::<_, Manage>(state).ok_or(AppError::NotFound(Resource::SecretGroup))?;
             let group = &permitted.group;
@@ -33,8 +56,7 @@ impl Context {
                 return Err(AppError::NotFound(Resource::SecretGroup));
             }
             if_match.check(group.revision)?;
-            let folded = new_name.as_ref().map_or_else(|| group.name.to_ascii_lowercase(), GroupName::folded);
-            if app.metadata.group_name_taken(&folded)? {
+            if name_taken {
                 return Err(AppError::NameTaken(
                     "a secret group of this name exists; give another one: {\"name\": \"…\"}".into(),
                 ));
@@ -42,7 +64,7 @@ impl Context {
             let manifest = new_name.as_ref().map(|name| renamed(&group.manifest, name));
             Ok(Some(Plan { action: Action::Restore, name: new_name.clone(), manifest, ..Plan::default() }))
         };
-        self.change_group(id, decide).await
+        self.change_group_with(id, &NameTaken(new_name.as_ref()), decide).await
     }
 
     /// Brings a deleted secret of a living group back, under another key where one is given.
@@ -57,8 +79,9 @@ impl Context {
             .transpose()
             .map_err(|error| AppError::Invalid(vec![Violation::new("key", error.to_string())]))?;
         let viewpoint = &self.caller().viewpoint;
-        let (row, _) = self.app().metadata.secret(id, viewpoint, 1)?.ok_or(AppError::NotFound(Resource::Secret))?;
-        let decide = |state: &GroupState| {
+        let (row, _) =
+            self.app().metadata.secret(id, viewpoint, 1).await?.ok_or(AppError::NotFound(Resource::Secret))?;
+        let decide = |state: &GroupState, secret: Option<(SecretRow, Vec<VersionRow>)>| {
             let state = &*self
                 .authorize::<_, WriteSecrets>(alive(state).map_err(|_| AppError::NotFound(Resource::Secret))?)
                 .map_err(|error| match error {
@@ -66,8 +89,7 @@ impl Context {
                     error => error,
                 })?;
             if_match.check(state.group.revision)?;
-            // Read after the group: had the secret changed in between, the group's revision would have, too.
-            let (row, _) = self.app().metadata.secret(id, viewpoint, 1)?.ok_or(AppError::NotFound(Resource::Secret))?;
+            let (row, _) = secret.ok_or(AppError::NotFound(Resource::Secret))?;
             if row.deleted_at.is_none() {
                 return Err(AppError::NameTaken("this secret is not deleted".into()));
             }
@@ -86,7 +108,7 @@ impl Context {
             let steps = vec![Step::Revive { secret: Box::new(current(&row)), key }];
             Ok(Some(Plan { action: Action::RestoreSecret, steps, ..Plan::default() }))
         };
-        self.change_group(row.group_id, decide).await.map_err(|error| match error {
+        self.change_group_with(row.group_id, &Deleted(id), decide).await.map_err(|error| match error {
             AppError::NotFound(_) => AppError::NotFound(Resource::Secret),
             error => error,
         })

@@ -42,7 +42,7 @@ impl Context {
     pub(crate) async fn list_secret_groups(&self, query: GroupQuery) -> Result<(Vec<GroupState>, i64), AppError> {
         let app = self.app();
         if let Some(fqn) = &query.fqn {
-            let found = self.visible_by_fqn(fqn)?.filter(|state| matches(state, &query.search));
+            let found = self.visible_by_fqn(fqn).await?.filter(|state| matches(state, &query.search));
             let total = i64::from(found.is_some());
             return Ok((found.into_iter().filter(|_| query.offset == 0).collect(), total));
         }
@@ -61,8 +61,8 @@ impl Context {
     }
 
     /// One group.
-    pub(crate) fn get_secret_group(&self, id: GroupId) -> Result<GroupState, AppError> {
-        let state = self.app().metadata.group(id, &self.caller().viewpoint)?;
+    pub(crate) async fn get_secret_group(&self, id: GroupId) -> Result<GroupState, AppError> {
+        let state = self.app().metadata.group(id, &self.caller().viewpoint).await?;
         let state = living(state)?;
         Ok(self.authorize::<_, See>(state)?.into_inner())
     }
@@ -75,7 +75,8 @@ impl Context {
         secrets: Vec<(SecretKey, SecretValue)>,
     ) -> Result<GroupState, AppError> {
         let integration = self
-            .integrations()?
+            .integrations()
+            .await?
             .into_iter()
             .find(|row| row.kind == "secret-store" && (row.id.to_string() == integration || row.fqn == integration))
             .ok_or(AppError::NoIntegration)?;
@@ -97,7 +98,7 @@ impl Context {
         };
         match self.write_new_group(&new).await? {
             Some(state) => Ok(state),
-            None => self.repeated(&new),
+            None => self.repeated(&new).await,
         }
     }
 
@@ -135,7 +136,7 @@ impl Context {
         force: bool,
     ) -> Result<(), AppError> {
         // Whether the store would allow it is asked once, and only for those who may delete.
-        let state = living(self.app().metadata.group(id, &self.caller().viewpoint)?)?;
+        let state = living(self.app().metadata.group(id, &self.caller().viewpoint).await?)?;
         self.authorize::<_, Manage>(&state)?;
         self.check_store(force).await?;
         let decide = |state: &GroupState| {
@@ -147,11 +148,11 @@ impl Context {
     }
 
     /// The visible group of an FQN.
-    pub(crate) fn visible_by_fqn(&self, fqn: &str) -> Result<Option<GroupState>, AppError> {
+    pub(crate) async fn visible_by_fqn(&self, fqn: &str) -> Result<Option<GroupState>, AppError> {
         let Some(fqn) = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == self.app().tenant) else {
             return Ok(None);
         };
-        let state = self.app().metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint)?;
+        let state = self.app().metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint).await?;
         Ok(state.and_then(|state| self.permits::<_, See>(state)).map(super::Authorized::into_inner))
     }
 

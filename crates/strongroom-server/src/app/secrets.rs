@@ -44,7 +44,8 @@ impl Context {
         id: SecretId,
     ) -> Result<(Arc<SecretToReveal>, Option<SecretValue>), AppError> {
         for _ in 0..READS {
-            let found = self.app().metadata.secret_to_reveal(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET)?;
+            let found =
+                self.app().metadata.secret_to_reveal(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET).await?;
             let found = found.filter(|found| lives(&found.secret)).ok_or(AppError::NotFound(Resource::Secret))?;
             let secret = &found.secret;
             self.authorize::<_, See>(secret)?;
@@ -59,16 +60,16 @@ impl Context {
     }
 
     /// A page of a secret's versions, and how many there are.
-    pub(crate) fn list_secret_versions(
+    pub(crate) async fn list_secret_versions(
         &self,
         id: SecretId,
         offset: i64,
         limit: i64,
     ) -> Result<(SecretRow, Vec<VersionRow>, i64), AppError> {
-        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1)?;
+        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1).await?;
         let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
         self.authorize::<_, See>(&secret)?;
-        let (versions, total) = self.app().metadata.secret_versions(id, offset, limit)?;
+        let (versions, total) = self.app().metadata.secret_versions(id, offset, limit).await?;
         Ok((secret, versions, total))
     }
 
@@ -80,7 +81,8 @@ impl Context {
         let folded = fqn.group.folded();
         for _ in 0..READS {
             let viewpoint = &self.caller().viewpoint;
-            let found = self.app().metadata.secret_to_reveal_by_name(&folded, key.as_str(), fqn.version, viewpoint)?;
+            let found =
+                self.app().metadata.secret_to_reveal_by_name(&folded, key.as_str(), fqn.version, viewpoint).await?;
             let found = found.filter(|found| lives(&found.secret)).ok_or_else(missing)?;
             let secret = &found.secret;
             let permitted = self.authorize::<_, ReadValues>(secret)?;
@@ -96,7 +98,7 @@ impl Context {
     pub(crate) async fn list_secrets(&self, query: &SecretQuery) -> Result<(Vec<Revealed>, i64), AppError> {
         if let Some(group) = query.group {
             // An unknown group is an error here, not an empty list.
-            let state = living(self.app().metadata.group(group, &self.caller().viewpoint)?)?;
+            let state = living(self.app().metadata.group(group, &self.caller().viewpoint).await?)?;
             self.authorize::<_, See>(&state)?;
         }
         for _ in 0..READS {
@@ -115,7 +117,7 @@ impl Context {
 
     /// Puts a secret into the trash.
     pub(crate) async fn delete_secret(&self, id: SecretId, if_match: IfMatch, force: bool) -> Result<(), AppError> {
-        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1)?;
+        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1).await?;
         let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
         self.authorize::<_, WriteSecrets>(&secret)?;
         self.check_store(force).await?;
@@ -176,7 +178,7 @@ impl Context {
             let folded = fqn.group.folded();
             if !groups.contains_key(&folded) {
                 tokio::task::yield_now().await;
-                let state = app.metadata.group_by_name(&folded, &self.caller().viewpoint)?;
+                let state = app.metadata.group_by_name(&folded, &self.caller().viewpoint).await?;
                 let state =
                     state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
                 groups.insert(folded.clone(), state);
@@ -206,7 +208,7 @@ impl Context {
             // Values of a page are many reads: others have their turn between them.
             tokio::task::yield_now().await;
             let (folded, viewpoint) = (row.group_name.to_ascii_lowercase(), &self.caller().viewpoint);
-            let read = self.app().metadata.secret_by_name(&folded, &row.key, None, viewpoint)?;
+            let read = self.app().metadata.secret_by_name(&folded, &row.key, None, viewpoint).await?;
             let Some(read) = read.filter(|read| read.id == row.id && read.revision == row.revision) else {
                 return Ok(None);
             };

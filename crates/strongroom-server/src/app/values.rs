@@ -25,8 +25,14 @@ pub(crate) struct Sealing<'a> {
 impl App {
     /// The group's data key, unwrapped once and then remembered.
     pub(crate) fn data_key(&self, group: GroupId, wrapped: Option<&[u8]>, kek: u32) -> Result<Arc<DataKey>, AppError> {
-        if let Some(key) = self.caches.data_keys.get(&group) {
-            return Ok(key);
+        match wrapped {
+            Some(_) => {
+                if let Some(key) = self.caches.data_keys.get(&group) {
+                    return Ok(key);
+                }
+            }
+            // Another replica purged it.
+            None => self.forget_group(group),
         }
         let damaged = |internal: String| AppError::Integrity {
             public: format!("the data key of secret group {group} does not open"),
@@ -110,7 +116,7 @@ impl Context {
         let app = self.app();
         let row: &SecretRow = secret;
         let key = app.data_key(row.group_id, row.data_key.as_deref(), row.data_key_kek)?;
-        if !self.is_current(row)? {
+        if !self.is_current(row).await? {
             return Ok(None);
         }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
@@ -131,13 +137,13 @@ impl Context {
 
     /// Whether the secret read is what its group's newest revision says is current, and so is the value when it is the
     /// newest; `false` when the group moved on.
-    fn is_current(&self, row: &SecretRow) -> Result<bool, AppError> {
+    async fn is_current(&self, row: &SecretRow) -> Result<bool, AppError> {
         let app = self.app();
         // What was found right is used as it was found: in the cache, others may replace it meanwhile.
         let verified = if let Some(verified) = app.verified(row.group_id, row.revision, &row.revision_mac) {
             verified
         } else {
-            let Some(state) = app.metadata.group(row.group_id, &self.caller().viewpoint)? else {
+            let Some(state) = app.metadata.group(row.group_id, &self.caller().viewpoint).await? else {
                 return Err(altered(row, "its group is gone".into()));
             };
             let verified = app.verify(&state)?;

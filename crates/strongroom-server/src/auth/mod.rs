@@ -16,7 +16,7 @@ const MISSING: &str = "a bearer token is required: send `Authorization: Bearer t
 const INVALID: &str = "invalid or expired API token";
 
 /// The context of a request, or 401. Unknown, revoked and expired tokens look alike.
-pub(crate) fn authenticate(
+pub(crate) async fn authenticate(
     app: &Arc<App>,
     authorization: Option<&[u8]>,
     request: RequestInfo,
@@ -26,7 +26,7 @@ pub(crate) fn authenticate(
     if !token::is_well_formed(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    let caller = known_caller(app, sha256(text.as_bytes()))?.ok_or(AppError::Unauthenticated(INVALID))?;
+    let caller = known_caller(app, sha256(text.as_bytes())).await?.ok_or(AppError::Unauthenticated(INVALID))?;
     Ok(Context::new(app.clone(), caller, request))
 }
 
@@ -47,13 +47,13 @@ impl KnownCallers {
     }
 }
 
-fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
+async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
     let alive = |expires_at: Option<Timestamp>| expires_at.is_none_or(|at| at > app.clock.now());
     let present = app.metadata.identity_stamp();
     if let Some(known) = app.caches.callers.0.get(&hash).filter(|known| present == Some(known.as_of)) {
         return Ok(alive(known.expires_at).then_some(known.caller));
     }
-    let Some(row) = app.metadata.token(&hash)? else { return Ok(None) };
+    let Some(row) = app.metadata.token(&hash).await? else { return Ok(None) };
     let expires_at = row.expires_at;
     let Some(caller) = caller(row).map(Arc::new) else { return Ok(None) };
     if let Some(as_of) = present {

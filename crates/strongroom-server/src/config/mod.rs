@@ -4,6 +4,7 @@
 //! which is compiled in and documents them all. [`table`] has one row a setting; flags, environment names, TOML keys,
 //! help and the reference page are made from it.
 
+mod database;
 mod error;
 mod parse;
 mod reference;
@@ -17,8 +18,9 @@ mod toml_file;
 mod tests;
 
 pub use self::{
+    database::Database,
     error::{Origin, SettingsError},
-    parse::{Database, GroupNameRule, LogFormat, LogLevel},
+    parse::{GroupNameRule, LogFormat, LogLevel},
     reference::{serve_command, settings_reference},
     settings::{SecretText, Settings, TlsFiles},
 };

@@ -4,13 +4,6 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::http::transport::Network;
 
-/// The metadata database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Database {
-    /// An `SQLite` file.
-    Sqlite(PathBuf),
-}
-
 /// Which names secret groups may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupNameRule {
@@ -62,22 +55,6 @@ pub(super) fn public_url(text: &str) -> Parsed<String> {
 #[expect(clippy::unnecessary_wraps, reason = "has the form of its neighbours")]
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
-}
-
-pub(super) fn database(text: &str) -> Parsed<Database> {
-    if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-        return Err("PostgreSQL is not supported by this version; use sqlite:PATH".to_owned());
-    }
-    match text.strip_prefix("sqlite:") {
-        Some(path) if path.starts_with("//") && !path.starts_with("///") => {
-            Err("write sqlite:PATH without slashes before the path".to_owned())
-        }
-        Some(path) if path.is_empty() || path.starts_with(':') => {
-            Err("must name a file, like sqlite:/var/lib/strongroom/strongroom.db".to_owned())
-        }
-        Some(path) => Ok(Database::Sqlite(PathBuf::from(path))),
-        None => Err("must begin with sqlite:, like sqlite:/var/lib/strongroom/strongroom.db".to_owned()),
-    }
 }
 
 pub(super) fn tenant(text: &str) -> Parsed<String> {

@@ -12,8 +12,9 @@ use clap::ArgMatches;
 use zeroize::Zeroizing;
 
 use super::{
+    database::Database,
     error::{Origin, SettingsError},
-    parse::{self, Database, GroupNameRule, LogFormat, LogLevel, Parsed},
+    parse::{self, GroupNameRule, LogFormat, LogLevel, Parsed},
     sources::{Given, Values},
 };
 use crate::http::transport::Network;
@@ -44,6 +45,7 @@ pub struct Settings {
     pub header_timeout: Duration,
     pub body_timeout: Duration,
     pub drain_timeout: Duration,
+    pub drain_delay: Duration,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
 }
@@ -89,7 +91,8 @@ impl Settings {
         let mut values = Reader(&mut values);
         let tls = values.tls()?;
         let data_dir = values.required("data-dir", parse::path)?;
-        let database = values.optional("database-url", parse::database)?;
+        let database = Database::read(&mut values, &data_dir)?;
+        let drain_delay = values.optional("drain-delay", |text| parse::seconds(text, 0))?;
         let (max_value_bytes, _) = values.with_origin("max-value-bytes", |text| parse::number(text, 1, 16 * MIB))?;
         let (max_body_bytes, body_origin) =
             values.with_origin("max-body-bytes", |text| parse::number(text, 1_024, 1_024 * MIB))?;
@@ -102,7 +105,8 @@ impl Settings {
             public_url: values.optional("public-url", parse::public_url)?,
             tls,
             trusted_proxies: values.optional("trusted-proxies", parse::networks)?.unwrap_or_default(),
-            database: database.unwrap_or_else(|| Database::Sqlite(data_dir.join("strongroom.db"))),
+            drain_delay: drain_delay.unwrap_or_else(|| database.drain_delay()),
+            database,
             data_dir,
             root_key_file: values.optional("root-key-file", parse::path)?,
             tenant: values.required("tenant", parse::tenant)?,
@@ -142,10 +146,10 @@ impl Settings {
 }
 
 /// Takes settings out and parses them, so that every error says which and from where.
-struct Reader<'a>(&'a mut Values);
+pub(super) struct Reader<'a>(pub(super) &'a mut Values);
 
 impl Reader<'_> {
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&str) -> Parsed<T>,
@@ -154,7 +158,11 @@ impl Reader<'_> {
         parse(&text).map(Some).map_err(|problem| SettingsError::Invalid { name, origin, problem })
     }
 
-    fn required<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Parsed<T>) -> Result<T, SettingsError> {
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+    ) -> Result<T, SettingsError> {
         self.with_origin(name, parse).map(|(value, _)| value)
     }
 

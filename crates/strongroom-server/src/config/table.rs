@@ -70,10 +70,53 @@ pub(super) const ROWS: &[Row] = &[
             "database-url",
             "STRONGROOM_DATABASE_URL",
             Kind::Url,
-            "The metadata database. Without it: an SQLite file in data-dir.",
+            "The metadata database: sqlite:PATH for one server, postgres://USER@HOST/DATABASE for several. Parameters \
+             are libpq's, but for sslmode (disable, require, verify-ca or verify-full): without it that is \
+             verify-full, or disable where PostgreSQL is on this machine. Without the setting: an SQLite file in \
+             data-dir.",
         ),
         "database-url-file",
         "STRONGROOM_DATABASE_URL_FILE",
+    ),
+    secret(
+        row(
+            "database-password",
+            "STRONGROOM_DATABASE_PASSWORD",
+            Kind::Text,
+            "Password for database-url and database-direct-url, so that it needn't stand in them. For PostgreSQL only.",
+        ),
+        "database-password-file",
+        "STRONGROOM_DATABASE_PASSWORD_FILE",
+    ),
+    secret(
+        row(
+            "database-direct-url",
+            "STRONGROOM_DATABASE_DIRECT_URL",
+            Kind::Url,
+            "The same database past a connection pooler, for what a pooler can't do: migrations, listening for \
+             changes, and `strongroom doctor`. For PostgreSQL only. Without it: database-url.",
+        ),
+        "database-direct-url-file",
+        "STRONGROOM_DATABASE_DIRECT_URL_FILE",
+    ),
+    row(
+        "database-connections",
+        "STRONGROOM_DATABASE_CONNECTIONS",
+        Kind::Count,
+        "Connections of this server to PostgreSQL at most. SQLite needs none.",
+    ),
+    row(
+        "database-timeout",
+        "STRONGROOM_DATABASE_TIMEOUT",
+        Kind::Seconds,
+        "How long one request to PostgreSQL may take before it is given up.",
+    ),
+    row(
+        "database-prepared-statements",
+        "STRONGROOM_DATABASE_PREPARED_STATEMENTS",
+        Kind::Bool,
+        "Keep statements prepared in PostgreSQL. false behind a pooler in transaction mode that can't keep them, like \
+         PgBouncer before 1.21.",
     ),
     row(
         "root-key-file",
@@ -144,6 +187,13 @@ pub(super) const ROWS: &[Row] = &[
         "STRONGROOM_DRAIN_TIMEOUT",
         Kind::Seconds,
         "How long running requests may go on when the server is told to stop.",
+    ),
+    row(
+        "drain-delay",
+        "STRONGROOM_DRAIN_DELAY",
+        Kind::Seconds,
+        "How long the server goes on taking requests after it was told to stop, with /readyz already saying no, so \
+         that load balancers notice. Comes before drain-timeout. Without it: 3 over PostgreSQL, 0 over SQLite.",
     ),
     row("log-format", "STRONGROOM_LOG_FORMAT", Kind::Choice(&["text", "json"]), "Form of the log lines."),
     row("log-level", "STRONGROOM_LOG_LEVEL", Kind::Choice(&["error", "warn", "info", "debug"]), "How much is logged."),

@@ -23,6 +23,20 @@ fn error(args: &[&str], env: &[(&str, &str)]) -> String {
     load(args, env).unwrap_err().to_string()
 }
 
+fn sqlite_file(settings: &Settings) -> &str {
+    match &settings.database {
+        Database::Sqlite(file) => file.to_str().unwrap(),
+        Database::Postgres(database) => panic!("{database:?}"),
+    }
+}
+
+fn postgres(settings: &Settings) -> &strongroom_metadata::PostgresOptions {
+    match &settings.database {
+        Database::Sqlite(file) => panic!("{}", file.display()),
+        Database::Postgres(database) => database,
+    }
+}
+
 struct TomlFile {
     _dir: tempfile::TempDir,
     path: String,
@@ -41,7 +55,8 @@ fn nothing_given_is_the_documented_default() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:7700");
     assert_eq!(settings.public_url(settings.listen), "http://127.0.0.1:7700");
     assert_eq!(settings.data_dir, PathBuf::from("./strongroom-data"));
-    assert_eq!(settings.database, Database::Sqlite("./strongroom-data/strongroom.db".into()));
+    assert_eq!(sqlite_file(&settings), "./strongroom-data/strongroom.db");
+    assert_eq!(settings.drain_delay, Duration::ZERO);
     assert_eq!(settings.root_key_file, None);
     assert_eq!(settings.tls, None);
     assert_eq!(settings.trusted_proxies, []);
@@ -89,11 +104,13 @@ fn the_default_file_documents_the_table_in_its_order_and_words() {
 fn the_commented_examples_work() {
     let examples = DEFAULTS.lines().filter(|line| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1);
     let examples: Vec<_> = examples.map(|line| &line[1..]).collect();
-    assert_eq!(examples.len(), 7);
+    assert_eq!(examples.len(), 10);
     let file = file(examples.join("\n"));
     let settings = load(&["--config", &file.path], &[]).unwrap();
     assert_eq!(settings.trusted_proxies.len(), 2);
     assert_eq!(settings.public_url(settings.listen), "https://secrets.example.com");
+    assert_eq!(postgres(&settings).address.shown(), "postgres://strongroom@pooler.internal:6432/strongroom");
+    assert_eq!(settings.drain_delay, Duration::from_secs(3));
 }
 
 #[test]
@@ -161,7 +178,16 @@ fn every_wrong_value_is_refused_with_its_name_and_place() {
         ("database-url", "sqlite:"),
         ("database-url", "sqlite::memory:"),
         ("database-url", "sqlite://relative.db"),
-        ("database-url", "postgres://u@h/db"),
+        ("database-url", "mysql://u@h/db"),
+        ("database-url", "postgres://h/db"),
+        ("database-url", "postgres:u@h/db"),
+        ("database-url", "postgresql://u@h/db?sslmode=prefer"),
+        ("database-direct-url", "postgres://u@h/db"),
+        ("database-password", "p"),
+        ("database-connections", "1"),
+        ("database-connections", "1001"),
+        ("database-timeout", "0"),
+        ("database-prepared-statements", "no"),
         ("tenant", "Default"),
         ("tenant", "-a"),
         ("tenant", "a-"),
@@ -180,6 +206,7 @@ fn every_wrong_value_is_refused_with_its_name_and_place() {
         ("header-timeout", "0"),
         ("body-timeout", "3601"),
         ("drain-timeout", "-1"),
+        ("drain-delay", "3s"),
         ("log-format", "JSON "),
         ("log-level", "trace"),
     ] {
@@ -213,10 +240,74 @@ fn settings_that_belong_together_are_checked_together() {
 }
 
 #[test]
-fn postgresql_is_refused_by_name() {
-    let message = error(&[], &[("STRONGROOM_DATABASE_URL", &format!("postgres://u:{CANARY}@h/db"))]);
-    assert!(message.starts_with("setting database-url (environment variable STRONGROOM_DATABASE_URL)"), "{message}");
-    assert!(message.contains("PostgreSQL is not supported") && !message.contains(CANARY), "{message}");
+fn postgresql_has_settings_of_its_own() {
+    let url = ("STRONGROOM_DATABASE_URL", "postgres://u@pooler:6432/d");
+    let settings = load(&[], &[url]).unwrap();
+    let database = postgres(&settings);
+    assert_eq!(database.address.shown(), "postgres://u@pooler:6432/d");
+    assert!(database.direct.is_none() && database.prepared_statements);
+    assert_eq!((database.connections, database.timeout), (20, Duration::from_secs(10)));
+    assert_eq!(settings.drain_delay, Duration::from_secs(3));
+
+    let password = file(CANARY);
+    let settings = load(
+        &["--database-direct-url", "postgresql://v@h/d", "--database-password-file", &password.path],
+        &[
+            url,
+            ("STRONGROOM_DATABASE_CONNECTIONS", "2"),
+            ("STRONGROOM_DATABASE_TIMEOUT", "3"),
+            ("STRONGROOM_DATABASE_PREPARED_STATEMENTS", "0"),
+            ("STRONGROOM_DRAIN_DELAY", "0"),
+        ],
+    )
+    .unwrap();
+    let database = postgres(&settings);
+    assert_eq!(database.direct.as_ref().unwrap().shown(), "postgres://v@h:5432/d");
+    assert_eq!((database.connections, database.timeout), (2, Duration::from_secs(3)));
+    assert!(!database.prepared_statements);
+    assert_eq!(settings.drain_delay, Duration::ZERO);
+}
+
+#[test]
+fn what_is_for_postgresql_is_refused_without_it() {
+    for url in ["sqlite:/srv/a.db", ""] {
+        for (name, value) in [("database-password", CANARY), ("database-direct-url", "postgres://u@h/d")] {
+            let message = error(&[&format!("--{name}"), value], &[("STRONGROOM_DATABASE_URL", url)]);
+            let expected = format!("setting {name} (flag --{name}): is for PostgreSQL only; set database-url to ");
+            assert!(message.starts_with(&expected) && !message.contains(CANARY), "{message}");
+        }
+    }
+    // What is wrong in database-url comes first.
+    let message = error(&["--database-password", CANARY, "--database-url", "mysql://u@h/d"], &[]);
+    assert!(message.starts_with("setting database-url (flag --database-url): must begin with sqlite:"), "{message}");
+}
+
+#[test]
+fn a_password_of_postgresql_is_given_once_and_never_shown() {
+    let url = format!("postgres://u:{CANARY}@h/d");
+    let url = ("STRONGROOM_DATABASE_URL", url.as_str());
+    let beside = ("STRONGROOM_DATABASE_PASSWORD", CANARY);
+    let direct = format!("postgres://u:{CANARY}@h/d");
+    let direct = ("STRONGROOM_DATABASE_DIRECT_URL", direct.as_str());
+    let plain = ("STRONGROOM_DATABASE_URL", "postgres://u@h/d");
+    for (env, named) in [([url, beside], "database-url"), ([plain, direct], ""), ([url, direct], "")] {
+        match load(&[], &env) {
+            Ok(settings) => {
+                let shown = format!("{settings:?}");
+                assert!(
+                    shown.contains("postgres://u@h:5432/d") && !shown.contains(CANARY) && named.is_empty(),
+                    "{shown}"
+                );
+            }
+            Err(error) => {
+                let shown = format!("{error} {error:?}");
+                assert!(shown.starts_with(&format!("setting {named} (environment variable ")), "{shown}");
+                assert!(shown.contains("database-password") && !shown.contains(CANARY), "{shown}");
+            }
+        }
+    }
+    let message = error(&[], &[plain, direct, beside]);
+    assert!(message.starts_with("setting database-direct-url (") && !message.contains(CANARY), "{message}");
 }
 
 #[test]
@@ -287,7 +378,7 @@ fn a_secret_comes_from_a_file_too() {
     }
     let url = file("sqlite:/srv/a.db\n");
     let settings = load(&["--database-url-file", &url.path], &[]).unwrap();
-    assert_eq!(settings.database, Database::Sqlite("/srv/a.db".into()));
+    assert_eq!(sqlite_file(&settings), "/srv/a.db");
 }
 
 #[test]

@@ -129,6 +129,12 @@ impl From<AppError> for ApiError {
                 "the server's disk is full: nothing was written; reads without values go on",
             )
             .with_header(RETRY_AFTER, "10"),
+            AppError::ReadOnly => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "read_only",
+                "the server's database takes no writes now, perhaps because it is being moved; nothing was written",
+            )
+            .with_header(RETRY_AFTER, "10"),
             AppError::Unavailable { internal } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",

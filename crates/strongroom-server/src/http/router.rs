@@ -136,7 +136,7 @@ async fn dispatch(
         Handler::Public(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
         Handler::Private(handler) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            let context = auth::authenticate(&shared.app, authorization, incoming.info)?;
+            let context = auth::authenticate(&shared.app, authorization, incoming.info).await?;
             if spec.access == Access::TenantAdmin && !context.is_tenant_admin() {
                 let target = Target { kind: "tenant", id: String::new(), name: spec.id.to_owned(), fqn: String::new() };
                 let refusal = context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin");

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_domain::subject::Actor;
-use strongroom_metadata::{CommitError, PurgeItem};
+use strongroom_metadata::{CommitError, LeaseError, PurgeItem};
 
 use crate::app::{App, AppError};
 use crate::audit::{Event, Origin, Target};
 
 const EVERY: Duration = Duration::from_mins(10);
 const AT_ONCE: i64 = 100;
+/// How long a replica that stopped in the middle holds up the others.
+const LEASE: Duration = Duration::from_secs(10);
 
 /// Purges for as long as the server runs.
 pub(crate) async fn run_purge(app: Arc<App>) {
@@ -18,7 +20,7 @@ pub(crate) async fn run_purge(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match app.purge_due().await {
+        match app.purge_if_ours().await {
             Ok(0) => {}
             Ok(purged) => tracing::info!(purged, "purged what had lain in the trash for its time"),
             Err(error) => tracing::warn!(?error, "purging failed; it is tried again"),
@@ -27,18 +29,27 @@ pub(crate) async fn run_purge(app: Arc<App>) {
 }
 
 impl App {
-    /// Purges everything that is due, and says how many groups and secrets that were.
-    pub(crate) async fn purge_due(&self) -> Result<usize, AppError> {
+    /// Purges everything that is due, unless another replica does, and says how many groups and secrets that were.
+    pub(crate) async fn purge_if_ours(&self) -> Result<usize, AppError> {
         let mut purged = 0;
         loop {
+            // Renewed for each round, which takes far less than the lease's time.
+            let lease = self.metadata.lease("purge", &self.replica, LEASE).await.map_err(|error| match error {
+                LeaseError::Read(error) => error.into(),
+                LeaseError::Write(error) => AppError::from(error),
+            })?;
+            let Some(lease) = lease else { break };
+            if purged == 0 {
+                self.metadata.prune_batches(&lease).await?;
+            }
             let now = self.clock.now();
-            let due = self.metadata.due_for_purge(now, AT_ONCE)?;
+            let due = self.metadata.due_for_purge(now, AT_ONCE).await?;
             let mut done = 0;
             for item in &due {
                 let event = self.event_row(&origin(&system()), purge_event(self, item));
-                match self.metadata.purge(item, now, &event).await {
+                match self.metadata.purge(&lease, item, now, &event).await {
                     Ok(()) => done += 1,
-                    // Somebody brought it back in the meantime.
+                    // Somebody brought it back in the meantime, or another replica has the lease now.
                     Err(CommitError::Missed { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -53,7 +64,7 @@ impl App {
         }
         if purged > 0 {
             // What was overwritten in the database still stands in its log until the log is emptied.
-            self.metadata.truncate_log().await?;
+            self.metadata.scrub().await?;
         }
         Ok(purged)
     }

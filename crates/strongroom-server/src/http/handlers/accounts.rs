@@ -10,7 +10,7 @@ use crate::http::view;
 pub(in crate::http) async fn list_accounts(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
-    let accounts = call.context.list_accounts(&filter(&query))?;
+    let accounts = call.context.list_accounts(&filter(&query)).await?;
     let total = accounts.len();
     let app = call.context.app();
     let data = page(accounts, offset, limit).map(|(row, own)| account(app, &row, &own)).collect::<Result<_, _>>()?;
@@ -20,7 +20,7 @@ pub(in crate::http) async fn list_accounts(call: Call) -> Result<Response, AppEr
 pub(in crate::http) async fn list_integrations(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
-    let rows = call.context.list_integrations(&filter(&query))?;
+    let rows = call.context.list_integrations(&filter(&query)).await?;
     let total = rows.len();
     let app = call.context.app();
     let data = page(rows, offset, limit).map(|row| integration(app, &row)).collect::<Result<_, _>>()?;

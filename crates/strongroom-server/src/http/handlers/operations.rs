@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use axum::response::Response;
 use http::StatusCode;
 use strongroom_api::wire;
@@ -11,11 +13,17 @@ pub(in crate::http) async fn healthz(_: PublicCall) -> Result<Response, AppError
 }
 
 pub(in crate::http) async fn readyz(call: PublicCall) -> Result<Response, AppError> {
-    if let Ok(Some(_)) = call.shared.app.metadata.instance() {
-        return ok(&wire::Status { status: "ok".into() });
+    let app = &call.shared.app;
+    let ready =
+        if app.draining.load(Ordering::SeqCst) { Err("the server is stopping") } else { app.metadata.is_ready().await };
+    match ready {
+        Ok(()) => ok(&wire::Status { status: "ok".into() }),
+        Err(why) => {
+            let mut response = ok(&wire::Status { status: why.into() })?;
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            Ok(response)
+        }
     }
-    let body = r#"{"status":"the database can't be read"}"#;
-    Ok(json_response(StatusCode::SERVICE_UNAVAILABLE, body))
 }
 
 pub(in crate::http) async fn openapi(call: PublicCall) -> Result<Response, AppError> {

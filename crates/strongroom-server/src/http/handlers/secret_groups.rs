@@ -45,7 +45,7 @@ pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError>
 }
 
 pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
-    let state = call.context.get_secret_group(group_id(&call)?)?;
+    let state = call.context.get_secret_group(group_id(&call)?).await?;
     ok_at(state.group.revision, &wire::GetSecretGroupResponse { data: view::group(call.context.app(), &state)? })
 }
 
@@ -57,7 +57,7 @@ pub(in crate::http) async fn update(mut call: Call) -> Result<Response, AppError
     let updates = secrets(inputs, call.context.app().limits, &mut faults);
     if !faults.is_empty() {
         // Nobody learns from a fault whether the group is there.
-        call.context.get_secret_group(id)?;
+        call.context.get_secret_group(id).await?;
         return Err(AppError::Invalid(faults));
     }
     let after = call.context.update_secret_group(id, call.if_match(), &updates).await?;

@@ -43,7 +43,7 @@ pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
 pub(in crate::http) async fn versions(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
-    let (secret, versions, total) = call.context.list_secret_versions(secret_id(&call)?, offset, limit)?;
+    let (secret, versions, total) = call.context.list_secret_versions(secret_id(&call)?, offset, limit).await?;
     let tenant = &call.context.app().tenant;
     let data = versions.iter().map(|row| view::version(tenant, &secret, row)).collect();
     ok(&wire::ListSecretVersionsResponse { data, pagination: view::pagination(total, offset, limit) })

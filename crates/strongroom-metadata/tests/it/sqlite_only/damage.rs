@@ -9,7 +9,7 @@ use strongroom_metadata::{
     AuditFilter, AuditRow, CommitError, GroupFilter, Metadata, OpenError, Page, PurgeItem, ReadError,
 };
 
-use crate::world::{NOW, World, admin, event, member, tables, user};
+use crate::world::{NOW, World, admin, event, member, purge, user};
 
 /// A database at rest, in one file, with a row in every table.
 struct Sample {
@@ -22,7 +22,7 @@ struct Sample {
 impl Sample {
     async fn new() -> Self {
         let world = crate::audit::stage().await;
-        let living = world.metadata.group_by_name("living", &admin()).unwrap().unwrap();
+        let living = world.metadata.group_by_name("living", &admin()).await.unwrap().unwrap();
         let trashed = world.metadata.deleted_secrets(admin(), 1).await.unwrap();
         let secrets = [living.secrets[0].id, trashed[0].id];
         let group = living.group.id;
@@ -34,7 +34,7 @@ impl Sample {
         // Whatever may be null has a value somewhere.
         raw.execute_batch("UPDATE tokens SET revoked_at = 1; UPDATE audit_events SET token_id = id").unwrap();
         raw.execute("UPDATE secret_versions SET gone_at = 1 WHERE secret_id = ?1", [secrets[1].to_string()]).unwrap();
-        world.metadata.truncate_log().await.unwrap();
+        world.metadata.scrub().await.unwrap();
         let bytes = std::fs::read(world.folder.path().join("metadata.db")).unwrap();
         Self { bytes, living: group, secrets, folder: world.folder }
     }
@@ -54,20 +54,20 @@ impl Sample {
         let (looks, bob) = (admin(), member("user:1@x.io"));
         let page = || Page { before: None, offset: 0, limit: 100 };
         let mut errors = vec![
-            metadata.instance().err(),
-            metadata.root_key_slots().err(),
-            metadata.provider_accounts().err(),
-            metadata.provider_integrations().err(),
-            metadata.user_by_email("admin@x.io").err(),
-            metadata.virtual_account_by_name("old-bot").err(),
-            metadata.token(&[1; 32]).err(),
-            metadata.token(&[2; 32]).err(),
-            metadata.group_by_name("living", &bob).err(),
-            metadata.group_sealed(self.living, &bob).err(),
-            metadata.secret_by_name("living", "A", None, &bob).err(),
-            metadata.revisions(self.living, 0, 100).err(),
-            metadata.current_at(self.living, 1).err(),
-            metadata.due_for_purge(NOW.plus_days(99), 100).err(),
+            metadata.instance().await.err(),
+            metadata.root_key_slots().await.err(),
+            metadata.provider_accounts().await.err(),
+            metadata.provider_integrations().await.err(),
+            metadata.user_by_email("admin@x.io").await.err(),
+            metadata.virtual_account_by_name("old-bot").await.err(),
+            metadata.token(&[1; 32]).await.err(),
+            metadata.token(&[2; 32]).await.err(),
+            metadata.group_by_name("living", &bob).await.err(),
+            metadata.group_sealed(self.living, &bob).await.err(),
+            metadata.secret_by_name("living", "A", None, &bob).await.err(),
+            metadata.revisions(self.living, 0, 100).await.err(),
+            metadata.current_at(self.living, 1).await.err(),
+            metadata.due_for_purge(NOW.plus_days(99), 100).await.err(),
             metadata.deleted_groups(looks.clone(), 100).await.err(),
             metadata.deleted_secrets(looks.clone(), 100).await.err(),
             metadata.audit_events(AuditFilter::default(), 0, 100).await.err(),
@@ -78,8 +78,8 @@ impl Sample {
         errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), page()).await.err());
         errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, page()).await.err());
         for id in self.secrets {
-            errors.push(metadata.secret(id, &looks, 100).err());
-            errors.push(metadata.secret_versions(id, 0, 100).err());
+            errors.push(metadata.secret(id, &looks, 100).await.err());
+            errors.push(metadata.secret_versions(id, 0, 100).await.err());
         }
         let errors: Vec<_> = errors.into_iter().flatten().collect();
         // A panic on a thread of its own comes back as a lost thread.
@@ -98,11 +98,11 @@ impl Sample {
             group_id: self.living,
             group_name: "living".into(),
         };
-        let purge = event("PURGE");
+        let told = event("PURGE");
         for outcome in [
             metadata.create_user(&user("new@x.io"), &event("X")).await,
-            metadata.purge(&item, NOW.plus_days(99), &purge).await,
-            metadata.truncate_log().await,
+            purge(&metadata, &item, NOW.plus_days(99), &told).await,
+            metadata.scrub().await,
             metadata.record(event("X")).await,
         ] {
             fine &= outcome.is_ok();
@@ -207,7 +207,7 @@ async fn a_field_of_another_type_is_an_error() {
     let sample = Sample::new().await;
     let raw = Connection::open(sample.write("schema", &sample.bytes)).unwrap();
     let mut silent = Vec::new();
-    for table in tables(&raw).into_iter().filter(|table| table != "schema_migrations") {
+    for table in crate::sqlite_only::tables(&raw).into_iter().filter(|table| table != "schema_migrations") {
         let mut columns = raw.prepare(&format!("SELECT name, type FROM pragma_table_info('{table}')")).unwrap();
         let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         let columns: Vec<(String, String)> = columns.map(Result::unwrap).collect();
@@ -293,12 +293,12 @@ async fn a_damaged_role_is_an_error_wherever_it_is_read() {
     let groups = Page { before: None, offset: 0, limit: 9 };
     let secrets = Page { before: None, offset: 0, limit: 9 };
     let outcomes = [
-        metadata.group(sample.living, &bob).err(),
-        metadata.group_sealed(sample.living, &bob).err(),
-        metadata.group_by_name("living", &bob).err(),
+        metadata.group(sample.living, &bob).await.err(),
+        metadata.group_sealed(sample.living, &bob).await.err(),
+        metadata.group_by_name("living", &bob).await.err(),
         metadata.group_page(bob.clone(), GroupFilter::default(), groups).await.err(),
-        metadata.secret(sample.secrets[0], &bob, 9).err(),
-        metadata.secret_by_name("living", "A", None, &bob).err(),
+        metadata.secret(sample.secrets[0], &bob, 9).await.err(),
+        metadata.secret_by_name("living", "A", None, &bob).await.err(),
         metadata.secret_page(bob.clone(), None, secrets, None).await.err(),
         metadata.deleted_secrets(bob, 9).await.err(),
     ];
@@ -412,7 +412,7 @@ async fn all_there(metadata: &Metadata, kept: &[AuditRow], refused: &[AuditRow])
     assert_eq!(of_test.len(), kept.len());
     for event in refused {
         assert!(!events.contains(event));
-        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).unwrap(), None, "half of a batch");
+        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).await.unwrap(), None, "half of a batch");
     }
 }
 
@@ -431,7 +431,7 @@ fn a_full_disk() {
         eprintln!("skipped: no disk can be made here; the writer's own tests bound the database's pages instead");
         return;
     };
-    in_a_process("damage::on_a_full_disk", &[way, &[mount]].concat());
+    in_a_process("sqlite_only::damage::on_a_full_disk", &[way, &[mount]].concat());
 }
 
 #[tokio::test]
@@ -470,7 +470,7 @@ async fn on_a_full_disk() {
         assert!(matches!(outcome, Err(CommitError::StorageFull)), "{outcome:?}");
         refused.push(big);
         // Reads go on.
-        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+        let state = world.metadata.group_sealed(group.id, &admin()).await.unwrap().unwrap();
         assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
     }
     all_there(&world.metadata, &kept, &refused).await;
@@ -483,7 +483,7 @@ async fn on_a_full_disk() {
         outcome.unwrap();
         kept.push(event);
     }
-    world.metadata.truncate_log().await.unwrap();
+    world.metadata.scrub().await.unwrap();
     let (_, total) = world.metadata.audit_events(AuditFilter::default(), 0, 0).await.unwrap();
     assert_eq!(usize::try_from(total).unwrap(), kept.len() + 3, "the first start, the group, and the big one");
     let check: String = world.raw().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -493,7 +493,10 @@ async fn on_a_full_disk() {
 #[test]
 fn a_disk_with_errors() {
     // A file may not grow beyond about two megabytes; SQLite sees that as an I/O error.
-    in_a_process("damage::on_a_disk_with_errors", &["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\""]);
+    in_a_process(
+        "sqlite_only::damage::on_a_disk_with_errors",
+        &["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\""],
+    );
 }
 
 #[tokio::test]
@@ -504,11 +507,11 @@ async fn on_a_disk_with_errors() {
     }
     let world = World::started().await;
     let group = world.create("g", &["A", "B"], &[]).await;
-    let reads = || {
-        let state = world.metadata.group_sealed(group.id, &admin()).unwrap().unwrap();
+    let reads = async || {
+        let state = world.metadata.group_sealed(group.id, &admin()).await.unwrap().unwrap();
         assert!(state.secrets.iter().all(|secret| secret.sealed.is_some()));
     };
-    reads();
+    reads().await;
     let unavailable = |outcome: &Result<(), CommitError>| {
         alive(outcome);
         assert!(matches!(outcome, Err(CommitError::Unavailable(_))), "{outcome:?}");
@@ -528,17 +531,17 @@ async fn on_a_disk_with_errors() {
     // Those that came before the lock was seen may have had a transaction of their own.
     assert!(!refused.is_empty());
     assert_eq!(world.metadata.writer_stats().reruns, 0);
-    reads();
+    reads().await;
     all_there(&world.metadata, &kept, &refused).await;
 
     for _ in 0..2 {
         // The next one opens the database again and is written.
         let error = write_until_refused(&world, 2_000, &mut kept).await;
         unavailable(&Err(error));
-        reads();
+        reads().await;
         all_there(&world.metadata, &kept, &refused).await;
         // An emptied log has room again.
-        world.metadata.truncate_log().await.unwrap();
+        world.metadata.scrub().await.unwrap();
         for _ in 0..5 {
             let new = event("SHARED");
             world.metadata.record(new.clone()).await.unwrap();

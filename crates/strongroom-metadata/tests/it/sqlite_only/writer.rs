@@ -4,6 +4,7 @@ use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use strongroom_metadata::{AuditFilter, CommitError, Guard, Metadata};
 
 use crate::world::{World, admin, event, user};
@@ -55,7 +56,7 @@ async fn two_hundred_at_a_time_share_transactions_and_each_gets_its_own_answer()
     assert_eq!(stats.reruns, 0);
     let users: i64 = world.raw().query_row("SELECT COUNT(*) FROM users", [], |row| row.get(0)).unwrap();
     assert_eq!(users, 1 + 1 + 100);
-    assert_eq!(world.metadata.group(group.id, &admin()).unwrap().unwrap().group.revision, 2);
+    assert_eq!(world.metadata.group(group.id, &admin()).await.unwrap().unwrap().group.revision, 2);
     let (_, events) = world.metadata.audit_events(AuditFilter::default(), 0, 1).await.unwrap();
     assert_eq!(events, 2 + 102, "an event for each that was written and none for the others");
 }
@@ -73,7 +74,7 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
     lock.execute_batch("ROLLBACK").unwrap();
     // What is handed over later is written later.
     world.metadata.record(event("Y")).await.unwrap();
-    assert!(world.metadata.user_by_email("gone@x.io").unwrap().is_some());
+    assert!(world.metadata.user_by_email("gone@x.io").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -84,7 +85,7 @@ async fn unwaited_events_are_written_though_the_database_is_dropped() {
     for _ in 0..50 {
         world.metadata.record_unwaited(event("X")).await;
     }
-    let World { metadata, folder, new: _new } = world;
+    let World { metadata, folder, new: _new, postgres: _ } = world;
     drop(metadata);
     lock.execute_batch("ROLLBACK").unwrap();
     let again = Metadata::open(&folder.path().join("metadata.db")).unwrap();
@@ -105,7 +106,7 @@ async fn reads_go_on_while_writing_is_held_up() {
     let lock = world.raw();
     lock.execute_batch("BEGIN IMMEDIATE; DELETE FROM users").unwrap();
     let begin = Instant::now();
-    assert!(world.metadata.user_by_email("admin@x.io").unwrap().is_some(), "what is not committed is not seen");
+    assert!(world.metadata.user_by_email("admin@x.io").await.unwrap().is_some(), "what is not committed is not seen");
     assert!(begin.elapsed() < Duration::from_secs(1));
 }
 
@@ -123,7 +124,7 @@ async fn a_group_is_read_in_one_cut() {
     let reader = tokio::task::spawn_blocking(move || {
         let mut seen = 0;
         while seen < 40 {
-            let state = metadata.group(id, &admin()).unwrap().unwrap();
+            let state = metadata.group(id, &admin()).now_or_never().unwrap().unwrap().unwrap();
             assert_eq!(state.secrets.len(), 2);
             for secret in &state.secrets {
                 assert_eq!(

@@ -15,7 +15,7 @@ use crate::Batch;
 /// Groups share this many numbers: a group's neighbours are read again with it.
 const SLOTS: usize = 256;
 
-pub(super) struct Stamps {
+pub(crate) struct Stamps {
     /// Moves with every change that is not of one group alone: identities, integrations, grants of machines.
     shared: AtomicU64,
     groups: [AtomicU64; SLOTS],
@@ -28,31 +28,38 @@ pub struct Stamp {
     group: u64,
 }
 
+impl Stamp {
+    /// Of one of several replicas: how often it changed something itself, and the change number that all share.
+    pub(crate) const fn of_replica(own: u64, number: u64) -> Self {
+        Self { shared: own, group: number }
+    }
+}
+
 impl Stamps {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { shared: AtomicU64::new(0), groups: [const { AtomicU64::new(0) }; SLOTS] }
     }
 
     /// Of what is no group's; `None` while it changes.
-    pub(super) fn shared(&self) -> Option<Stamp> {
+    pub(crate) fn shared(&self) -> Option<Stamp> {
         let shared = self.shared.load(SeqCst);
         shared.is_multiple_of(2).then_some(Stamp { shared, group: 0 })
     }
 
     /// Of a group and its secrets as anybody sees them; `None` while they change.
-    pub(super) fn group(&self, id: GroupId) -> Option<Stamp> {
+    pub(crate) fn group(&self, id: GroupId) -> Option<Stamp> {
         let group = self.groups[slot(id)].load(SeqCst);
         let stamp = self.shared()?;
         group.is_multiple_of(2).then_some(Stamp { group, ..stamp })
     }
 
     /// Ends all that is kept: the database may be another than it was.
-    pub(super) fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.shared.fetch_add(2, SeqCst);
     }
 
     /// Runs what commits the batches, whatever becomes of it.
-    pub(super) fn while_changing<R>(&self, batches: &[Batch], commit: impl FnOnce() -> R) -> R {
+    pub(crate) fn while_changing<R>(&self, batches: &[Batch], commit: impl FnOnce() -> R) -> R {
         let mut moving: Vec<&AtomicU64> = Vec::new();
         for batch in batches {
             let number = match batch.scope() {

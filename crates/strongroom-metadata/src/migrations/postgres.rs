@@ -1,0 +1,29 @@
+use tokio_postgres::Client;
+
+use super::{APPLIED, Applied, MIGRATIONS, TABLE, pending};
+use crate::{OpenError, dialect};
+
+/// Brings a PostgreSQL database to the newest schema, all steps in one transaction. Of several replicas that start at a
+/// time one does it, and the others wait for it.
+pub(crate) async fn migrate(client: &mut Client, database: &str) -> Result<(), OpenError> {
+    migrate_to(client, database, MIGRATIONS).await
+}
+
+pub(crate) async fn migrate_to(client: &mut Client, database: &str, migrations: &[&str]) -> Result<(), OpenError> {
+    let engine = |error: tokio_postgres::Error| OpenError::Engine {
+        database: database.to_owned(),
+        reason: crate::postgres::described(&error),
+    };
+    let transaction = client.transaction().await.map_err(engine)?;
+    transaction.batch_execute(dialect::LOCK_MIGRATIONS).await.map_err(engine)?;
+    transaction.batch_execute(&dialect::postgres(TABLE)).await.map_err(engine)?;
+    let rows = transaction.query(APPLIED, &[]).await.map_err(engine)?;
+    let applied: Vec<Applied> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for (version, text, checksum) in pending(&applied, migrations, database)? {
+        transaction.batch_execute(&dialect::postgres(text)).await.map_err(engine)?;
+        let note = "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)";
+        transaction.execute(note, &[&version, &checksum]).await.map_err(engine)?;
+        tracing::info!(version, "migrated the database's schema");
+    }
+    transaction.commit().await.map_err(engine)
+}

@@ -1,0 +1,30 @@
+//! What replicas tell each other through the database: the change number, and which batches were committed.
+
+use crate::sql::{params, statements};
+use crate::{Batch, CommitError, Guard, Lease, Metadata};
+
+statements! {
+    // The last write of each batch that it stands in: everybody who changes identities waits for this row.
+    BUMP_CHANGE_NUMBER = "UPDATE change_number SET number = number + 1 WHERE id = ?1";
+    SELECT_PULSE = "SELECT c.number, {now}, COALESCE(i.state, 'live') FROM change_number c \
+        LEFT JOIN instance i ON i.id = c.id WHERE c.id = 1";
+    PRUNE_BATCHES = "DELETE FROM batches WHERE at < {now} - ?1";
+}
+
+/// How long it is remembered that a batch was committed: far longer than anybody asks for it.
+const REMEMBERED_MICROS: i64 = 3_600_000_000;
+
+/// Adds the step that lets every replica know that identities, policy or integrations changed.
+pub(crate) fn bump(batch: &mut Batch) {
+    batch.one(Guard::ChangeNumber, &BUMP_CHANGE_NUMBER, params![1]);
+}
+
+impl Metadata {
+    /// Forgets the ids of batches that nobody asks for any more.
+    pub async fn prune_batches(&self, lease: &Lease) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        lease.guard(&mut batch);
+        batch.any(Guard::Fresh, &PRUNE_BATCHES, params![REMEMBERED_MICROS]);
+        self.commit(batch).await
+    }
+}

@@ -1,0 +1,228 @@
+//! Rules that every statement keeps, and one run of each of them.
+
+mod runs;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::sql::{Sql, Value};
+use crate::{
+    audit, changes, groups, history, identity, instance, integrations, leases, migrations, purge, replicas, secrets,
+    trash,
+};
+
+/// Statements that a batch may run without a count of rows.
+const ANY: &[&str] = &[
+    "DELETE_GRANTS",
+    "DELETE_GRANTS_OF_GROUP",
+    "DELETE_GRANTS_OF_SUBJECT",
+    "PRUNE_BATCHES",
+    "PURGE_SECRETS_OF_GROUP",
+    "PURGE_VERSIONS_OF_GROUP",
+    "PURGE_VERSIONS_OF_SECRET",
+];
+
+/// Statements that may walk a whole table or index, and why. Every other one finds its rows by a key.
+const MAY_SCAN: &[(&str, &str)] = &[
+    ("COUNT_EVENTS", "an index would cost each reveal a page"),
+    ("SELECT_EVENTS", "an index would cost each reveal a page"),
+    ("GROUP_COUNT_ALL", "a total"),
+    ("SECRET_COUNT_ALL", "a total"),
+    ("GROUP_PAGE_ALL", "walks the page itself, which is its subquery's answer"),
+    ("GROUP_PAGE_MEMBER", "walks the page itself, which is its subquery's answer"),
+    ("SELECT_ACCOUNTS", "few"),
+    ("SELECT_INTEGRATIONS", "few"),
+    ("SELECT_SLOTS", "few"),
+    ("SELECT_FINGERPRINTS", "few"),
+];
+
+/// Words of SQLite that PostgreSQL doesn't know or reads otherwise, and such as hide a second statement in one.
+const NOT_PORTABLE: &[&str] = &[
+    "REPLACE",
+    "IGNORE",
+    "INSTR",
+    "JSON_EACH",
+    "JSON_EXTRACT",
+    "ROWID",
+    "GLOB",
+    "IFNULL",
+    "DATETIME",
+    "STRFTIME",
+    "PRINTF",
+    "GROUP_CONCAT",
+    "TOTAL",
+    "AUTOINCREMENT",
+    "PRAGMA",
+    "RANDOMBLOB",
+    "HEX",
+    "TYPEOF",
+    "INDEXED",
+    "NOCASE",
+    "RETURNING",
+    "CONFLICT",
+    "ILIKE",
+    "UNIXEPOCH",
+    "JULIANDAY",
+    "MATCH",
+    "REGEXP",
+    "ISNULL",
+    "NOTNULL",
+    "CHANGES",
+];
+
+fn all() -> Vec<&'static Sql> {
+    let lists = [
+        audit::ALL,
+        changes::ALL,
+        groups::ALL,
+        history::ALL,
+        identity::ALL,
+        instance::ALL,
+        integrations::ALL,
+        leases::ALL,
+        purge::ALL,
+        replicas::ALL,
+        secrets::ALL,
+        trash::ALL,
+    ];
+    lists.into_iter().flatten().copied().collect()
+}
+
+fn is_read(sql: &Sql) -> bool {
+    sql.text.starts_with("SELECT ")
+}
+
+fn migrated() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    migrations::sqlite::migrate(&mut connection, Path::new("memory")).unwrap();
+    connection
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_uppercase).collect()
+}
+
+/// The numbers of the parameters as they stand in the text; `None` for a parameter without a number.
+fn parameters(text: &str) -> BTreeSet<Option<usize>> {
+    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+    text.split('?').skip(1).map(|rest| digits(rest).parse().ok()).collect()
+}
+
+#[test]
+fn the_lists_are_whole_and_names_are_unique() {
+    let names: BTreeSet<_> = all().iter().map(|sql| sql.name).collect();
+    assert_eq!(names.len(), all().len());
+    let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
+    let declaring = sources.filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.is_file() && std::fs::read_to_string(path).unwrap().contains("\nstatements! {")
+    });
+    assert_eq!(declaring.count(), 12, "a module with statements is missing from `all`");
+}
+
+#[test]
+fn every_statement_prepares() {
+    let connection = migrated();
+    for sql in all() {
+        let prepared = connection.prepare(sql.sqlite());
+        let statement = prepared.unwrap_or_else(|error| panic!("{}: {error}", sql.name));
+        assert_eq!(statement.readonly(), is_read(sql), "{}", sql.name);
+        assert_eq!(statement.parameter_count(), parameters(sql.sqlite()).len(), "{}", sql.name);
+    }
+}
+
+#[test]
+fn parameters_are_numbered_from_one_without_gaps() {
+    for sql in all() {
+        let found = parameters(sql.sqlite());
+        let expected: BTreeSet<_> = (1..=found.len()).map(Some).collect();
+        assert_eq!(found, expected, "{}", sql.name);
+    }
+}
+
+#[test]
+fn statements_keep_to_the_portable_subset() {
+    for sql in all() {
+        let found: Vec<_> = words(sql.text).into_iter().filter(|word| NOT_PORTABLE.contains(&word.as_str())).collect();
+        assert!(found.is_empty(), "{} uses {found:?}", sql.name);
+        for mark in ["\"", "`", "[", ";", "==", "||", "--", "INSERT OR", "UPDATE OR", "$", ":"] {
+            assert!(!sql.text.contains(mark), "{} contains {mark}", sql.name);
+        }
+        assert!(!sql.text.contains("  "), "{} has a stray line break", sql.name);
+    }
+}
+
+#[test]
+fn writes_have_one_of_three_forms() {
+    for sql in all().into_iter().filter(|sql| !is_read(sql)) {
+        let right = match sql.text.split(' ').next() {
+            Some("INSERT") => {
+                sql.text.starts_with("INSERT INTO ") && sql.text.contains(") VALUES (") && sql.text.ends_with(')')
+            }
+            Some("UPDATE") => sql.text.contains(" SET ") && sql.text.contains(" WHERE "),
+            Some("DELETE") => sql.text.starts_with("DELETE FROM ") && sql.text.contains(" WHERE "),
+            _ => false,
+        };
+        assert!(right, "{}: {}", sql.name, sql.sqlite());
+    }
+}
+
+/// Under READ COMMITTED a condition on another row that is only read guards nothing.
+#[test]
+fn no_counted_write_reads_another_row() {
+    for sql in all().into_iter().filter(|sql| !is_read(sql) && !ANY.contains(&sql.name)) {
+        for word in ["SELECT", "EXISTS", "FROM", "JOIN"] {
+            let deletes = word == "FROM" && sql.text.starts_with("DELETE FROM ");
+            assert!(deletes || !words(sql.sqlite()).contains(word), "{} contains {word}", sql.name);
+        }
+    }
+}
+
+/// The constant above is what the code does: `batch.any` is called with these statements and no others.
+#[test]
+fn the_uncounted_statements_are_the_listed_ones() {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_file() || path.is_dir() {
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
+        for call in source.split("batch.any(").skip(1) {
+            let name = call.split('&').nth(1).unwrap().split(',').next().unwrap();
+            found.insert(name.to_owned());
+        }
+    }
+    assert_eq!(found, ANY.iter().map(|name| (*name).to_owned()).collect());
+}
+
+#[test]
+fn rows_are_found_by_an_index() {
+    let connection = migrated();
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+    let plan = |sql: &Sql| -> Vec<String> {
+        let nulls = vec![Value::Null; parameters(sql.sqlite()).len()];
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.sqlite())).unwrap();
+        let rows = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get(3)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let mut scanning = BTreeSet::new();
+    for sql in all().into_iter().filter(|sql| !sql.text.starts_with("INSERT ")) {
+        let plan = plan(sql);
+        if plan.iter().any(|step| step.starts_with("SCAN")) {
+            scanning.insert(sql.name);
+        } else {
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{}: {plan:#?}", sql.name);
+        }
+    }
+    assert_eq!(scanning, MAY_SCAN.iter().map(|(name, _)| *name).collect());
+    // A page of groups begins at its bound, and finds what belongs to its groups by keys.
+    for sql in [&groups::GROUP_PAGE_ALL, &groups::GROUP_PAGE_MEMBER] {
+        let plan = plan(sql);
+        assert_eq!(plan.iter().filter(|step| step.starts_with("SCAN")).collect::<Vec<_>>(), ["SCAN g"], "{plan:#?}");
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH g USING PRIMARY KEY (id")), "{plan:#?}");
+    }
+}

@@ -1,0 +1,279 @@
+//! Each statement runs with the same parameters on both engines, and gives the same rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use rusqlite::Connection;
+use tokio_postgres::Client;
+
+use super::{all, is_read, migrated};
+use crate::postgres::PostgresAddress;
+use crate::sql::{Columns, Field, Row, Sql, Value};
+use crate::{dialect, migrations};
+
+/// A list of any length, so that lists of different lengths stand in one table.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$(Value::from($value)),*] };
+}
+
+const ID: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";
+
+/// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
+#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
+fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
+    let gone = "0192f0c1-2b3c-7d4e-8f50-112233445577";
+    let bytes = &[7_u8; 32];
+    let actor = || r#"{"id":"i","type":"user","slug":"s"}"#;
+    let secret = |id: &'static str, key: &'static str| params![id, ID, key, key.to_lowercase(), actor(), 1];
+    let update =
+        |from: i64, to: i64, purge: Option<i64>| params![ID, from, to, bytes, "g", "g", ID, "{}", 1, 2, purge, purge];
+    let look = |rest: Vec<Value>| params!["user:a", ""].into_iter().chain(rest).collect::<Vec<_>>();
+    let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
+    let filtered = |rest: Vec<Value>| filter().into_iter().chain(rest).collect::<Vec<_>>();
+    vec![
+        ("INSERT_INSTANCE", params!["default", "one", ID, 1], 1),
+        ("INSERT_SLOT", params![1, "file", "f", bytes, 1], 1),
+        ("INSERT_USER", params![ID, "a@x.io", "tenant-admin", 1, 1, 1], 1),
+        ("INSERT_TOKEN", params![bytes, ID, "user", ID, "t", 1, None::<i64>], 1),
+        ("INSERT_VIRTUAL_ACCOUNT", params![ID, "ci", "{}", actor(), 1, 1], 1),
+        ("UPDATE_VIRTUAL_ACCOUNT", params![ID, "{}", 2], 1),
+        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", actor(), 1, 1], 1),
+        ("INSERT_INTEGRATION", params![ID, ID, "db", "secret-store", "d:t:d:s:db", "{}", actor(), 1, 1], 1),
+        ("INSERT_GROUP", params![ID, "g", "g", ID, "{}", bytes, bytes, 1, 1, actor(), 1], 1),
+        ("INSERT_REVISION", params![ID, 1, 1, actor(), "create", "put", "r", "g", ID, "{}", bytes], 1),
+        ("INSERT_SECRET", secret(ID, "K"), 1),
+        ("INSERT_SECRET", secret(gone, "L"), 1),
+        ("INSERT_VERSION", params![ID, 1, ID, bytes, "1", bytes, actor(), 1], 1),
+        ("INSERT_VERSION", params![gone, 1, gone, bytes, "1", bytes, actor(), 1], 1),
+        ("INSERT_LIFETIME", params![ID, ID, 1, 1, "K"], 1),
+        ("INSERT_LIFETIME", params![ID, gone, 1, 1, "L"], 1),
+        ("INSERT_GRANT", params![ID, "user:a", "manifest", 3], 1),
+        ("INSERT_GRANT", params![ID, "user:b", "virtual-account", 1], 1),
+        (
+            "INSERT_EVENT",
+            params![
+                ID,
+                1,
+                "A",
+                "success",
+                actor(),
+                "s",
+                None::<i64>,
+                "::1",
+                "r",
+                "/",
+                "secret",
+                ID,
+                "n",
+                "f",
+                1,
+                "{}",
+                1,
+                bytes
+            ],
+            1,
+        ),
+        ("UPDATE_GROUP", update(1, 2, None), 1),
+        ("UPDATE_SECRET", params![gone, 1, 1, "L", "l", 2, 2, 9, ID], 1),
+        ("END_LIFETIME", params![ID, gone, 2], 1),
+        ("DELETE_GRANTS_OF_SUBJECT", params!["user:b", "virtual-account"], 1),
+        ("SELECT_INSTANCE", params![], 1),
+        ("SELECT_SLOTS", params![], 1),
+        ("SELECT_FINGERPRINTS", params![], 1),
+        ("SELECT_TOKEN", params![bytes], 1),
+        ("SELECT_USER_BY_EMAIL", params!["a@x.io"], 1),
+        ("SELECT_VIRTUAL_ACCOUNT_BY_NAME", params!["ci"], 1),
+        ("SELECT_ACCOUNTS", params![], 1),
+        ("SELECT_INTEGRATIONS", params![], 1),
+        ("SELECT_REVISIONS", params![ID, 0, 10], 1),
+        ("SELECT_CURRENT_AT", params![ID, 1], 2),
+        ("SELECT_CURRENT_AT", params![ID, 2], 1),
+        ("GROUP_BY_ID", look(params![ID, 1]), 1),
+        ("GROUP_BY_ID_SEALED", look(params![ID, 0]), 1),
+        ("GROUP_NAME_TAKEN", params!["g"], 1),
+        ("GROUP_BY_NAME", look(params!["g", 0]), 1),
+        ("GROUP_PAGE_ALL", look(params!["%g%", "~", 10, 0]), 1),
+        ("GROUP_PAGE_MEMBER", look(params!["", "f", 10, 0]), 1),
+        ("GROUP_COUNT_ALL", look(params!["%k%"]), 1),
+        ("GROUP_COUNT_MEMBER", look(params![""]), 1),
+        ("SECRET_BY_ID", look(params![ID, 10, 0]), 1),
+        ("SECRET_BY_NAME", look(params!["g", "K", None::<i64>, 0]), 1),
+        ("SECRET_BY_NAME", look(params!["g", "K", 0, 1]), 0),
+        ("SECRET_BY_NAME", look(params!["g", "K", 1, 1]), 1),
+        ("SECRET_VERSIONS", params![ID, 10, 0], 1),
+        ("COUNT_VERSIONS", params![ID], 1),
+        ("SECRET_PAGE_ALL", look(params!["~", 10, 0]), 1),
+        ("SECRET_PAGE_MEMBER", look(params!["f", 10, 0]), 1),
+        ("SECRET_PAGE_GROUP", look(params!["f", 10, 0, ID, 0]), 1),
+        ("SECRET_PAGE_ALL_SEALED", look(params![ID, 10, 0]), 0),
+        ("SECRET_PAGE_MEMBER_SEALED", look(params!["~", 10, 0]), 1),
+        ("SECRET_PAGE_GROUP_SEALED", look(params!["~", 10, 0, ID, 1]), 1),
+        ("SECRET_COUNT_ALL", look(params![]), 1),
+        ("SECRET_COUNT_MEMBER", look(params![]), 1),
+        ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
+        ("SELECT_EVENTS", filtered(params![10, 0]), 1),
+        ("COUNT_EVENTS", filter(), 1),
+        ("DELETED_SECRETS", look(params![0, 2, 10]), 1),
+        ("DUE_SECRETS", params![9, 10], 1),
+        ("PURGE_SECRET", params![gone, 8], 0),
+        ("PURGE_SECRET", params![gone, 9], 1),
+        ("PURGE_VERSIONS_OF_SECRET", params![gone, 9], 1),
+        ("UPDATE_SECRET", params![gone, 1, 1, "L", "l", 2, None::<i64>, None::<i64>, ID], 0),
+        ("UPDATE_SECRET", params![ID, 1, 1, "K", "k", 2, 2, 9, ID], 1),
+        ("END_LIFETIMES", params![ID, 3], 1),
+        ("UPDATE_GROUP", update(2, 3, Some(9)), 1),
+        ("DELETED_GROUPS", look(params![0, 3, 10]), 1),
+        ("DUE_GROUPS", params![9, 10], 1),
+        ("PURGE_GROUP", params![ID, 8], 0),
+        ("PURGE_GROUP", params![ID, 9], 1),
+        ("UPDATE_GROUP", update(3, 4, None), 0),
+        ("PURGE_SECRETS_OF_GROUP", params![ID], 1),
+        ("PURGE_VERSIONS_OF_GROUP", params![ID, 9], 1),
+        ("DELETE_GRANTS_OF_GROUP", params![ID, "manifest"], 1),
+        ("DELETE_GRANTS", params![ID], 0),
+        ("SELECT_PULSE", params![], 1),
+        ("BUMP_CHANGE_NUMBER", params![1], 1),
+        ("SELECT_LEASE", params!["job"], 0),
+        ("INSERT_LEASE", params!["job", "a", 60_000_000], 1),
+        ("SELECT_LEASE", params!["job"], 1),
+        ("RENEW_LEASE", params!["job", "a", -1, 1], 1),
+        ("RENEW_LEASE", params!["job", "a", 60_000_000, 1], 0),
+        ("HOLD_LEASE", params!["job", "a", 1], 0),
+        ("TAKE_LEASE", params!["job", "b", 60_000_000, 1], 1),
+        ("HOLD_LEASE", params!["job", "a", 1], 0),
+        ("HOLD_LEASE", params!["job", "b", 2], 1),
+        ("PRUNE_BATCHES", params![0], 0),
+    ]
+}
+
+fn shown(row: &Row<'_>, columns: usize) -> String {
+    let field = |column| match row.field(column).unwrap() {
+        Field::Null => "null".to_owned(),
+        Field::Int(number) => number.to_string(),
+        Field::Text(text) => format!("{text:?}"),
+        Field::Bytes(bytes) => format!("{bytes:?}"),
+        Field::Other => panic!("{} gives a type that no column has", row.statement),
+    };
+    (0..columns).map(field).collect::<Vec<_>>().join(", ")
+}
+
+/// The rows that it gives, or the number of those that it touches.
+fn on_sqlite(connection: &Connection, sql: &'static Sql, params: &[Value]) -> Vec<String> {
+    let mut statement = connection.prepare(sql.sqlite()).unwrap();
+    let params = rusqlite::params_from_iter(params);
+    if !is_read(sql) {
+        return vec![String::new(); statement.execute(params).unwrap_or_else(|error| panic!("{}: {error}", sql.name))];
+    }
+    let columns = statement.column_count();
+    let (mut rows, mut all) = (statement.query(params).unwrap(), Vec::new());
+    while let Some(row) = rows.next().unwrap() {
+        all.push(shown(&Row { statement: sql.name, inner: Columns::Sqlite(row) }, columns));
+    }
+    all
+}
+
+async fn on_postgres(client: &Client, sql: &'static Sql, params: &[Value]) -> Vec<String> {
+    if !is_read(sql) {
+        let touched = client.execute_raw(sql.postgres(), params).await;
+        let touched = touched.unwrap_or_else(|error| panic!("{}: {}", sql.name, crate::postgres::described(&error)));
+        return vec![String::new(); usize::try_from(touched).unwrap()];
+    }
+    let rows = client.query_raw(sql.postgres(), params).await;
+    let mut rows =
+        Box::pin(rows.unwrap_or_else(|error| panic!("{}: {}", sql.name, crate::postgres::described(&error))));
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().await {
+        let row = row.unwrap();
+        all.push(shown(&Row { statement: sql.name, inner: Columns::Postgres(&row) }, row.len()));
+    }
+    all
+}
+
+#[test]
+fn every_statement_runs() {
+    let statements: BTreeMap<_, _> = all().into_iter().map(|sql| (sql.name, sql)).collect();
+    let connection = migrated();
+    for (name, values, rows) in &runs() {
+        let sql = statements.get(name).unwrap_or_else(|| panic!("no statement {name}"));
+        assert_eq!(on_sqlite(&connection, sql, values).len(), *rows, "{name}");
+    }
+    let run: BTreeSet<_> = runs().iter().map(|(name, _, _)| *name).collect();
+    assert_eq!(run, statements.keys().copied().collect(), "each statement has a sample");
+}
+
+#[tokio::test]
+async fn every_statement_runs_and_gives_the_same_on_postgres() {
+    let Some(database) = TestDatabase::create() else { return };
+    let client = database.connect().await;
+    let connection = migrated();
+    let statements: BTreeMap<_, _> = all().into_iter().map(|sql| (sql.name, sql)).collect();
+    for (name, values, _) in &runs() {
+        let sql = statements[name];
+        let (here, there) = (on_sqlite(&connection, sql, values), on_postgres(&client, sql, values).await);
+        if *name == "SELECT_PULSE" {
+            // It tells the time.
+            assert_eq!(here.len(), there.len());
+        } else {
+            assert_eq!(here, there, "{name}");
+        }
+    }
+}
+
+/// As batches run them: a write that touches another number of rows, or that is outside of its batch, is an error.
+#[tokio::test]
+async fn every_guarded_statement_raises_inside_the_server() {
+    let Some(database) = TestDatabase::create() else { return };
+    let client = database.connect().await;
+    let statements: BTreeMap<_, _> = all().into_iter().map(|sql| (sql.name, sql)).collect();
+    for (name, values, rows) in &runs() {
+        let sql = statements[name];
+        if is_read(sql) {
+            continue;
+        }
+        let rows = i64::try_from(*rows).unwrap();
+        let guarded = async |expected: i64, batch: &str| {
+            let params = values.iter().cloned().chain([expected.into(), batch.into()]).collect::<Vec<_>>();
+            client.execute_raw(sql.postgres_guarded(), params).await
+        };
+        let begin = async || {
+            client.batch_execute(dialect::BEGIN_BATCH).await.unwrap();
+            client.execute(dialect::OPEN_BATCH, &[&"b", &"10000"]).await.unwrap();
+        };
+        assert!(guarded(rows, "b").await.is_err(), "{name} ran outside of a batch");
+        for (expected, batch) in [(rows + 1, "b"), (rows, "another")] {
+            begin().await;
+            assert!(guarded(expected, batch).await.is_err(), "{name} was not refused");
+            client.batch_execute("ROLLBACK").await.unwrap();
+        }
+        begin().await;
+        let outcome = guarded(rows, "b").await;
+        outcome.unwrap_or_else(|error| panic!("{name}: {}", crate::postgres::described(&error)));
+        client.batch_execute("COMMIT").await.unwrap();
+    }
+}
+
+/// A database on the server that the test command started; tests on it do nothing without one.
+struct TestDatabase(String, String);
+
+impl TestDatabase {
+    fn create() -> Option<Self> {
+        let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
+        let name = format!("unit_{}", std::process::id());
+        strongroom_throwaway::psql(&server, &format!("CREATE DATABASE {name}")).unwrap();
+        Some(Self(server, name))
+    }
+
+    async fn connect(&self) -> Client {
+        let url = strongroom_throwaway::with_database(&self.0, &self.1);
+        let setup = crate::postgres::ConnectSetup { application_name: "test", options: None };
+        let mut client = PostgresAddress::parse(&url, None).unwrap().connect(&setup, |_| {}).await.unwrap();
+        migrations::postgres::migrate(&mut client, "test").await.unwrap();
+        client
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let _ = strongroom_throwaway::psql(&self.0, &format!("DROP DATABASE {} WITH (FORCE)", self.1));
+    }
+}
