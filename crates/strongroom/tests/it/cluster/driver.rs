@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Known};
-use super::history::{Call, Id, Key, Operation, Outcome, Refusal, Tag};
+use super::history::{Call, Id, Key, Operation, Outcome, Tag};
 use super::wire::{Sent, Wire, outcome};
 use crate::support::random::Random;
 
@@ -14,6 +14,10 @@ use crate::support::random::Random;
 const KEYS: u64 = 5;
 /// More than a client makes.
 const TAGS_A_CLIENT: Tag = 10_000_000;
+/// So much of a strange answer is kept.
+const STRANGE: usize = 500;
+/// Who hears that it can't be done now doesn't ask again at once: that would take the time of those who can.
+const PAUSE: Duration = Duration::from_millis(30);
 /// The name that most write to.
 pub(super) const HOT: u8 = 0;
 
@@ -94,8 +98,7 @@ impl<'a> Client<'a> {
 
     fn call(&mut self) {
         if !self.wire.connect(&mut self.random) {
-            // Nobody listens there: not to ask without pause is kinder to the others.
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(PAUSE);
             self.count("not connected");
             return;
         }
@@ -127,7 +130,7 @@ impl<'a> Client<'a> {
                 self.count(&format!("{} {code}", answer.status));
                 match outcome(&operation, answer) {
                     Ok(outcome) => operation.outcome = outcome,
-                    Err(strange) => self.record.strange.push(strange),
+                    Err(strange) => self.record.strange.push(strange.chars().take(STRANGE).collect()),
                 }
             }
             Sent::Cut => self.count(if hangs_up { "hung up" } else { "cut" }),
@@ -137,9 +140,8 @@ impl<'a> Client<'a> {
         if writes && matches!(operation.outcome, Outcome::Ok(_)) {
             self.shared.acknowledged[usize::from(self.number)].fetch_add(1, Ordering::SeqCst);
         }
-        if operation.outcome == Outcome::Refused(Refusal::NameTaken) {
-            // Somebody made it and was cut, or is making it now.
-            thread::sleep(Duration::from_millis(1));
+        if matches!(&sent, Sent::Answered(answer) if answer.status == 503) {
+            thread::sleep(PAUSE);
         }
         self.record.history.push(operation);
     }

@@ -17,6 +17,7 @@ pub(super) enum Fault {
     KillDatabase,
     RestartDatabase,
     PauseDatabase,
+    FailOver,
 }
 
 /// How often each fault happened.

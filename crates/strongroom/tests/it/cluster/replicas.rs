@@ -52,6 +52,16 @@ impl Database {
         Self::Postgres { url: server.url(DATABASE), server: Mutex::new(server) }
     }
 
+    /// On the first of two servers; the replicas know both, and use the one that takes writes.
+    pub(super) fn on_pair(server: Postgres, standby: &Postgres) -> Self {
+        server.create_database(DATABASE).unwrap();
+        let both = [&server, standby];
+        let hosts = both.map(|server| server.socket_dir().to_str().unwrap().replace('/', "%2F")).join(",");
+        let ports = both.map(|server| server.port().to_string()).join(",");
+        let url = format!("postgres://postgres@/{DATABASE}?host={hosts}&port={ports}&target_session_attrs=read-write");
+        Self::Postgres { url, server: Mutex::new(server) }
+    }
+
     /// Rows of text columns; no column has a `|` in it.
     pub(super) fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         match self {
@@ -84,8 +94,8 @@ impl Database {
 }
 
 impl Cluster {
-    /// Starts so many replicas, with folders of their own below this one.
-    pub(super) fn start(folder: &Path, database: Database, replicas: usize) -> Self {
+    /// Starts so many replicas, with folders of their own below this one, and with more settings.
+    pub(super) fn start(folder: &Path, database: Database, replicas: usize, settings: &[(&str, &str)]) -> Self {
         let root_key = folder.join("root.key");
         strongroom(&["keys", "init", "--root-key-file", root_key.to_str().unwrap()]);
         let token = strongroom(&["token", "new"]).trim().to_owned();
@@ -99,6 +109,7 @@ impl Cluster {
                     Database::Sqlite(file) => launch.arg("database-url", &format!("sqlite:{}", file.display())),
                     Database::Postgres { url, .. } => launch.arg("database-url", url),
                 };
+                let launch = settings.iter().fold(launch, |launch, (name, value)| launch.arg(name, value));
                 Replica { number, launch, server: Mutex::new(None) }
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::checker;
 use super::driver::{Client, HOT, Record, Shared, Workload};
-use super::history::{Operation, Outcome, Truth};
+use super::history::{Operation, Outcome, Refusal, Truth};
 use super::nemesis::{self, Fault, Faults};
 use super::replicas::{Cluster, Database, PATIENCE};
 use super::wire::Wire;
@@ -26,6 +26,8 @@ pub(super) struct Run {
     title: &'static str,
     folder: TempDir,
     seed: u64,
+    /// For all replicas.
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 /// What was seen, for a test to say whether it was enough.
@@ -33,6 +35,8 @@ pub(super) struct Report {
     faults: Faults,
     acknowledged: u64,
     unknown: u64,
+    /// Writes that others were faster than too often.
+    busy: u64,
     /// Each client's acknowledged writes of the hot name.
     hot: Vec<u64>,
 }
@@ -40,7 +44,12 @@ pub(super) struct Report {
 impl Run {
     pub(super) fn new(title: &'static str) -> Self {
         let seed = setting("CLUSTER_SEED", 20_260_101);
-        Self { title, folder: tempfile::tempdir().unwrap(), seed }
+        Self { title, folder: tempfile::tempdir().unwrap(), seed, settings: Vec::new() }
+    }
+
+    pub(super) fn set(mut self, name: &'static str, value: &'static str) -> Self {
+        self.settings.push((name, value));
+        self
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -61,10 +70,11 @@ impl Run {
         workload: Workload,
         fail: impl FnOnce(&Cluster) -> Faults,
     ) -> Report {
-        let cluster = Cluster::start(self.folder(), database, replicas);
+        let cluster = Cluster::start(self.folder(), database, replicas, &self.settings);
         let tokens = cluster.tokens(CLIENTS);
         let shared = Shared::new(workload, integration_id(&mut cluster.admin(0)), CLIENTS);
         let (faults, records) = thread::scope(|scope| {
+            let stop = Stop(&shared.stop);
             let working: Vec<_> = (0..CLIENTS)
                 .zip(tokens)
                 .map(|(number, token)| {
@@ -76,7 +86,7 @@ impl Run {
             let faults = fail(&cluster);
             cluster.until_ready();
             until_all_write(&shared);
-            shared.stop.store(true, Ordering::SeqCst);
+            drop(stop);
             (faults, working.into_iter().map(|client| client.join().unwrap()).collect::<Vec<Record>>())
         });
         let mut wrong = cluster.ended();
@@ -97,7 +107,7 @@ impl Run {
         for number in 0..cluster.len() {
             cluster.restart(number);
         }
-        let others = usize::try_from(setting("CLUSTER_VALUES", 5_000)).unwrap();
+        let others = usize::try_from(setting("CLUSTER_VALUES", 1_000)).unwrap();
         truth::open_values(&cluster, &mut truth, &history, others, self.seed);
         let opened = began.elapsed();
         let violations = checker::check(&history, &truth);
@@ -105,11 +115,12 @@ impl Run {
         wrong.extend(violations);
         let report = Report::of(faults, &history);
         self.say(&format!(
-            "{} operations, {} writes acknowledged, {} unknown, {} revisions of {} groups, {} values opened; \
+            "{} operations, {} writes acknowledged, {} unknown, {} busy, {} revisions of {} groups, {} values opened; \
              {:?}; {answers:?}; hot writes a client {}..{}; truth read in {read:.1?}, with values {opened:.1?}, checked {checked:.1?}",
             history.len(),
             report.acknowledged,
             report.unknown,
+            report.busy,
             truth.groups.iter().map(|group| group.revisions.len()).sum::<usize>(),
             truth.groups.len(),
             truth.values.len(),
@@ -150,6 +161,15 @@ impl Run {
     }
 }
 
+/// Ends what goes on until it is told to stop, also when a check fails: the scope around them waits for them.
+pub(super) struct Stop<'a>(pub(super) &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// After everything is healed each client gets a write through.
 fn until_all_write(shared: &Shared) {
     let before: Vec<u64> = shared.acknowledged.iter().map(|count| count.load(Ordering::SeqCst)).collect();
@@ -158,8 +178,6 @@ fn until_all_write(shared: &Shared) {
     while !all() && Instant::now() < end {
         thread::sleep(Duration::from_millis(10));
     }
-    // The clients must end all the same; the numbers are compared afterwards.
-    shared.stop.store(true, Ordering::SeqCst);
     assert!(all(), "not every client gets a write through when everything is healed");
 }
 
@@ -175,6 +193,7 @@ impl Report {
             faults,
             acknowledged: count(|outcome| matches!(outcome, Outcome::Ok(_))),
             unknown: count(|outcome| *outcome == Outcome::Unknown),
+            busy: count(|outcome| *outcome == Outcome::Refused(Refusal::Busy)),
             hot,
         }
     }
@@ -187,5 +206,10 @@ impl Report {
         assert!(self.acknowledged >= acknowledged, "only {} writes were acknowledged", self.acknowledged);
         assert!(self.unknown >= unknown, "only {} writes ended unknown", self.unknown);
         assert!(self.hot.iter().all(|count| *count > 0), "a client never wrote the hot group: {:?}", self.hot);
+    }
+
+    /// Fewer than one write of a hundred had to be told to try again.
+    pub(super) fn was_seldom_busy(&self) {
+        assert!(self.busy * 100 <= self.acknowledged, "{} busy of {} writes", self.busy, self.acknowledged);
     }
 }

@@ -16,18 +16,40 @@ use crate::support::random::Random;
 /// So many clients read values.
 const READERS: usize = 8;
 
+/// Groups of other names are not the clients'.
+const FOREIGN: &str = "(SELECT id FROM secret_groups WHERE name NOT LIKE 'group-%')";
+
 /// Reads all tables that the checker compares with.
 pub(super) fn read(database: &Database, slots: u8) -> Truth {
-    let id = |text: &str| Id::parse(text).unwrap_or_else(|| panic!("no id: {text:?}"));
-    let number = |text: &str| text.parse::<i64>().unwrap_or_else(|_| panic!("no number: {text:?}"));
     let slot_of: HashMap<String, u8> = (0..slots).map(|slot| (name(slot), slot)).collect();
     let mut groups: BTreeMap<Id, TrueGroup> = BTreeMap::new();
-    for row in database.rows("SELECT id, name, revision, deleted_at FROM secret_groups") {
+    let sql = format!("SELECT id, name, revision, deleted_at FROM secret_groups WHERE id NOT IN {FOREIGN}");
+    for row in database.rows(&sql) {
         let (id, slot, revision) = (id(&row[0]), slot_of[&row[1]], number(&row[2]));
         groups.insert(id, TrueGroup { id, slot, revision, deleted: !row[3].is_empty(), revisions: Vec::new() });
     }
-    let sql = "SELECT group_id, revision, action, request_id, actor FROM group_revisions ORDER BY group_id, revision";
-    for row in database.rows(sql) {
+    read_revisions(database, &mut groups);
+    let sql = format!(
+        "SELECT request_id, resource_id, revision FROM audit_events \
+         WHERE resource_type = 'secret-group' AND revision IS NOT NULL AND resource_id NOT IN {FOREIGN}"
+    );
+    let changes = database.rows(&sql).iter().map(|row| (id(&row[0]), id(&row[1]), number(&row[2]))).collect();
+    let secrets = read_secrets(database);
+    Truth {
+        groups: groups.into_values().collect(),
+        secrets,
+        values: BTreeMap::new(),
+        changes,
+        reveals: read_reveals(database),
+    }
+}
+
+fn read_revisions(database: &Database, groups: &mut BTreeMap<Id, TrueGroup>) {
+    let sql = format!(
+        "SELECT group_id, revision, action, request_id, actor FROM group_revisions WHERE group_id NOT IN {FOREIGN} \
+         ORDER BY group_id, revision"
+    );
+    for row in database.rows(&sql) {
         let actor: Value = serde_json::from_str(&row[4]).unwrap();
         let client = actor["token_name"].as_str().and_then(|name| name.strip_prefix("client-")?.parse().ok());
         let revision = TrueRevision {
@@ -39,7 +61,11 @@ pub(super) fn read(database: &Database, slots: u8) -> Truth {
         };
         groups.get_mut(&id(&row[0])).expect("a revision of no group").revisions.push(revision);
     }
-    for row in database.rows("SELECT group_id, secret_id, from_revision, to_revision, version, key FROM lifetimes") {
+    let sql = format!(
+        "SELECT group_id, secret_id, from_revision, to_revision, version, key FROM lifetimes \
+         WHERE group_id NOT IN {FOREIGN}"
+    );
+    for row in database.rows(&sql) {
         let group = groups.get_mut(&id(&row[0])).expect("a lifetime of no group");
         let current = Current { key: key(&row[5]), secret: id(&row[1]), version: number(&row[4]) };
         let from = number(&row[2]);
@@ -51,17 +77,25 @@ pub(super) fn read(database: &Database, slots: u8) -> Truth {
     for revision in groups.values_mut().flat_map(|group| &mut group.revisions) {
         revision.state.sort_unstable();
     }
+}
+
+fn read_secrets(database: &Database) -> Vec<TrueSecret> {
     let mut secrets: BTreeMap<Id, TrueSecret> = BTreeMap::new();
-    for row in database.rows("SELECT id, version FROM secrets") {
+    for row in database.rows(&format!("SELECT id, version FROM secrets WHERE group_id NOT IN {FOREIGN}")) {
         let (id, version) = (id(&row[0]), number(&row[1]));
         secrets.insert(id, TrueSecret { id, version, versions: Vec::new() });
     }
-    for row in database.rows("SELECT secret_id, version FROM secret_versions") {
+    let sql = format!(
+        "SELECT secret_id, version FROM secret_versions \
+         WHERE secret_id NOT IN (SELECT id FROM secrets WHERE group_id IN {FOREIGN})"
+    );
+    for row in database.rows(&sql) {
         secrets.get_mut(&id(&row[0])).expect("a version of no secret").versions.push(number(&row[1]));
     }
-    let sql = "SELECT request_id, resource_id, revision FROM audit_events \
-               WHERE resource_type = 'secret-group' AND revision IS NOT NULL";
-    let changes = database.rows(sql).iter().map(|row| (id(&row[0]), id(&row[1]), number(&row[2]))).collect();
+    secrets.into_values().collect()
+}
+
+fn read_reveals(database: &Database) -> Vec<(Id, Id, i64)> {
     let mut reveals = Vec::new();
     for row in database.rows("SELECT request_id, detail FROM audit_events WHERE action LIKE 'READ_SECRET_VALUE%'") {
         let detail: Value = serde_json::from_str(&row[1]).unwrap();
@@ -70,8 +104,15 @@ pub(super) fn read(database: &Database, slots: u8) -> Truth {
             reveals.push((id(&row[0]), of, secret["version"].as_i64().unwrap()));
         }
     }
-    let (groups, secrets) = (groups.into_values().collect(), secrets.into_values().collect());
-    Truth { groups, secrets, values: BTreeMap::new(), changes, reveals }
+    reveals
+}
+
+fn id(text: &str) -> Id {
+    Id::parse(text).unwrap_or_else(|| panic!("no id: {text:?}"))
+}
+
+fn number(text: &str) -> i64 {
+    text.parse().unwrap_or_else(|_| panic!("no number: {text:?}"))
 }
 
 fn action(text: &str) -> Action {

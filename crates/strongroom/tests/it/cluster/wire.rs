@@ -154,11 +154,8 @@ fn seen(operation: &Operation, answer: &Answer, json: &Value) -> Option<Seen> {
         Call::ReadValues => {
             let shown = secrets(data)?;
             let all = shown.iter().all(|secret| secret.tag.is_some());
-            (all && json["pagination"]["total"] == shown.len()).then_some(Seen::Group {
-                group: operation.group?,
-                revision: None,
-                secrets: shown,
-            })
+            // `total` is counted on its own and may be of another moment: it is no part of the state.
+            all.then_some(Seen::Group { group: operation.group?, revision: None, secrets: shown })
         }
         Call::ReadValue { .. } => {
             let secret = secret(data).filter(|secret| secret.tag.is_some())?;

@@ -31,13 +31,23 @@ struct Item {
 }
 
 pub(super) fn check(facts: &Facts<'_>, reads: &Reads, found: &mut Vec<String>) -> Vec<Line> {
-    let mut seen: Vec<Vec<Vec<usize>>> =
-        facts.owners.iter().map(|revisions| vec![Vec::new(); revisions.len()]).collect();
-    for (place, revision, operation) in &reads.exact {
-        seen[*place][*revision].push(*operation);
+    let groups = facts.owners.iter().map(Vec::len);
+    let mut seen: Vec<Vec<Vec<usize>>> = groups.map(|revisions| vec![Vec::new(); revisions]).collect();
+    // First each read against the writes alone: one that is wrong must not make all others look wrong.
+    let lines = check_groups(facts, &seen, true, found);
+    for (place, revision, at) in &reads.exact {
+        let operation = &facts.history[*at];
+        let window = lines[*place].window(operation.start, operation.end);
+        if window.contains(revision) {
+            seen[*place][*revision].push(*at);
+        } else {
+            let rule = if *revision < window.start { "stale" } else { "early" };
+            let group = facts.truth.groups[*place].id;
+            found.push(format!("{rule}: {operation} saw revision {revision} of {group}, in the time of {window:?}"));
+        }
     }
-    let lines: Vec<Line> =
-        seen.iter().enumerate().map(|(place, seen)| check_group(facts, place, seen, found)).collect();
+    // Then the reads among each other; what is said of the writes is known.
+    let lines = check_groups(facts, &seen, false, found);
     for (place, claim, at) in &reads.vague {
         let operation = &facts.history[*at];
         let mut window = lines[*place].window(operation.start, operation.end);
@@ -49,9 +59,13 @@ pub(super) fn check(facts: &Facts<'_>, reads: &Reads, found: &mut Vec<String>) -
     lines
 }
 
+fn check_groups(facts: &Facts<'_>, seen: &[Vec<Vec<usize>>], first: bool, found: &mut Vec<String>) -> Vec<Line> {
+    seen.iter().enumerate().map(|(place, seen)| check_group(facts, place, seen, first, found)).collect()
+}
+
 /// Goes through a group in its order. Whatever stands earlier must have begun before what stands later ended; it is
 /// enough to compare with the one that began last.
-fn check_group(facts: &Facts<'_>, place: usize, seen: &[Vec<usize>], found: &mut Vec<String>) -> Line {
+fn check_group(facts: &Facts<'_>, place: usize, seen: &[Vec<usize>], first: bool, found: &mut Vec<String>) -> Line {
     let owners = &facts.owners[place];
     let start = |item: Option<Item>| item.map_or(0, |item| facts.history[item.operation].start);
     let mut last: Option<Item> = None;
@@ -59,6 +73,7 @@ fn check_group(facts: &Facts<'_>, place: usize, seen: &[Vec<usize>], found: &mut
     let mut compare = |before: Option<Item>, item: Item| {
         if start(before) > facts.history[item.operation].latest()
             && let Some(before) = before
+            && (first || !(before.writes && item.writes))
         {
             found.push(against_time(facts, place, before, item));
         }
@@ -89,21 +104,14 @@ fn check_group(facts: &Facts<'_>, place: usize, seen: &[Vec<usize>], found: &mut
 }
 
 fn against_time(facts: &Facts<'_>, place: usize, first: Item, second: Item) -> String {
-    let rule = match (first.writes, second.writes) {
-        (true, true) => "real time",
-        (false, true) => "stale",
-        (true, false) => "early",
-        (false, false) => "back",
-    };
-    let did = |writes| if writes { "made" } else { "saw" };
+    let rule = if first.writes && second.writes { "real time" } else { "back" };
+    let did = |item: Item| format!("{} revision {}", if item.writes { "made" } else { "saw" }, item.revision);
     format!(
-        "{rule}: of group {} {} {} revision {}, but before that began {} had ended, which {} revision {}",
+        "{rule}: of group {} {} {}, but before that began {} had ended, which {}",
         facts.truth.groups[place].id,
         facts.history[first.operation],
-        did(first.writes),
-        first.revision,
+        did(first),
         facts.history[second.operation],
-        did(second.writes),
-        second.revision,
+        did(second),
     )
 }
