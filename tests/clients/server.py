@@ -6,7 +6,9 @@ import re
 import signal
 import subprocess
 import threading
+import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -25,6 +27,26 @@ def binary(variable):
     return Path(path).resolve()
 
 
+def own_environment():
+    """Settings of the outer world must not reach the server; unknown ones would even stop its start."""
+    ours = ("STRONGROOM_", "DISABLE_SECRET_VALUE_VIEW")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def database_flags(folder):
+    """For a fresh database of the PostgreSQL server that these tests run on; none where they run on SQLite."""
+    url = os.environ.get("STRONGROOM_TEST_POSTGRES")
+    if not url:
+        return []
+    name = f"clients_{uuid.uuid4().hex}"
+    psql = [binary("STRONGROOM_TEST_PSQL"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+    subprocess.run([*psql, "-d", url, "-c", f"CREATE DATABASE {name}"], check=True)
+    key = folder / "root.key"
+    init = [binary("STRONGROOM_BIN"), "keys", "init", "--root-key-file", key]
+    subprocess.run(init, check=True, stdout=subprocess.DEVNULL, env=own_environment())
+    return ["--database-url", urlsplit(url)._replace(path=f"/{name}").geturl(), "--root-key-file", key]
+
+
 class Server:
     """One server with a data folder of its own. Leaving it searches for values where none may be."""
 
@@ -33,15 +55,14 @@ class Server:
         self.errors = []
         self.tokens = {}
         self._counter = itertools.count(1)
+        if "--database-url" not in flags:
+            flags = [*flags, *database_flags(folder)]
         command = [binary(program), "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data, *flags]
-        # Settings of the outer world must not reach the server; unknown ones would even stop its start.
-        ours = ("STRONGROOM_", "DISABLE_SECRET_VALUE_VIEW")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self._log = open(folder / "stderr.log", "wb")
         self._printed = []
         self._greeted = threading.Event()
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, env=environment | (settings or {}), cwd=folder
+            command, stdout=subprocess.PIPE, stderr=self._log, env=own_environment() | (settings or {}), cwd=folder
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -13,9 +13,11 @@ use std::{env, path::PathBuf, process::ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  check                Formatting, lints, file sizes, import arrows, no SQL outside of metadata, fresh references.
-  generate             Writes the references under docs/ that are made from the code.
-  test [--no-clients]  All tests, those of real clients included. These need python3.";
+  check     Formatting, lints, file sizes, import arrows, no SQL outside of metadata, fresh references.
+  generate  Writes the references under docs/ that are made from the code.
+  test      All tests, on SQLite and on PostgreSQL. Those that need it are skipped where it isn't installed.
+            --no-clients   without those of real clients, which need python3
+            --no-postgres  on SQLite only";
 
 fn main() -> ExitCode {
     let Some(root) = env::var_os("CARGO_MANIFEST_DIR").and_then(|dir| PathBuf::from(dir).parent().map(PathBuf::from))
@@ -26,14 +28,14 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let succeeded = match args[..] {
-        ["check"] => check::run(&root),
-        ["generate"] => generate::run(&root),
-        ["test"] => test::run(&root, true),
-        ["test", "--no-clients"] => test::run(&root, false),
-        _ => {
-            eprintln!("{USAGE}");
-            false
-        }
+        ["check"] => Some(check::run(&root)),
+        ["generate"] => Some(generate::run(&root)),
+        ["test", ref flags @ ..] => test::Extent::from_flags(flags).map(|extent| test::run(&root, extent)),
+        _ => None,
     };
+    let succeeded = succeeded.unwrap_or_else(|| {
+        eprintln!("{USAGE}");
+        false
+    });
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

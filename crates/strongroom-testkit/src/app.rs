@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
@@ -7,6 +8,7 @@ use strongroom_domain::{Entropy, token};
 use strongroom_server::config::{Settings, serve_command};
 use strongroom_server::{Instance, StartError, SystemEntropy, World};
 use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, SecretStore};
+use strongroom_throwaway::{psql, with_database};
 use tempfile::TempDir;
 
 use crate::{Client, SeededEntropy, Tamper, TestClock};
@@ -17,9 +19,35 @@ const PUBLIC_URL: &str = "http://strongroom.test";
 /// The administrator that the first start makes.
 pub(crate) const ADMIN: &str = "admin@example.com";
 
-/// Where the metadata is: the one place that knows, for the day when there are several engines.
-fn database_url(folder: &Path) -> String {
-    format!("sqlite:{}", database_file(folder).display())
+/// A PostgreSQL database of an app's own, on the server that the test command started; dropped with the app.
+struct OnPostgres {
+    server: String,
+    name: String,
+    /// Made beforehand: over PostgreSQL nobody makes one at the start.
+    root_key: PathBuf,
+}
+
+impl OnPostgres {
+    /// `None` where no server is named: then the app has SQLite.
+    fn create(folder: &Path) -> Option<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
+        let name = format!("app_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        psql(&server, &format!("CREATE DATABASE {name}")).unwrap();
+        let root_key = folder.join("root.key");
+        strongroom_server::make_root_key_file(&root_key).unwrap();
+        Some(Self { server, name, root_key })
+    }
+
+    fn url(&self) -> String {
+        with_database(&self.server, &self.name)
+    }
+}
+
+impl Drop for OnPostgres {
+    fn drop(&mut self) {
+        let _ = psql(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
 }
 
 fn database_file(folder: &Path) -> PathBuf {
@@ -77,6 +105,7 @@ impl Setup {
         let mut app = TestApp {
             clock: TestClock::default(),
             faults: FaultPlan::default(),
+            postgres: OnPostgres::create(folder.path()),
             folder,
             setup: self,
             entropy,
@@ -96,6 +125,7 @@ pub struct TestApp {
     pub clock: TestClock,
     /// When the secret store fails.
     pub faults: FaultPlan,
+    postgres: Option<OnPostgres>,
     folder: TempDir,
     setup: Setup,
     entropy: Arc<dyn Entropy>,
@@ -127,9 +157,16 @@ impl TestApp {
     pub fn settings(&self) -> Settings {
         // Of two that set the same, the first counts.
         let mut environment: Vec<_> = self.setup.environment.iter().rev().cloned().collect();
+        let url = match &self.postgres {
+            Some(postgres) => {
+                environment.push(("STRONGROOM_ROOT_KEY_FILE".into(), postgres.root_key.clone().into()));
+                postgres.url()
+            }
+            None => format!("sqlite:{}", database_file(self.folder()).display()),
+        };
         environment.extend([
             ("STRONGROOM_DATA_DIR".into(), self.folder().into()),
-            ("STRONGROOM_DATABASE_URL".into(), database_url(self.folder()).into()),
+            ("STRONGROOM_DATABASE_URL".into(), url.into()),
             ("STRONGROOM_ADMIN_EMAIL".into(), ADMIN.into()),
             ("STRONGROOM_ADMIN_TOKEN".into(), self.admin_token.clone().into()),
         ]);
@@ -182,6 +219,12 @@ impl TestApp {
         self.instance.as_ref().expect("the app is stopped")
     }
 
+    /// Whether the metadata is in PostgreSQL.
+    #[must_use]
+    pub fn is_on_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
     /// The data folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -191,7 +234,10 @@ impl TestApp {
     /// The database from behind.
     #[must_use]
     pub fn tamper(&self) -> Tamper {
-        Tamper::open(&database_file(self.folder()))
+        match &self.postgres {
+            Some(postgres) => Tamper::connect(&postgres.url()),
+            None => Tamper::open(&database_file(self.folder())),
+        }
     }
 
     /// The id of the embedded store's integration.

@@ -3,9 +3,16 @@
 use std::path::Path;
 
 use rusqlite::{Connection, types::ValueRef};
+use strongroom_throwaway::psql;
 
-/// A connection of its own to the database of a server that runs or is stopped.
-pub struct Tamper(Connection);
+/// A way of its own to the database of a server that runs or is stopped.
+pub struct Tamper(Way);
+
+enum Way {
+    Sqlite(Connection),
+    /// The database's URL.
+    Postgres(String),
+}
 
 /// A stored blob, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,41 +34,72 @@ impl Tamper {
     pub(crate) fn open(path: &Path) -> Self {
         let connection = Connection::open(path).unwrap();
         connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
-        Self(connection)
+        Self(Way::Sqlite(connection))
+    }
+
+    pub(crate) fn connect(url: &str) -> Self {
+        let tamper = Self(Way::Postgres(url.to_owned()));
+        // As SQLite's function of this name does: a value as it is written in a statement.
+        tamper.run(
+            "CREATE OR REPLACE FUNCTION quote(value ANYELEMENT) RETURNS TEXT LANGUAGE SQL \
+             AS $$ SELECT quote_nullable(value::TEXT) $$",
+        );
+        tamper
     }
 
     /// Runs statements.
     #[track_caller]
     pub fn run(&self, sql: &str) {
-        self.0.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        match &self.0 {
+            Way::Sqlite(connection) => {
+                connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            Way::Postgres(_) => drop(self.ask(sql)),
+        }
     }
 
     /// The first column of the first row, as text.
     #[track_caller]
     pub fn text(&self, sql: &str) -> String {
-        self.0.query_row(sql, [], |row| row.get_ref(0).map(show)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        match &self.0 {
+            Way::Sqlite(connection) => connection
+                .query_row(sql, [], |row| row.get_ref(0).map(show))
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+            Way::Postgres(_) => self.ask(sql).trim_end_matches('\n').to_owned(),
+        }
     }
 
     /// The number that a query gives.
     #[track_caller]
     pub fn number(&self, sql: &str) -> i64 {
-        self.0.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.text(sql).parse().unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Every table with its columns.
     #[must_use]
     pub fn schema(&self) -> Vec<(String, Vec<Column>)> {
-        let tables =
-            self.list("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1");
-        tables
-            .into_iter()
-            .map(|table| {
-                let mut columns = self.0.prepare(&format!("PRAGMA table_info({table})")).unwrap();
-                let columns = columns.query_map([], |row| Ok((row.get(1)?, row.get(2)?, row.get(5)?)));
-                let columns = columns.unwrap().collect::<Result<_, _>>().unwrap();
-                (table, columns)
-            })
-            .collect()
+        let columns = match &self.0 {
+            Way::Sqlite(_) => {
+                "SELECT t.name || ' ' || c.name || ' ' || c.type || ' ' || c.pk FROM sqlite_schema t, pragma_table_info(t.name) c \
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.cid"
+            }
+            Way::Postgres(_) => {
+                "SELECT c.table_name || ' ' || c.column_name || ' ' || CASE c.data_type WHEN 'bytea' THEN 'BLOB' \
+                 WHEN 'bigint' THEN 'INTEGER' ELSE 'TEXT' END || ' ' || COALESCE(array_position(i.indkey::INT2[], a.attnum) + 1, 0) \
+                 FROM information_schema.columns c JOIN pg_attribute a ON a.attrelid = c.table_name::REGCLASS \
+                 AND a.attname = c.column_name JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
+                 WHERE c.table_schema = 'public' ORDER BY c.table_name, c.ordinal_position"
+            }
+        };
+        let mut schema: Vec<(String, Vec<Column>)> = Vec::new();
+        for line in self.list(columns) {
+            let [table, column, kind, key] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            if schema.last().is_none_or(|(last, _)| last != table) {
+                schema.push((table.to_owned(), Vec::new()));
+            }
+            schema.last_mut().unwrap().1.push((column.to_owned(), kind.to_owned(), key.parse().unwrap()));
+        }
+        schema
     }
 
     /// All blobs of a column, in the order of their primary key. Nulls are left out.
@@ -75,19 +113,53 @@ impl Tamper {
         let row =
             key.iter().map(|name| format!("'{name} = ' || quote({name})")).collect::<Vec<_>>().join(" || ' AND ' || ");
         let order = key.join(", ");
-        let sql = format!("SELECT {row}, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {order}");
-        let mut statement = self.0.prepare(&sql).unwrap();
-        let blobs = statement.query_map([], |found| {
-            Ok(Blob { table: table.into(), column: column.into(), row: found.get(0)?, bytes: found.get(1)? })
-        });
-        blobs.unwrap().collect::<Result<_, _>>().unwrap()
+        let hex = match &self.0 {
+            Way::Sqlite(_) => format!("hex({column})"),
+            Way::Postgres(_) => format!("encode({column}, 'hex')"),
+        };
+        let sql = format!("SELECT {hex} || ' ' || {row} FROM {table} WHERE {column} IS NOT NULL ORDER BY {order}");
+        let blob = |line: String| {
+            let (hex, row) = line.split_once(' ').unwrap();
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            let bytes = (0..hex.len()).step_by(2).map(byte).collect();
+            Blob { table: table.into(), column: column.into(), row: row.into(), bytes }
+        };
+        self.list(&sql).into_iter().map(blob).collect()
+    }
+
+    /// All that stands in the tables: the place of each field, and its bytes.
+    #[must_use]
+    pub fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        for (table, columns) in self.schema() {
+            for (column, kind, _) in columns {
+                let place = format!("{table}.{column}");
+                if kind == "BLOB" {
+                    all.extend(self.blobs(&table, &column).into_iter().map(|blob| (place.clone(), blob.bytes)));
+                } else {
+                    let text = format!("SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL");
+                    all.extend(self.list(&text).into_iter().map(|line| (place.clone(), line.into_bytes())));
+                }
+            }
+        }
+        all
     }
 
     /// Writes other bytes where a blob stands.
     #[track_caller]
     pub fn put(&self, place: &Blob, bytes: &[u8]) {
-        let sql = format!("UPDATE {} SET {} = ?1 WHERE {}", place.table, place.column, place.row);
-        assert_eq!(self.0.execute(&sql, [bytes]).unwrap(), 1, "{sql}");
+        let sql = format!("UPDATE {} SET {} = ", place.table, place.column);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let changed = match &self.0 {
+            Way::Sqlite(connection) => {
+                connection.execute(&format!("{sql} x'{hex}' WHERE {}", place.row), []).unwrap().to_string()
+            }
+            Way::Postgres(_) => {
+                let update = format!("{sql} '\\x{hex}' WHERE {}", place.row);
+                self.text(&format!("WITH changed AS ({update} RETURNING 1) SELECT COUNT(*) FROM changed"))
+            }
+        };
+        assert_eq!(changed, "1", "{sql}");
     }
 
     /// Flips one bit of a blob; counts bytes from its end when the place is negative.
@@ -113,29 +185,69 @@ impl Tamper {
         self.put(place, &place.bytes);
     }
 
-    /// Ends every token of a person or machine.
+    /// Ends every token of a person or machine, as an operation that does it would.
     pub fn revoke_tokens_of(&self, name: &str) {
-        let sql = "UPDATE tokens SET revoked_at = created_at WHERE subject_id IN \
-            (SELECT id FROM users WHERE email = ?1 UNION SELECT id FROM virtual_accounts WHERE name = ?1)";
-        assert!(self.0.execute(sql, [name]).unwrap() > 0, "{name} has no token");
+        let of = format!(
+            "subject_id IN (SELECT id FROM users WHERE email = '{name}' \
+             UNION SELECT id FROM virtual_accounts WHERE name = '{name}')"
+        );
+        assert!(self.number(&format!("SELECT COUNT(*) FROM tokens WHERE {of}")) > 0, "{name} has no token");
+        self.run(&format!(
+            "UPDATE tokens SET revoked_at = created_at WHERE {of}; UPDATE change_number SET number = number + 1"
+        ));
+    }
+
+    /// From now on what stands in no constraint's way may be written.
+    pub fn loosen(&self) {
+        self.run("DROP INDEX secrets_live_key; DROP INDEX secret_groups_live_name");
+        match &self.0 {
+            Way::Sqlite(_) => self.run("PRAGMA foreign_keys = OFF"),
+            Way::Postgres(_) => self.run(
+                "DO $$ DECLARE c RECORD; BEGIN FOR c IN SELECT conname, conrelid::REGCLASS AS of FROM pg_constraint \
+                 WHERE contype = 'f' LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.of, c.conname); \
+                 END LOOP; END $$",
+            ),
+        }
     }
 
     /// From now on no audit event can be written.
     pub fn refuse_events(&self) {
-        self.run(
-            "CREATE TRIGGER refuse_events BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'refused'); END",
-        );
+        match &self.0 {
+            Way::Sqlite(_) => self.run(
+                "CREATE TRIGGER refuse_events BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            ),
+            Way::Postgres(_) => self.run(
+                "CREATE FUNCTION refuse() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN \
+                 RAISE 'refused' USING ERRCODE = '23514'; END $$; \
+                 CREATE TRIGGER refuse_events BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse()",
+            ),
+        }
     }
 
     /// Audit events can be written again.
     pub fn take_events(&self) {
-        self.run("DROP TRIGGER refuse_events");
+        match &self.0 {
+            Way::Sqlite(_) => self.run("DROP TRIGGER refuse_events"),
+            Way::Postgres(_) => self.run("DROP TRIGGER refuse_events ON audit_events; DROP FUNCTION refuse"),
+        }
     }
 
+    #[track_caller]
     fn list(&self, sql: &str) -> Vec<String> {
-        let mut statement = self.0.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.collect::<Result<_, _>>().unwrap()
+        match &self.0 {
+            Way::Sqlite(connection) => {
+                let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+                let rows = statement.query_map([], |row| row.get(0)).unwrap();
+                rows.collect::<Result<_, _>>().unwrap()
+            }
+            Way::Postgres(_) => self.ask(sql).lines().map(str::to_owned).collect(),
+        }
+    }
+
+    #[track_caller]
+    fn ask(&self, sql: &str) -> String {
+        let Way::Postgres(url) = &self.0 else { panic!("no PostgreSQL") };
+        psql(url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 }
 

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use super::connection::{Cause, Connection, Request, cause, described, pipelined};
 use super::pool::Pool;
 use crate::sql::Value;
@@ -17,8 +15,10 @@ const COLLISIONS: u32 = 5;
 /// Between two attempts to learn what became of a batch.
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 
-#[derive(Default)]
 pub(super) struct Writer {
+    /// Tells this run of this process from every other, for the ids of batches.
+    run: String,
+    begun: AtomicU64,
     batches: AtomicU64,
     transactions: AtomicU64,
     reruns: AtomicU64,
@@ -37,12 +37,22 @@ enum Verdict {
 }
 
 impl Writer {
+    pub(super) fn new(run: String) -> Self {
+        Self {
+            run,
+            begun: AtomicU64::new(1),
+            batches: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
+            reruns: AtomicU64::new(0),
+        }
+    }
+
     /// Commits a batch. Takes up to twice the pool's time limit when the connection is lost over it.
     pub(super) async fn commit(&self, pool: &Pool, batch: &Batch) -> Result<(), CommitError> {
         let deadline = Instant::now() + 2 * pool.limit();
         let mut collisions = 0;
         loop {
-            let id = Uuid::now_v7().to_string();
+            let id = format!("{}.{}", self.run, self.begun.fetch_add(1, Ordering::Relaxed));
             let outcome = match attempt(pool, batch, &id).await {
                 Verdict::Committed => Ok(()),
                 Verdict::Refused(error) => Err(error),

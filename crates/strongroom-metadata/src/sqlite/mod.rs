@@ -31,7 +31,7 @@ impl Database {
         // For its owner only, and SQLite makes the files beside it like it. Where it can't be made SQLite says why.
         drop(std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path));
         let mut connection =
-            open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, source))?;
+            open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, &source))?;
         migrations::sqlite::migrate(&mut connection, path)?;
         Ok(Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),

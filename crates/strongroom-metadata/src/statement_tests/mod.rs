@@ -19,6 +19,7 @@ const ANY: &[&str] = &[
     "DELETE_GRANTS_OF_GROUP",
     "DELETE_GRANTS_OF_SUBJECT",
     "PRUNE_BATCHES",
+    "RELEASE_LEASES",
     "PURGE_SECRETS_OF_GROUP",
     "PURGE_VERSIONS_OF_GROUP",
     "PURGE_VERSIONS_OF_SECRET",
@@ -35,6 +36,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT_ACCOUNTS", "few"),
     ("SELECT_INTEGRATIONS", "few"),
     ("SELECT_SLOTS", "few"),
+    ("RELEASE_LEASES", "few"),
     ("SELECT_FINGERPRINTS", "few"),
 ];
 

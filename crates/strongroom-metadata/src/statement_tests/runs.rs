@@ -143,6 +143,8 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
         ("HOLD_LEASE", params!["job", "a", 1], 0),
         ("HOLD_LEASE", params!["job", "b", 2], 1),
         ("PRUNE_BATCHES", params![0], 0),
+        ("RELEASE_LEASES", params!["b"], 1),
+        ("HOLD_LEASE", params!["job", "b", 2], 0),
     ]
 }
 

@@ -146,7 +146,12 @@ async fn dispatch(
             let answering = handler(call);
             if spec.audit == AuditMode::Change {
                 // A write goes on when its client hangs up: a dropped future would stop anywhere.
-                let written = tokio::spawn(answering).await;
+                let running = shared.app.writes.begin();
+                let written = tokio::spawn(async move {
+                    let _running = running;
+                    answering.await
+                });
+                let written = written.await;
                 let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
                 settled(shared, written.unwrap_or_else(panicked)).await
             } else {

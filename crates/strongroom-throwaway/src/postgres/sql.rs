@@ -1,12 +1,20 @@
 //! What is said to the server.
 
+use std::path::PathBuf;
+
 use super::{Postgres, launch::run};
 use crate::programs::beside;
 
 impl Postgres {
+    /// The program that speaks SQL with the server.
+    #[must_use]
+    pub fn psql(&self) -> Option<PathBuf> {
+        beside(&self.programs, "psql")
+    }
+
     /// Makes an empty database.
     pub fn create_database(&self, name: &str) -> Result<(), String> {
-        if beside(&self.programs, "psql").is_some() {
+        if self.psql().is_some() {
             let quoted = name.replace('"', "\"\"");
             return self.execute("postgres", &format!("CREATE DATABASE \"{quoted}\"")).map(drop);
         }

@@ -177,7 +177,7 @@ fn when_its_owner_is_killed_it_goes_too() {
 #[test]
 fn a_parent_folder_is_used_and_its_servers_are_apart() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode;
-    let parent = tempfile::Builder::new().permissions(mode(0o700)).tempdir().unwrap();
+    let parent = tempfile::Builder::new().permissions(mode(0o700)).tempdir_in("/tmp").unwrap();
     let options = PostgresOptions { parent: Some(parent.path().to_owned()), ..quick() };
     if rustix::process::geteuid().is_root() {
         // It is closed to all others.

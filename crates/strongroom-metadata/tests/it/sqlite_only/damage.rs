@@ -169,7 +169,7 @@ async fn flipped_bits_never_end_in_a_panic() {
         usize::try_from(state >> 32).unwrap()
     };
     let mut refused = 0;
-    for round in 0..60 {
+    for round in 0..120 {
         let mut bytes = sample.bytes.clone();
         // Mostly in the first bytes of a page, where its structure is described.
         let page = random() % (bytes.len() / 4_096) * 4_096;
@@ -207,7 +207,9 @@ async fn a_field_of_another_type_is_an_error() {
     let sample = Sample::new().await;
     let raw = Connection::open(sample.write("schema", &sample.bytes)).unwrap();
     let mut silent = Vec::new();
-    for table in crate::sqlite_only::tables(&raw).into_iter().filter(|table| table != "schema_migrations") {
+    // What only PostgreSQL's replicas and jobs look at is left out.
+    let left_out = ["schema_migrations", "batches", "change_number", "leases"];
+    for table in crate::sqlite_only::tables(&raw).into_iter().filter(|table| !left_out.contains(&table.as_str())) {
         let mut columns = raw.prepare(&format!("SELECT name, type FROM pragma_table_info('{table}')")).unwrap();
         let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         let columns: Vec<(String, String)> = columns.map(Result::unwrap).collect();

@@ -1,50 +1,19 @@
-//! The one test command: what cargo tests, then what real clients do with the binary.
+//! What real clients do with the binary.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use super::environment::{self, Environment};
 use crate::process::{self, Closing, Ended};
 
 const CLIENTS: &str = "tests/clients";
 
-/// Runs all parts, whatever becomes of each, prints how each ended and says whether all were good.
-pub(crate) fn run(root: &Path, with_clients: bool) -> bool {
-    let mut parts = vec![("workspace", workspace(root))];
-    if with_clients {
-        parts.push(("clients", clients(root)));
-    }
-    println!();
-    for (name, ended) in &parts {
-        match ended {
-            Ok(ended) => {
-                println!("{:7} {name}", if ended.succeeded { "ok" } else { "FAILED" });
-                for line in &ended.closing {
-                    println!("        {line}");
-                }
-            }
-            Err(error) => println!("{:7} {name}: {error}", "FAILED"),
-        }
-    }
-    parts.iter().all(|(_, ended)| matches!(ended, Ok(ended) if ended.succeeded))
-}
-
-fn workspace(root: &Path) -> Result<Ended, String> {
-    // Asking tells; the answer itself is of no interest.
-    let has_nextest =
-        process::cargo(root, &["nextest", "--version"]).output().is_ok_and(|asked| asked.status.success());
-    if has_nextest {
-        let mut command = process::cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"]);
-        return process::watch(&mut command, Closing::From("Summary ["));
-    }
-    let mut command = process::cargo(root, &["test", "--workspace", "--no-fail-fast"]);
-    process::watch(&mut command, Closing::Each("test result:"))
-}
-
-fn clients(root: &Path) -> Result<Ended, String> {
+/// Runs them with Python.
+pub(super) fn run(root: &Path, environment: &Environment) -> Result<Ended, String> {
     let target = target_directory(root)?;
-    let python = environment(root, &target.join("client-tests/venv"))?;
+    let python = python(root, &target.join("client-tests/venv"))?;
     // Each by itself: built together, the binary would get what only the test kit switches on.
     for package in ["strongroom", "strongroom-testkit"] {
         if !process::succeeds(&mut process::cargo(root, &["build", "--package", package, "--bins"]))? {
@@ -52,14 +21,14 @@ fn clients(root: &Path) -> Result<Ended, String> {
         }
     }
     let mut command = process::command(root, python, &["-m", "pytest", "-q", CLIENTS]);
-    command
+    environment::give(&mut command, environment)
         .env("STRONGROOM_BIN", target.join("debug/strongroom"))
         .env("STRONGROOM_FAULTS_BIN", target.join("debug/strongroom-with-faults"));
     process::watch(&mut command, Closing::Last)
 }
 
 /// The Python of an environment that has what the client tests need; made anew only when that has changed.
-fn environment(root: &Path, venv: &Path) -> Result<PathBuf, String> {
+fn python(root: &Path, venv: &Path) -> Result<PathBuf, String> {
     let requirements = format!("{CLIENTS}/requirements.txt");
     let wanted = fs::read_to_string(root.join(&requirements)).map_err(|error| format!("{requirements}: {error}"))?;
     let python = venv.join("bin/python");
