@@ -117,9 +117,9 @@ impl<'a> Client<'a> {
             request: None,
             outcome: Outcome::Unknown,
         };
-        let hangs_up = writes && self.random.below(1000) < self.shared.workload.hang_ups;
+        let leaves = writes && self.random.below(1000) < self.shared.workload.hang_ups;
         // Half of those that hang up have sent everything.
-        let hang_up = hangs_up.then(|| if self.random.percent(50) { 100 } else { self.random.index(100) });
+        let hang_up = leaves.then(|| if self.random.percent(50) { 100 } else { self.random.index(100) });
         operation.start = self.shared.now();
         let sent = self.wire.send(&operation, &self.shared.integration, hang_up);
         operation.end = self.shared.now();
@@ -133,7 +133,7 @@ impl<'a> Client<'a> {
                     Err(strange) => self.record.strange.push(strange.chars().take(STRANGE).collect()),
                 }
             }
-            Sent::Cut => self.count(if hangs_up { "hung up" } else { "cut" }),
+            Sent::Cut => self.count(if leaves { "hung up" } else { "cut" }),
             Sent::Nothing => return,
         }
         self.shared.board.learn(&operation);

@@ -26,7 +26,7 @@ pub(super) enum Database {
         /// What the replicas connect to.
         url: String,
         /// The one that takes writes.
-        server: Mutex<Postgres>,
+        server: Box<Mutex<Postgres>>,
     },
 }
 
@@ -49,7 +49,7 @@ impl Database {
     /// On a server of its own, which all connect to.
     pub(super) fn on(server: Postgres) -> Self {
         server.create_database(DATABASE).unwrap();
-        Self::Postgres { url: server.url(DATABASE), server: Mutex::new(server) }
+        Self::Postgres { url: server.url(DATABASE), server: Box::new(Mutex::new(server)) }
     }
 
     /// On the first of two servers; the replicas know both, and use the one that takes writes.
@@ -59,7 +59,7 @@ impl Database {
         let hosts = both.map(|server| server.socket_dir().to_str().unwrap().replace('/', "%2F")).join(",");
         let ports = both.map(|server| server.port().to_string()).join(",");
         let url = format!("postgres://postgres@/{DATABASE}?host={hosts}&port={ports}&target_session_attrs=read-write");
-        Self::Postgres { url, server: Mutex::new(server) }
+        Self::Postgres { url, server: Box::new(Mutex::new(server)) }
     }
 
     /// Rows of text columns; no column has a `|` in it.
@@ -94,8 +94,8 @@ impl Database {
 }
 
 impl Cluster {
-    /// Starts so many replicas, with folders of their own below this one, and with more settings.
-    pub(super) fn start(folder: &Path, database: Database, replicas: usize, settings: &[(&str, &str)]) -> Self {
+    /// Starts so many replicas, with folders of their own below this one.
+    pub(super) fn start(folder: &Path, database: Database, replicas: usize) -> Self {
         let root_key = folder.join("root.key");
         strongroom(&["keys", "init", "--root-key-file", root_key.to_str().unwrap()]);
         let token = strongroom(&["token", "new"]).trim().to_owned();
@@ -109,7 +109,6 @@ impl Cluster {
                     Database::Sqlite(file) => launch.arg("database-url", &format!("sqlite:{}", file.display())),
                     Database::Postgres { url, .. } => launch.arg("database-url", url),
                 };
-                let launch = settings.iter().fold(launch, |launch, (name, value)| launch.arg(name, value));
                 Replica { number, launch, server: Mutex::new(None) }
             })
             .collect();

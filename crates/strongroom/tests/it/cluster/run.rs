@@ -26,8 +26,6 @@ pub(super) struct Run {
     title: &'static str,
     folder: TempDir,
     seed: u64,
-    /// For all replicas.
-    settings: Vec<(&'static str, &'static str)>,
 }
 
 /// What was seen, for a test to say whether it was enough.
@@ -44,12 +42,7 @@ pub(super) struct Report {
 impl Run {
     pub(super) fn new(title: &'static str) -> Self {
         let seed = setting("CLUSTER_SEED", 20_260_101);
-        Self { title, folder: tempfile::tempdir().unwrap(), seed, settings: Vec::new() }
-    }
-
-    pub(super) fn set(mut self, name: &'static str, value: &'static str) -> Self {
-        self.settings.push((name, value));
-        self
+        Self { title, folder: tempfile::tempdir().unwrap(), seed }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -70,7 +63,7 @@ impl Run {
         workload: Workload,
         fail: impl FnOnce(&Cluster) -> Faults,
     ) -> Report {
-        let cluster = Cluster::start(self.folder(), database, replicas, &self.settings);
+        let cluster = Cluster::start(self.folder(), database, replicas);
         let tokens = cluster.tokens(CLIENTS);
         let shared = Shared::new(workload, integration_id(&mut cluster.admin(0)), CLIENTS);
         let (faults, records) = thread::scope(|scope| {
