@@ -5,10 +5,11 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::Duration,
 };
 
 use strongroom_throwaway::{Postgres, PostgresOptions, postgres_programs};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_postgres::{AsyncMessage, Client, error::SqlState};
 
 use super::{
@@ -117,6 +118,11 @@ fn code(error: &ConnectError) -> Option<&SqlState> {
 
 async fn value(client: &Client, sql: &str) -> String {
     client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// So that what never comes is a failure rather than silence.
+async fn within_a_minute<T>(coming: impl Future<Output = T>) -> T {
+    timeout(Duration::from_mins(1), coming).await.expect("what was waited for didn't come")
 }
 
 async fn is_encrypted(client: &Client) -> bool {
@@ -259,12 +265,12 @@ async fn notifications_are_handed_on_until_the_client_goes() {
         // The notice isn't for us, and must not keep the connection from going on.
         let sql = "LISTEN news; DO $$ BEGIN RAISE NOTICE 'one'; END $$; NOTIFY news, 'two'";
         client.batch_execute(sql).await.unwrap();
-        match hearing.recv().await {
+        match within_a_minute(hearing.recv()).await {
             Some(AsyncMessage::Notification(news)) => assert_eq!((news.channel(), news.payload()), ("news", "two")),
             other => panic!("{other:?}"),
         }
         drop(client);
-        assert!(hearing.recv().await.is_none(), "the connection's task goes on");
+        assert!(within_a_minute(hearing.recv()).await.is_none(), "the connection's task goes on");
     }
 }
 

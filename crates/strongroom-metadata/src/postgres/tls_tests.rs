@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::{
-    CertificateError, Error as TlsError, RootCertStore,
+    CertificateError, Error as TlsError, RootCertStore, SupportedProtocolVersion,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
+    version::{TLS12, TLS13},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -53,7 +54,7 @@ fn verify_ca_forgives_the_name_only() {
     assert!(advice(&error).is_some_and(|advice| advice.contains("one that the CA has signed")), "{error:?}");
 }
 
-/// Shows a certificate without having its key.
+/// Shows a certificate whether or not it has its key.
 #[derive(Debug)]
 struct Thief(Arc<CertifiedKey>);
 
@@ -64,33 +65,51 @@ impl ResolvesServerCert for Thief {
 }
 
 #[tokio::test]
-async fn require_still_wants_the_certificates_key() {
+async fn without_a_name_the_certificates_key_is_wanted_still() {
     let authority = Authority::new("ours");
-    let (stolen, own): (Made, Made) = (authority.sign("db.test"), authority.sign("db.test"));
-    for (key, refused) in [(&own.key, true), (&stolen.key, false)] {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let key =
-            provider.key_provider.load_private_key(PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
-        let thief = Thief(Arc::new(CertifiedKey::new(vec![der(&stolen.certificate)], key)));
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(thief));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read_exact(&mut [0; 8]).await.unwrap();
-            stream.write_all(b"S").await.unwrap();
-            tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.map(drop)
-        });
-        let address =
-            PostgresAddress::parse(&format!("postgres://u@127.0.0.1:{port}/d?sslmode=require"), None).unwrap();
-        let setup = ConnectSetup { application_name: "strongroom", options: None };
-        // Nobody speaks PostgreSQL there, so it ends in an error either way.
-        let error = address.connect(&setup, drop).await.unwrap_err().to_string();
-        assert_eq!(error.contains("invalid peer certificate: BadSignature"), refused, "{error}");
-        assert_eq!(server.await.unwrap().is_err(), refused);
+    let (shown, other): (Made, Made) = (authority.sign("db.test"), authority.sign("db.test"));
+    let dir = tempfile::tempdir().unwrap();
+    let known = dir.path().join("ca.crt");
+    std::fs::write(&known, &authority.certificate).unwrap();
+    let verify_ca = format!("sslmode=verify-ca&sslrootcert={}", known.display());
+    for parameters in ["sslmode=require", &verify_ca] {
+        for version in [&TLS12, &TLS13] {
+            for (key, is_thief) in [(&other.key, true), (&shown.key, false)] {
+                let (problem, accepted) = meet(&shown.certificate, key, version, parameters).await;
+                let case = format!("{parameters}, {version:?}, {is_thief}: {problem}");
+                assert_eq!(problem.contains("invalid peer certificate: BadSignature"), is_thief, "{case}");
+                assert_eq!(accepted, !is_thief, "{case}");
+            }
+        }
     }
+}
+
+/// What a client says of a server with this certificate and key, and whether the server got through the handshake.
+/// Nobody speaks PostgreSQL there, so the client always has something to say.
+async fn meet(
+    certificate: &str,
+    key: &str,
+    version: &'static SupportedProtocolVersion,
+    parameters: &str,
+) -> (String, bool) {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Thief(Arc::new(CertifiedKey::new(vec![der(certificate)], key)))));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 8]).await.unwrap();
+        stream.write_all(b"S").await.unwrap();
+        tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.is_ok()
+    });
+    let address = PostgresAddress::parse(&format!("postgres://u@127.0.0.1:{port}/d?{parameters}"), None).unwrap();
+    let setup = ConnectSetup { application_name: "strongroom", options: None };
+    let error = address.connect(&setup, drop).await.unwrap_err();
+    (error.to_string(), server.await.unwrap())
 }
