@@ -44,7 +44,6 @@ impl PostgresAddress {
     /// Connects to the first host that answers and can be used. Each address of each host has `connect_timeout`, from
     /// looking up its name to being logged in. A task drives the connection until the client is dropped or the server
     /// ends it; it gives notifications to `on_message`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine uses it with the next commit"))]
     pub(crate) async fn connect(
         &self,
         setup: &ConnectSetup<'_>,
