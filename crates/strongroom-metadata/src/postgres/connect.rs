@@ -137,7 +137,7 @@ where
     tokio::spawn(async move {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) if false => {
+                Some(Ok(AsyncMessage::Notice(notice))) => {
                     tracing::debug!(severity = notice.severity(), message = notice.message(), "notice from PostgreSQL");
                 }
                 Some(Ok(message)) => on_message(message),
