@@ -69,8 +69,7 @@ pub(crate) fn like_anywhere(text: &str) -> Option<String> {
 pub(crate) const LOCK_MIGRATIONS: &str = "SELECT pg_advisory_xact_lock(7305808869232144500)";
 
 /// PostgreSQL only: the server's version, and a text that it gives once.
-pub(crate) const VERSION_AND_RUN: &str =
-    "SELECT current_setting('server_version_num')::INT, gen_random_uuid()::TEXT";
+pub(crate) const VERSION_AND_RUN: &str = "SELECT current_setting('server_version_num')::INT, gen_random_uuid()::TEXT";
 
 /// PostgreSQL only: how a batch begins. What is set ends with the transaction: the batch's id, by which each of its
 /// statements knows that it runs inside; that COMMIT waits for the disk and for synchronous copies; time limits for the

@@ -63,6 +63,8 @@ impl Writer {
                 Verdict::Collided => Err(CommitError::Unavailable("the batch collided with others too often".into())),
                 Verdict::Unclear(reason) => {
                     tracing::warn!(batch = id, reason, "the fate of a batch is unclear; asking for it");
+                    // Where one connection went silent the others may have, too.
+                    pool.forget_idle();
                     match settle(pool, &id, deadline).await {
                         Some(true) => Ok(()),
                         // It never was and never will be: so it may run again.
