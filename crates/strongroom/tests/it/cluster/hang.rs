@@ -58,7 +58,7 @@ pub(super) fn hang(cluster: &Cluster, time: Duration) {
     // Of an update that nobody answered for there is all or nothing.
     for group in groups {
         let list = json!({"secretGroupId": group, "withValue": true});
-        let values = admin.post(SECRETS, &list).unwrap().success();
+        let values = cluster.admin(0).post(SECRETS, &list).unwrap().success();
         let value = |at: usize| values["data"][at]["value"].as_str().unwrap().to_owned();
         assert_eq!(value(0), value(1), "half of an update");
     }

@@ -4,6 +4,7 @@ mod board;
 mod checker;
 mod checker_tests;
 mod driver;
+mod fail_over;
 mod hang;
 mod history;
 mod nemesis;
@@ -73,24 +74,6 @@ fn sixty_four_writers_of_one_group_all_progress() {
     });
     report.saw(&[], 500, 0);
     report.was_seldom_busy();
-}
-
-#[test]
-fn fail_over_to_a_synchronous_copy_loses_nothing() {
-    let Some(mut server) = postgres() else { return };
-    let mut standby = server.synchronous_standby().unwrap();
-    let database = Database::on_pair(server, &standby);
-    let report = Run::new("fail-over").go_under(database, 3, EVERYTHING, |cluster| {
-        thread::sleep(Duration::from_secs(10));
-        let mut server = cluster.database.postgres().unwrap().lock().unwrap();
-        server.kill();
-        standby.promote().unwrap();
-        *server = standby;
-        drop(server);
-        thread::sleep(Duration::from_secs(5));
-        Faults::from([(Fault::FailOver, 1)])
-    });
-    report.saw(&[Fault::FailOver], 500, 10);
 }
 
 #[test]
