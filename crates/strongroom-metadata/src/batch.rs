@@ -61,6 +61,7 @@ impl Step {
             &leases::TAKE_LEASE,
             &leases::RENEW_LEASE,
             &leases::HOLD_LEASE,
+            &leases::RELEASE_LEASES,
             &replicas::PRUNE_BATCHES,
         ];
         records.into_iter().any(|sql| std::ptr::eq(self.sql, sql))
@@ -92,7 +93,7 @@ impl Batch {
     pub(crate) fn scope(&self) -> Scope {
         match self.group {
             Some(group) => Scope::Group(group),
-            None if self.steps.iter().all(|step| step.is_record()) => Scope::Record,
+            None if self.steps.iter().all(Step::is_record) => Scope::Record,
             None => Scope::Shared,
         }
     }

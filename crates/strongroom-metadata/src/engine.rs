@@ -56,7 +56,9 @@ impl Metadata {
 
     /// Connects to PostgreSQL and brings the schema up to date.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
-        Ok(Self::with(Engine::Postgres(postgres::Database::open(options).await?)))
+        // Connecting is a large future, and nobody else should be.
+        let database = Box::pin(postgres::Database::open(options)).await?;
+        Ok(Self::with(Engine::Postgres(database)))
     }
 
     fn with(engine: Engine) -> Self {

@@ -54,7 +54,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn engine(path: &Path, source: rusqlite::Error) -> Self {
+    pub(crate) fn engine(path: &Path, source: &rusqlite::Error) -> Self {
         Self::Engine { database: path.display().to_string(), reason: source.to_string() }
     }
 }

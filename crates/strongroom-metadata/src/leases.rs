@@ -12,6 +12,7 @@ statements! {
         WHERE name = ?1 AND fence = ?4 AND expires_at <= {now}";
     RENEW_LEASE = "UPDATE leases SET expires_at = {now} + ?3 WHERE name = ?1 AND holder = ?2 AND fence = ?4 \
         AND expires_at > {now}";
+    RELEASE_LEASES = "UPDATE leases SET expires_at = 0 WHERE holder = ?1";
     // Locks the row: nobody takes the lease while what it guards is written.
     HOLD_LEASE = "UPDATE leases SET fence = fence WHERE name = ?1 AND holder = ?2 AND fence = ?3 AND expires_at > {now}";
 }
@@ -65,6 +66,15 @@ impl Metadata {
             Err(CommitError::Missed { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Metadata {
+    /// Gives back what a holder has, so that nobody has to wait for its end.
+    pub async fn release_leases(&self, holder: &str) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        batch.any(Guard::Lease, &RELEASE_LEASES, params![holder]);
+        self.commit(batch).await
     }
 }
 

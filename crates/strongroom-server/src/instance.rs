@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use strongroom_crypto::{FileRootKey, random_fill};
@@ -13,7 +14,7 @@ use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadE
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Limits};
+use crate::app::{App, Caches, Limits, RunningWrites};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
@@ -125,6 +126,9 @@ impl From<KeysError> for StartError {
     }
 }
 
+/// How long the end of the process waits for writes whose clients have hung up.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
 /// What tests put in the place of the world.
 #[derive(Clone)]
 pub struct World {
@@ -220,6 +224,7 @@ impl Instance {
             caches: Caches::new(),
             replica,
             draining: AtomicBool::new(false),
+            writes: RunningWrites::new(),
         };
         Ok(Self { app: Arc::new(app), first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
     }
@@ -259,6 +264,12 @@ impl Instance {
 
     /// Writes out what waits and empties the database's log: the last thing before the process ends.
     pub async fn close(&self) {
+        if tokio::time::timeout(LAST_WRITES, self.app.writes.finished()).await.is_err() {
+            tracing::warn!("some writes whose clients had gone were not finished; each is there wholly or not at all");
+        }
+        if let Err(error) = self.app.metadata.release_leases(&self.app.replica).await {
+            tracing::debug!(%error, "leases were not given back; they end by themselves");
+        }
         if let Err(error) = self.app.metadata.flush().await {
             tracing::warn!(%error, "the database's log was not emptied; the next start does it");
         }

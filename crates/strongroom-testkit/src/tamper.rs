@@ -127,11 +127,29 @@ impl Tamper {
         self.list(&sql).into_iter().map(blob).collect()
     }
 
+    /// All that stands in the tables: the place of each field, and its bytes.
+    #[must_use]
+    pub fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        for (table, columns) in self.schema() {
+            for (column, kind, _) in columns {
+                let place = format!("{table}.{column}");
+                if kind == "BLOB" {
+                    all.extend(self.blobs(&table, &column).into_iter().map(|blob| (place.clone(), blob.bytes)));
+                } else {
+                    let text = format!("SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL");
+                    all.extend(self.list(&text).into_iter().map(|line| (place.clone(), line.into_bytes())));
+                }
+            }
+        }
+        all
+    }
+
     /// Writes other bytes where a blob stands.
     #[track_caller]
     pub fn put(&self, place: &Blob, bytes: &[u8]) {
         let sql = format!("UPDATE {} SET {} = ", place.table, place.column);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let changed = match &self.0 {
             Way::Sqlite(connection) => {
                 connection.execute(&format!("{sql} x'{hex}' WHERE {}", place.row), []).unwrap().to_string()

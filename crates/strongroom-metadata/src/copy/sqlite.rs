@@ -48,7 +48,7 @@ impl Side for File {
                 sqlite::open_writing(path, OpenFlags::SQLITE_OPEN_CREATE)
             }
         };
-        let connection = connection.map_err(|error| OpenError::engine(path, error))?;
+        let connection = connection.map_err(|error| OpenError::engine(path, &error))?;
         let side = Self { path: path.to_owned(), shown, connection, reading: None, filling: ("", String::new()) };
         if end == End::Target {
             // The pages of one large transaction stay in memory as far as they fit.
@@ -220,7 +220,7 @@ impl File {
 
     fn names(&self, table: &'static str) -> Copied<Vec<String>> {
         let statement = self.connection.prepare(&format!("SELECT * FROM {table}")).map_err(self.engine(table))?;
-        Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+        Ok(statement.column_names().map(str::to_owned).collect())
     }
 
     /// A transaction that is kept when it says so.

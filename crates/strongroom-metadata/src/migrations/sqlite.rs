@@ -11,7 +11,7 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
 }
 
 fn migrate_to(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
-    let engine = |source| OpenError::engine(path, source);
+    let engine = |source: rusqlite::Error| OpenError::engine(path, &source);
     connection.execute_batch(&dialect::sqlite(TABLE)).map_err(engine)?;
     let applied = applied(connection).map_err(engine)?;
     for (version, text, checksum) in pending(&applied, migrations, &path.display().to_string())? {

@@ -14,7 +14,13 @@ mod writer;
 #[cfg(test)]
 mod address_tests;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod connect_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -80,7 +86,7 @@ impl Database {
             setting,
             reason: error.to_string(),
         })?;
-        check_version(&client, direct).await?;
+        let run = check_version(&client, direct).await?;
         migrations::postgres::migrate(&mut client, &direct.shown()).await?;
         drop(client);
         let pool = Pool::new(
@@ -90,7 +96,7 @@ impl Database {
             options.direct.is_none(),
             options.timeout,
         );
-        let shared = Arc::new(Shared { pool, writer: Writer::default(), pulse: Pulse::new(), direct: direct.clone() });
+        let shared = Arc::new(Shared { pool, writer: Writer::new(run), pulse: Pulse::new(), direct: direct.clone() });
         shared.pulse.ask(&shared).await.map_err(|error| OpenError::Unreachable {
             database: options.address.shown(),
             setting: "database-url",
@@ -247,13 +253,18 @@ pub(crate) async fn first_column(options: &PostgresOptions, sql: &str) -> Option
     rows.iter().map(|row| row.try_get(0).ok()).collect()
 }
 
-pub(crate) async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddress) -> Result<(), OpenError> {
+/// Whether the server is new enough; gives a text that no other run of any process has.
+pub(crate) async fn check_version(
+    client: &tokio_postgres::Client,
+    address: &PostgresAddress,
+) -> Result<String, OpenError> {
     const OLDEST: i32 = 140_000;
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };
-    let row = client.query_one("SELECT current_setting('server_version_num')::INT", &[]).await;
-    let version: i32 = row.and_then(|row| row.try_get(0)).map_err(|error| unfit(described(&error)))?;
+    let asked = client.query_one(dialect::VERSION_AND_RUN, &[]).await;
+    let asked = asked.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let (version, run): (i32, String) = asked.map_err(|error| unfit(described(&error)))?;
     if version >= OLDEST {
-        Ok(())
+        Ok(run)
     } else {
         Err(unfit(format!("it is PostgreSQL {}, and 14 is the oldest that works", version / 10_000)))
     }

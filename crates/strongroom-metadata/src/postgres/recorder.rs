@@ -87,7 +87,10 @@ async fn write(shared: &Shared, mut batches: Vec<Batch>, answers: Vec<Option<one
         let Some(batch) = batches.pop() else { return };
         let outcome = shared.writer.commit(&shared.pool, &batch).await;
         shared.writer.count(u64::from(outcome.is_ok()));
-        return answers.into_iter().for_each(|answer| tell(answer, again(&outcome)));
+        for answer in answers {
+            tell(answer, again(&outcome));
+        }
+        return;
     }
     let lengths: Vec<usize> = batches.iter().map(|batch| batch.steps.len()).collect();
     let merged = Batch::merged(batches);
@@ -104,7 +107,9 @@ async fn write(shared: &Shared, mut batches: Vec<Batch>, answers: Vec<Option<one
         }
         outcome => {
             shared.writer.count(if outcome.is_ok() { count } else { 0 });
-            answers.into_iter().for_each(|answer| tell(answer, again(&outcome)));
+            for answer in answers {
+                tell(answer, again(&outcome));
+            }
         }
     }
 }

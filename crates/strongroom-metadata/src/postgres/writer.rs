@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use super::connection::{Cause, Connection, Request, cause, described, pipelined};
 use super::pool::Pool;
 use crate::sql::Value;
@@ -17,8 +15,10 @@ const COLLISIONS: u32 = 5;
 /// Between two attempts to learn what became of a batch.
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 
-#[derive(Default)]
 pub(super) struct Writer {
+    /// Tells this run of this process from every other, for the ids of batches.
+    run: String,
+    begun: AtomicU64,
     batches: AtomicU64,
     transactions: AtomicU64,
     reruns: AtomicU64,
@@ -37,12 +37,22 @@ enum Verdict {
 }
 
 impl Writer {
+    pub(super) fn new(run: String) -> Self {
+        Self {
+            run,
+            begun: AtomicU64::new(1),
+            batches: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
+            reruns: AtomicU64::new(0),
+        }
+    }
+
     /// Commits a batch. Takes up to twice the pool's time limit when the connection is lost over it.
     pub(super) async fn commit(&self, pool: &Pool, batch: &Batch) -> Result<(), CommitError> {
         let deadline = Instant::now() + 2 * pool.limit();
         let mut collisions = 0;
         loop {
-            let id = Uuid::now_v7().to_string();
+            let id = format!("{}.{}", self.run, self.begun.fetch_add(1, Ordering::Relaxed));
             let outcome = match attempt(pool, batch, &id).await {
                 Verdict::Committed => Ok(()),
                 Verdict::Refused(error) => Err(error),
@@ -53,6 +63,8 @@ impl Writer {
                 Verdict::Collided => Err(CommitError::Unavailable("the batch collided with others too often".into())),
                 Verdict::Unclear(reason) => {
                     tracing::warn!(batch = id, reason, "the fate of a batch is unclear; asking for it");
+                    // Where one connection went silent the others may have, too.
+                    pool.forget_idle();
                     match settle(pool, &id, deadline).await {
                         Some(true) => Ok(()),
                         // It never was and never will be: so it may run again.
@@ -167,14 +179,17 @@ fn judge(batch: &Batch, answers: &[Result<u64, tokio_postgres::Error>], warned: 
 
 /// Whether a batch was committed; if it wasn't, it never will be. `None` when nobody could be asked in time.
 async fn settle(pool: &Pool, id: &str, deadline: Instant) -> Option<bool> {
-    while Instant::now() < deadline {
+    // Once in any case: a batch that ran again may be late itself.
+    loop {
         match claim(pool, id).await {
             Ok(committed) => return Some(committed),
             Err(reason) => tracing::debug!(batch = id, reason, "the fate of a batch is still unclear"),
         }
+        if Instant::now() >= deadline {
+            return None;
+        }
         tokio::time::sleep(SETTLE_EVERY).await;
     }
-    None
 }
 
 async fn claim(pool: &Pool, id: &str) -> Result<bool, String> {

@@ -30,7 +30,7 @@ impl Database {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         make_file(path);
         let mut connection =
-            open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, source))?;
+            open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, &source))?;
         migrations::sqlite::migrate(&mut connection, path)?;
         Ok(Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),

@@ -19,6 +19,8 @@ const ANY: &[&str] = &[
     "DELETE_GRANTS_OF_GROUP",
     "DELETE_GRANTS_OF_SUBJECT",
     "PRUNE_BATCHES",
+    "RELEASE_LEASES",
+    "REVOKE_TOKENS",
     "PURGE_SECRETS_OF_GROUP",
     "PURGE_VERSIONS_OF_GROUP",
     "PURGE_VERSIONS_OF_SECRET",
@@ -35,6 +37,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT_ACCOUNTS", "few"),
     ("SELECT_INTEGRATIONS", "few"),
     ("SELECT_SLOTS", "few"),
+    ("RELEASE_LEASES", "few"),
     ("SELECT_FINGERPRINTS", "few"),
 ];
 

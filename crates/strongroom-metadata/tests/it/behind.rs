@@ -136,10 +136,9 @@ impl Behind<'_> {
                      IF TG_OP = 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF; END $$;"
                 );
                 for (table, event) in events {
-                    all += &format!(
-                        "CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table} FOR EACH ROW \
-                         EXECUTE FUNCTION test_call();"
-                    );
+                    let trigger = format!("CREATE TRIGGER test_{table}_{event} BEFORE {event} ON {table}");
+                    all.push_str(&trigger);
+                    all.push_str(" FOR EACH ROW EXECUTE FUNCTION test_call();");
                 }
                 self.run(&all);
             }

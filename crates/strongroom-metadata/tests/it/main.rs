@@ -7,6 +7,7 @@ mod copy;
 mod guards;
 mod history;
 mod pages;
+mod postgres_only;
 mod reads;
 mod sqlite_only;
 mod world;

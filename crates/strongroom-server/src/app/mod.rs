@@ -30,6 +30,7 @@ use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{AccountId, Clock, Entropy, GroupId, Ids, TokenId};
 use strongroom_metadata::{Metadata, Viewpoint};
 use strongroom_stores::SecretStore;
+use tokio::sync::watch;
 
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
@@ -58,6 +59,36 @@ pub(crate) struct App {
     pub(crate) replica: String,
     /// Whether the server was told to stop.
     pub(crate) draining: AtomicBool,
+    pub(crate) writes: RunningWrites,
+}
+
+/// Writes that go on although nobody may wait for them any more.
+pub(crate) struct RunningWrites(watch::Sender<usize>);
+
+/// One of them.
+pub(crate) struct RunningWrite(watch::Sender<usize>);
+
+impl RunningWrites {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    pub(crate) fn begin(&self) -> RunningWrite {
+        self.0.send_modify(|running| *running += 1);
+        RunningWrite(self.0.clone())
+    }
+
+    /// Waits until none is running.
+    pub(crate) async fn finished(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(|running| *running == 0).await;
+    }
+}
+
+impl Drop for RunningWrite {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
 }
 
 /// What the operator bounds.

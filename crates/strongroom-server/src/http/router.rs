@@ -96,6 +96,7 @@ fn handler(operation: Operation) -> Handler {
         Operation::GetUserInfo => private(identity::user_info),
         Operation::RegisterUser => private(identity::register_user),
         Operation::CreateTokenForUser => private(identity::create_token_for_user),
+        Operation::RevokeTokensOfUser => private(identity::revoke_tokens_of_user),
         Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
         Operation::ListAuditLogs => private(audit_logs::list),
         Operation::ListTrash => private(trash::list),
@@ -146,7 +147,12 @@ async fn dispatch(
             let answering = handler(call);
             if spec.audit == AuditMode::Change {
                 // A write goes on when its client hangs up: a dropped future would stop anywhere.
-                let written = tokio::spawn(answering).await;
+                let running = shared.app.writes.begin();
+                let written = tokio::spawn(async move {
+                    let _running = running;
+                    answering.await
+                });
+                let written = written.await;
                 let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
                 settled(shared, written.unwrap_or_else(panicked)).await
             } else {

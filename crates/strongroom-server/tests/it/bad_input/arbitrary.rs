@@ -149,7 +149,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let app = runtime.block_on(TestApp::start());
         let cast = runtime.block_on(app.cast("shared", &[("K", "the value"), ("J", "another")]));
         Self { runtime, app, cast }

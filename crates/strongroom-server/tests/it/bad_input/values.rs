@@ -86,7 +86,7 @@ async fn the_size_is_a_setting() {
 
 #[test]
 fn any_text_is_a_value() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::start());
     let group = runtime.block_on(app.group(&app.admin(), "group", &[("K", "v")]));
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };

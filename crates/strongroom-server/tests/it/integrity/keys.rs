@@ -78,25 +78,6 @@ async fn a_missing_root_key_is_not_made_beside_existing_data() {
 }
 
 #[tokio::test]
-async fn a_named_root_key_file_must_be_there_and_is_then_used() {
-    let elsewhere = tempfile::tempdir().unwrap();
-    let key = elsewhere.path().join("the.key");
-    let mut app = TestApp::start().await;
-    app.stop().await;
-    for entry in fs::read_dir(app.folder()).unwrap() {
-        fs::remove_file(entry.unwrap().path()).unwrap();
-    }
-    app.set("STRONGROOM_ROOT_KEY_FILE", key.to_str().unwrap());
-    let message = refused(&mut app).await;
-    assert!(message.contains(key.to_str().unwrap()) && message.contains("strongroom keys init"), "{message}");
-    assert!(!app.folder().join("strongroom.db").exists(), "nothing is begun without a key");
-    let made = make_root_key_file(&key).unwrap();
-    app.try_start().await.unwrap();
-    assert_eq!(fingerprint(&app), made);
-    assert!(!app.folder().join("root.key").exists());
-}
-
-#[tokio::test]
 async fn one_process_has_the_folder() {
     let mut app = TestApp::start().await;
     let second = Instance::open(&app.settings(), World::default()).await;
@@ -143,4 +124,28 @@ fn make_private(path: &Path, bytes: &[u8]) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
     file.write_all(bytes).unwrap();
+}
+
+/// With its files the whole database is gone.
+mod sqlite_only {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_named_root_key_file_must_be_there_and_is_then_used() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let key = elsewhere.path().join("the.key");
+        let mut app = TestApp::start().await;
+        app.stop().await;
+        for entry in fs::read_dir(app.folder()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        app.set("STRONGROOM_ROOT_KEY_FILE", key.to_str().unwrap());
+        let message = refused(&mut app).await;
+        assert!(message.contains(key.to_str().unwrap()) && message.contains("strongroom keys init"), "{message}");
+        assert!(!app.folder().join("strongroom.db").exists(), "nothing is begun without a key");
+        let made = make_root_key_file(&key).unwrap();
+        app.try_start().await.unwrap();
+        assert_eq!(fingerprint(&app), made);
+        assert!(!app.folder().join("root.key").exists());
+    }
 }
