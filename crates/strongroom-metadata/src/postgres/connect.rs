@@ -137,10 +137,16 @@ where
     tokio::spawn(async move {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) => {
-                    tracing::debug!(severity = notice.severity(), message = notice.message(), "notice from PostgreSQL");
+                Some(Ok(message)) => {
+                    if let AsyncMessage::Notice(notice) = &message {
+                        tracing::debug!(
+                            severity = notice.severity(),
+                            message = notice.message(),
+                            "notice from PostgreSQL"
+                        );
+                    }
+                    on_message(message);
                 }
-                Some(Ok(message)) => on_message(message),
                 Some(Err(error)) => {
                     tracing::debug!(error = explain(&error), "a connection to PostgreSQL was lost");
                     break;

@@ -14,7 +14,13 @@ mod writer;
 #[cfg(test)]
 mod address_tests;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod connect_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::pin::pin;
 use std::sync::Arc;

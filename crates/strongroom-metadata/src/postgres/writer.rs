@@ -63,6 +63,8 @@ impl Writer {
                 Verdict::Collided => Err(CommitError::Unavailable("the batch collided with others too often".into())),
                 Verdict::Unclear(reason) => {
                     tracing::warn!(batch = id, reason, "the fate of a batch is unclear; asking for it");
+                    // Where one connection went silent the others may have, too.
+                    pool.forget_idle();
                     match settle(pool, &id, deadline).await {
                         Some(true) => Ok(()),
                         // It never was and never will be: so it may run again.
@@ -177,14 +179,17 @@ fn judge(batch: &Batch, answers: &[Result<u64, tokio_postgres::Error>], warned: 
 
 /// Whether a batch was committed; if it wasn't, it never will be. `None` when nobody could be asked in time.
 async fn settle(pool: &Pool, id: &str, deadline: Instant) -> Option<bool> {
-    while Instant::now() < deadline {
+    // Once in any case: a batch that ran again may be late itself.
+    loop {
         match claim(pool, id).await {
             Ok(committed) => return Some(committed),
             Err(reason) => tracing::debug!(batch = id, reason, "the fate of a batch is still unclear"),
         }
+        if Instant::now() >= deadline {
+            return None;
+        }
         tokio::time::sleep(SETTLE_EVERY).await;
     }
-    None
 }
 
 async fn claim(pool: &Pool, id: &str) -> Result<bool, String> {

@@ -9,6 +9,7 @@ mod hang;
 mod history;
 mod nemesis;
 mod replicas;
+mod revoked;
 mod run;
 mod truth;
 mod wire;
