@@ -118,7 +118,9 @@ async fn attempt(pool: &Pool, batch: &Batch, id: &str) -> Verdict {
 async fn run(connection: &Connection, batch: &Batch, id: &str, limit: Duration) -> Verdict {
     let texts = batch.steps.iter().map(|step| step.sql.postgres_guarded());
     let fixed = [dialect::OPEN_BATCH, dialect::MARK_BATCH, dialect::UNTIMED_COMMIT, dialect::PROVE_BATCH];
-    for text in texts.chain(fixed) {
+    // What is not known to the server yet would be sent behind the COMMIT.
+    let notify = batch.is_shared().then_some(dialect::NOTIFY_CHANGE);
+    for text in texts.chain(fixed).chain(notify) {
         if let Err(error) = connection.prepare(text).await {
             return Verdict::Refused(CommitError::Unavailable(described(&error)));
         }
