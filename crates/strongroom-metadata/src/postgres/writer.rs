@@ -163,12 +163,12 @@ fn judge(batch: &Batch, answers: &[Result<u64, tokio_postgres::Error>], warned: 
         let step = place.checked_sub(BEFORE_STEPS).and_then(|step| batch.steps.get(step));
         return match (cause(error), step) {
             (Cause::Connection, _) => Verdict::Unclear(described(error)),
+            // After COMMIT was sent, an error of the proof alone says nothing of the batch.
+            _ if place + 1 == answers.len() => Verdict::Unclear(described(error)),
             (Cause::Guard, Some(step)) => Verdict::Refused(CommitError::Missed { guard: step.guard }),
             (Cause::Collision, _) => Verdict::Collided,
             (Cause::Full, _) => Verdict::Refused(CommitError::StorageFull),
             (Cause::ReadOnly, _) => Verdict::Refused(CommitError::ReadOnly),
-            // After COMMIT was sent, an error of the proof alone says nothing of the batch.
-            (Cause::Guard | Cause::Other, None) if place + 1 == answers.len() => Verdict::Unclear(described(error)),
             (Cause::Guard | Cause::Other, _) => Verdict::Refused(CommitError::Unavailable(described(error))),
         };
     }
