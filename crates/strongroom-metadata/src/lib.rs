@@ -11,6 +11,7 @@
 mod audit;
 mod batch;
 mod changes;
+mod copy;
 mod dialect;
 mod engine;
 mod error;
@@ -41,6 +42,7 @@ pub use changes::{
     Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion,
     RevisionRow,
 };
+pub use copy::{CopyError, CopyReport, Location, Phase, Progress, TableReport, copy_database, undo_copy};
 pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
 pub use examination::{Examination, Finding, Level, examine_postgres, examine_sqlite};

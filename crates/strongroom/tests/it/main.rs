@@ -5,6 +5,7 @@ mod cluster;
 mod crash;
 mod full_disk;
 mod hang_up;
+mod migrate_database;
 mod secrecy;
 mod shutdown;
 mod start;

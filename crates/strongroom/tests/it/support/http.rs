@@ -46,7 +46,7 @@ impl Client {
         self.send("DELETE", path, None)
     }
 
-    fn send(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         let body = body.map(Value::to_string);
         let request = request(method, path, &self.token, body.as_deref());
         let mut stream = match self.stream.take() {
