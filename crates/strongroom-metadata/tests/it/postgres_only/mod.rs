@@ -1,7 +1,9 @@
 //! What can go wrong between the engine and PostgreSQL. Each test ends at once where no server is named.
 
+mod claims;
 mod cut;
 mod proxy;
+mod stops;
 mod writes;
 
 use std::time::Duration;
