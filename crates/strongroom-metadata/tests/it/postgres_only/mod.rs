@@ -4,6 +4,7 @@ mod claims;
 mod cut;
 mod proxy;
 mod stops;
+mod synchronous;
 mod writes;
 
 use std::time::Duration;
