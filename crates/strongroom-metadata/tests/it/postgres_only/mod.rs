@@ -3,6 +3,7 @@
 mod claims;
 mod cut;
 mod proxy;
+mod replicas;
 mod stops;
 mod synchronous;
 mod writes;
