@@ -3,7 +3,9 @@
 mod claims;
 mod cut;
 mod proxy;
+mod replicas;
 mod stops;
+mod synchronous;
 mod writes;
 
 use std::time::Duration;
