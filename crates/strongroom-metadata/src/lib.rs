@@ -14,6 +14,7 @@ mod changes;
 mod dialect;
 mod engine;
 mod error;
+mod examination;
 mod groups;
 mod history;
 mod identity;
@@ -42,6 +43,7 @@ pub use changes::{
 };
 pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
+pub use examination::{Examination, Finding, Level, examine_postgres, examine_sqlite};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};

@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod auth;
 pub mod config;
+mod doctor;
 mod first_start;
 mod folder;
 pub mod http;
@@ -15,6 +16,7 @@ mod jobs;
 mod keys;
 mod run;
 
+pub use doctor::{doctor_command, run_doctor};
 pub use first_start::FirstStart;
 pub use instance::{Instance, StartError, SystemEntropy, World};
 pub use keys::{KeyFileError, make_root_key_file};

@@ -15,10 +15,12 @@ fn main() -> ExitCode {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(strongroom_server::config::serve_command())
+        .subcommand(strongroom_server::doctor_command())
         .subcommand(strongroom_server::keys_command())
         .subcommand(strongroom_cli::token_command());
     let result = match command.get_matches_mut().subcommand() {
         Some(("serve", flags)) => serve(flags),
+        Some(("doctor", flags)) => doctor(flags),
         Some(("keys", matches)) => strongroom_server::run_keys(matches).map_err(|error| error.to_string()),
         Some(("token", matches)) => {
             strongroom_cli::run_token(matches, &strongroom_server::SystemEntropy).map_err(|error| error.to_string())
@@ -33,6 +35,16 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "strongroom: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn doctor(flags: &clap::ArgMatches) -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    match runtime.block_on(strongroom_server::run_doctor(flags, std::env::vars_os())) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("a server would not start with these settings".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -44,7 +44,6 @@ impl PostgresAddress {
     /// Connects to the first host that answers and can be used. Each address of each host has `connect_timeout`, from
     /// looking up its name to being logged in. A task drives the connection until the client is dropped or the server
     /// ends it; it gives notifications to `on_message`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine uses it with the next commit"))]
     pub(crate) async fn connect(
         &self,
         setup: &ConnectSetup<'_>,
@@ -138,10 +137,16 @@ where
     tokio::spawn(async move {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) if false => {
-                    tracing::debug!(severity = notice.severity(), message = notice.message(), "notice from PostgreSQL");
+                Some(Ok(message)) => {
+                    if let AsyncMessage::Notice(notice) = &message {
+                        tracing::debug!(
+                            severity = notice.severity(),
+                            message = notice.message(),
+                            "notice from PostgreSQL"
+                        );
+                    }
+                    on_message(message);
                 }
-                Some(Ok(message)) => on_message(message),
                 Some(Err(error)) => {
                     tracing::debug!(error = explain(&error), "a connection to PostgreSQL was lost");
                     break;

@@ -144,10 +144,17 @@ pub(super) enum Cause {
 
 pub(super) fn cause(error: &Error) -> Cause {
     let Some(told) = error.as_db_error() else { return Cause::Connection };
-    if matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+    // A pooler's own errors, of which most end the connection, have the severity only as a text.
+    let severity = told.parsed_severity();
+    let fatal = severity.map_or_else(
+        || matches!(told.severity(), "FATAL" | "PANIC"),
+        |severity| matches!(severity, Severity::Fatal | Severity::Panic),
+    );
+    let code = told.code();
+    // Class 08 is of connections, and 40003 says in so many words that nobody knows.
+    if fatal || code.code().starts_with("08") || *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN {
         return Cause::Connection;
     }
-    let code = told.code();
     if code.code().starts_with("23") || *code == SqlState::DIVISION_BY_ZERO {
         Cause::Guard
     } else if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {

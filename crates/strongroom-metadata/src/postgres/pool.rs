@@ -131,6 +131,11 @@ impl Pool {
         }
     }
 
+    /// Closes what nobody uses at present, so that whoever comes next connects anew.
+    pub(super) fn forget_idle(&self) {
+        lock(&self.idle).clear();
+    }
+
     /// A connection of one's own.
     pub(super) async fn own(&self) -> Result<Leased<'_>, String> {
         let permit = tokio::time::timeout(self.limit, self.permits.acquire()).await;

@@ -262,9 +262,10 @@ async fn notifications_are_handed_on_until_the_client_goes() {
         let (heard, mut hearing) = mpsc::unbounded_channel();
         let address = PostgresAddress::parse(&url, None).unwrap();
         let client = address.connect(&SETUP, move |message| heard.send(message).unwrap()).await.unwrap();
-        // The notice isn't for us, and must not keep the connection from going on.
         let sql = "LISTEN news; DO $$ BEGIN RAISE NOTICE 'one'; END $$; NOTIFY news, 'two'";
         client.batch_execute(sql).await.unwrap();
+        // Notices too: a warning at a COMMIT is one.
+        assert!(matches!(within_a_minute(hearing.recv()).await, Some(AsyncMessage::Notice(_))));
         match within_a_minute(hearing.recv()).await {
             Some(AsyncMessage::Notification(news)) => assert_eq!((news.channel(), news.payload()), ("news", "two")),
             other => panic!("{other:?}"),

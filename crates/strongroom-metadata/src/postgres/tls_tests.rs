@@ -92,14 +92,7 @@ async fn meet(
     version: &'static SupportedProtocolVersion,
     parameters: &str,
 ) -> (String, bool) {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let key = provider.key_provider.load_private_key(key).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Thief(Arc::new(CertifiedKey::new(vec![der(certificate)], key)))));
+    let config = server_config(certificate, key, version);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -112,4 +105,33 @@ async fn meet(
     let setup = ConnectSetup { application_name: "strongroom", options: None };
     let error = address.connect(&setup, drop).await.unwrap_err();
     (error.to_string(), server.await.unwrap())
+}
+
+fn server_config(certificate: &str, key: &str, version: &'static SupportedProtocolVersion) -> rustls::ServerConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Thief(Arc::new(CertifiedKey::new(vec![der(certificate)], key)))))
+}
+
+#[tokio::test]
+async fn direct_tls_says_first_what_it_is_for() {
+    let made = Authority::new("ours").sign("db.test");
+    let mut config = server_config(&made.certificate, &made.key, &TLS13);
+    config.alpn_protocols = vec![b"other".to_vec(), b"postgresql".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+        stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
+    });
+    let url = format!("postgres://u@127.0.0.1:{port}/d?sslmode=require&sslnegotiation=direct");
+    let setup = ConnectSetup { application_name: "strongroom", options: None };
+    PostgresAddress::parse(&url, None).unwrap().connect(&setup, drop).await.unwrap_err();
+    assert_eq!(server.await.unwrap().as_deref(), Some(&b"postgresql"[..]));
 }

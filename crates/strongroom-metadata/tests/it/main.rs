@@ -6,6 +6,7 @@ mod behind;
 mod guards;
 mod history;
 mod pages;
+mod postgres_only;
 mod reads;
 mod sqlite_only;
 mod world;
