@@ -26,3 +26,6 @@ CREATE TABLE leases (
 -- live, moving (being copied: nothing may be written) or moved; note says where to.
 ALTER TABLE instance ADD COLUMN state {text} NOT NULL DEFAULT 'live';
 ALTER TABLE instance ADD COLUMN note {text} NOT NULL DEFAULT '';
+
+-- Tokens end by their owner.
+CREATE INDEX tokens_subject ON tokens (subject_id);

@@ -104,3 +104,13 @@ pub(crate) const VACUUM_PURGED: &str = "VACUUM secret_versions, secret_groups";
 /// What a write is refused with while the instance is copied: an SQLSTATE of our own on PostgreSQL, and on SQLite the
 /// beginning of the message.
 pub(crate) const MOVING: &str = "SR001";
+
+/// For a look at a database that isn't opened, whichever schema it has.
+pub(crate) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM schema_migrations";
+pub(crate) const INSTANCE_FACTS: &str = "SELECT tenant, state, note FROM instance WHERE id = 1";
+pub(crate) const FIRST_INSTANCE_FACTS: &str = "SELECT tenant, 'live', '' FROM instance WHERE id = 1";
+/// PostgreSQL only: what a server's promises rest on.
+pub(crate) const SERVER_FACTS: &str = "SELECT current_setting('server_version_num')::INT, pg_is_in_recovery(), \
+    current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_standby_names'), \
+    current_setting('max_connections')::INT, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT, \
+    to_regclass('instance') IS NOT NULL";

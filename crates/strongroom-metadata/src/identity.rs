@@ -26,6 +26,8 @@ statements! {
     UPDATE_VIRTUAL_ACCOUNT = "UPDATE virtual_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
     INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, created_at, expires_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    REVOKE_TOKENS =
+        "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
 }
 
 /// A token as it was found by its hash, with whom it belongs to.
@@ -176,6 +178,20 @@ impl Metadata {
     pub async fn create_token(&self, token: &NewToken, event: &AuditRow) -> Result<(), CommitError> {
         let mut batch = Batch::default();
         insert_token(&mut batch, token);
+        audit::insert(&mut batch, event);
+        self.commit(batch).await
+    }
+
+    /// Ends every token of a person or machine.
+    pub async fn revoke_tokens(
+        &self,
+        kind: SubjectKind,
+        subject_id: &str,
+        at: Timestamp,
+        event: &AuditRow,
+    ) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        batch.any(Guard::Token, &REVOKE_TOKENS, params![subject_id, kind.wire(), at]);
         audit::insert(&mut batch, event);
         self.commit(batch).await
     }

@@ -46,7 +46,7 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
-    fn parse(state: &str, note: &str) -> Option<Self> {
+    pub(crate) fn parse(state: &str, note: &str) -> Option<Self> {
         match state {
             "live" => Some(Self::Live),
             "moving" => Some(Self::Moving(note.to_owned())),

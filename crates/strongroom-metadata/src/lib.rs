@@ -11,9 +11,11 @@
 mod audit;
 mod batch;
 mod changes;
+mod copy;
 mod dialect;
 mod engine;
 mod error;
+mod examination;
 mod groups;
 mod history;
 mod identity;
@@ -40,8 +42,10 @@ pub use changes::{
     Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion,
     RevisionRow,
 };
+pub use copy::{CopyError, CopyReport, Location, Phase, Progress, TableReport, copy_database, undo_copy};
 pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
+pub use examination::{Examination, Finding, Level, examine_postgres, examine_sqlite};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};

@@ -30,6 +30,16 @@ fn take(
     }
 }
 
+/// Locks a SQLite database until the file is dropped: one process has it.
+pub(crate) fn lock_database(database: &Path) -> Result<File, StartError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-lock");
+    let io = |source| StartError::DatabaseLock { path: name.clone().into(), source };
+    let lock = File::options().create(true).append(true).mode(0o600).open(&name).map_err(io)?;
+    take(&lock, || StartError::DatabaseInUse(database.to_owned()), io)?;
+    Ok(lock)
+}
+
 impl Folder {
     /// Locks the folder; makes it when there is none.
     pub(crate) fn lock(path: &Path) -> Result<Self, StartError> {
@@ -47,12 +57,7 @@ impl Folder {
 
     /// Locks the database, which may be in another folder: what is kept in memory of it holds for one writer only.
     pub(crate) fn lock_database(&mut self, database: &Path) -> Result<(), StartError> {
-        let mut name = database.as_os_str().to_owned();
-        name.push("-lock");
-        let io = |source| StartError::DatabaseLock { path: name.clone().into(), source };
-        let lock = File::options().create(true).append(true).mode(0o600).open(&name).map_err(io)?;
-        take(&lock, || StartError::DatabaseInUse(database.to_owned()), io)?;
-        self.database_lock = Some(lock);
+        self.database_lock = Some(lock_database(database)?);
         Ok(())
     }
 

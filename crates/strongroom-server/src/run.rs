@@ -135,7 +135,7 @@ pub fn run_keys(matches: &ArgMatches) -> Result<(), RunError> {
 }
 
 /// No core dumps and no debugger: memory holds keys and values.
-fn harden() {
+pub(crate) fn harden() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });

@@ -149,7 +149,7 @@ impl Tamper {
     #[track_caller]
     pub fn put(&self, place: &Blob, bytes: &[u8]) {
         let sql = format!("UPDATE {} SET {} = ", place.table, place.column);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let changed = match &self.0 {
             Way::Sqlite(connection) => {
                 connection.execute(&format!("{sql} x'{hex}' WHERE {}", place.row), []).unwrap().to_string()

@@ -15,11 +15,15 @@ fn main() -> ExitCode {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(strongroom_server::config::serve_command())
+        .subcommand(strongroom_server::doctor_command())
         .subcommand(strongroom_server::keys_command())
+        .subcommand(strongroom_server::migrate_database_command())
         .subcommand(strongroom_cli::token_command());
     let result = match command.get_matches_mut().subcommand() {
         Some(("serve", flags)) => serve(flags),
+        Some(("doctor", flags)) => doctor(flags),
         Some(("keys", matches)) => strongroom_server::run_keys(matches).map_err(|error| error.to_string()),
+        Some(("migrate-database", matches)) => migrate_database(matches),
         Some(("token", matches)) => {
             strongroom_cli::run_token(matches, &strongroom_server::SystemEntropy).map_err(|error| error.to_string())
         }
@@ -34,6 +38,23 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn doctor(flags: &clap::ArgMatches) -> Result<(), String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    match runtime.block_on(strongroom_server::run_doctor(flags, std::env::vars_os())) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("a server would not start with these settings".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn migrate_database(matches: &clap::ArgMatches) -> Result<(), String> {
+    // What goes over the network runs on the worker, beside what is read and hashed.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(strongroom_server::run_migrate_database(matches)).map_err(|error| error.to_string())
 }
 
 fn serve(flags: &clap::ArgMatches) -> Result<(), String> {

@@ -247,6 +247,16 @@ operations! {
         response: schema::<wire::TokenResponse>,
         errors: &[ADMINS_ONLY, (404, "There is no such person."), BAD_INPUT],
     }
+    RevokeTokensOfUser {
+        id: "PersonalAccessToken.revokeAll", method: Method::Delete,
+        path: "/api/svc/v1/personal-access-tokens/revoke/all", tag: "Personal Access Tokens",
+        summary: "End all tokens of a person",
+        description: "They stop working at once, and on the other replicas of a server within a second.",
+        access: Access::TenantAdmin, audit: AuditMode::Change,
+        request: Some(schema::<wire::RevokeTokensRequest>),
+        response: schema::<wire::Empty>,
+        errors: &[ADMINS_ONLY, (404, "There is no such person."), BAD_INPUT],
+    }
     ApplyVirtualAccount {
         id: "VirtualAccount.put", method: Method::Put, path: "/api/svc/v1/virtual-accounts", tag: "Virtual Accounts",
         summary: "Create or update a virtual account by its manifest",

@@ -196,6 +196,13 @@ pub struct CreateTokenForUserRequest {
     pub expiration_date: Option<String>,
 }
 
+/// Whose tokens shall end.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct RevokeTokensRequest {
+    /// The person's address
+    pub email: String,
+}
+
 /// A token, shown this once.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TokenResponse {

@@ -14,8 +14,8 @@ pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
     CreateTokenForUserRequest, GetVirtualAccountResponse, MinCliVersion, RegisterUserRequest, RegisterUserResponse,
-    SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser, SessionUserMetadata,
-    SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
+    RevokeTokensRequest, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser,
+    SessionUserMetadata, SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
 };
 pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
 pub use object::Object;

@@ -12,13 +12,13 @@ pub(crate) const MIGRATIONS: &[&str] =
 /// Keeps what was applied; `{text}` and `{int}` are spelled by the dialect.
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_migrations (version {int} NOT NULL PRIMARY KEY, checksum {text} NOT NULL)";
-const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
+pub(crate) const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
 
 /// A migration that was applied: its version, and the checksum of its text.
-type Applied = (i64, String);
+pub(crate) type Applied = (i64, String);
 
 /// Those migrations that are still to be applied, with their versions and checksums, oldest first.
-fn pending<'a>(
+pub(crate) fn pending<'a>(
     applied: &[Applied],
     migrations: &[&'a str],
     database: &str,

@@ -14,7 +14,13 @@ mod writer;
 #[cfg(test)]
 mod address_tests;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod connect_tests;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -249,7 +255,10 @@ pub(crate) async fn first_column(options: &PostgresOptions, sql: &str) -> Option
 }
 
 /// Whether the server is new enough; gives a text that no other run of any process has.
-async fn check_version(client: &tokio_postgres::Client, address: &PostgresAddress) -> Result<String, OpenError> {
+pub(crate) async fn check_version(
+    client: &tokio_postgres::Client,
+    address: &PostgresAddress,
+) -> Result<String, OpenError> {
     const OLDEST: i32 = 140_000;
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };
     let asked = client.query_one(dialect::VERSION_AND_RUN, &[]).await;

@@ -106,8 +106,11 @@ async fn attempt(pool: &Pool, batch: &Batch, id: &str) -> Verdict {
     // Dropped unanswered, the connection is closed.
     match tokio::time::timeout(pool.limit(), run(leased.connection(), batch, id, pool.limit())).await {
         Ok(verdict) => {
-            if !matches!(verdict, Verdict::Unclear(_)) {
-                leased.answered();
+            match &verdict {
+                // Another server may take writes by now: whoever comes next looks for it.
+                Verdict::Refused(CommitError::ReadOnly) => pool.forget_idle(),
+                Verdict::Unclear(_) => {}
+                _ => leased.answered(),
             }
             verdict
         }

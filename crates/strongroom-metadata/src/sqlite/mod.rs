@@ -28,8 +28,7 @@ impl Database {
     /// Opens the file, makes it when absent, and brings its schema up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        // For its owner only, and SQLite makes the files beside it like it. Where it can't be made SQLite says why.
-        drop(std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path));
+        make_file(path);
         let mut connection =
             open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, &source))?;
         migrations::sqlite::migrate(&mut connection, path)?;
@@ -94,7 +93,12 @@ pub(crate) fn field(value: ValueRef<'_>) -> Field<'_> {
     }
 }
 
-fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+/// For its owner only, and SQLite makes the files beside it like it. Where it can't be made SQLite says why.
+pub(crate) fn make_file(path: &Path) {
+    drop(std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path));
+}
+
+pub(crate) fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags | create)?;
     configure(&connection)?;
@@ -116,7 +120,7 @@ fn open_writing(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> 
     Ok(connection)
 }
 
-fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;

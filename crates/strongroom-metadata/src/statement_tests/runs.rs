@@ -81,6 +81,8 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
         ("SELECT_SLOTS", params![], 1),
         ("SELECT_FINGERPRINTS", params![], 1),
         ("SELECT_TOKEN", params![bytes], 1),
+        ("REVOKE_TOKENS", params![ID, "user", 3], 1),
+        ("REVOKE_TOKENS", params![ID, "user", 4], 0),
         ("SELECT_USER_BY_EMAIL", params!["a@x.io"], 1),
         ("SELECT_VIRTUAL_ACCOUNT_BY_NAME", params!["ci"], 1),
         ("SELECT_ACCOUNTS", params![], 1),

@@ -3,6 +3,7 @@
 
 mod audit;
 mod behind;
+mod copy;
 mod guards;
 mod history;
 mod pages;

@@ -29,8 +29,12 @@ pub(crate) struct World {
 impl World {
     /// A migrated database without rows.
     pub(crate) async fn empty() -> Self {
+        Self::on(TestDatabase::create()).await
+    }
+
+    /// The same on an engine of the test's own choice.
+    pub(crate) async fn on(postgres: Option<TestDatabase>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let postgres = TestDatabase::create();
         let metadata = match &postgres {
             Some(database) => connect(database.url()).await,
             None => Metadata::open(&folder.path().join("metadata.db")).unwrap(),

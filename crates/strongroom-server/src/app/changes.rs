@@ -19,7 +19,7 @@ use crate::audit::{Event, Target};
 
 /// How often a change is decided again when others were faster.
 const ATTEMPTS: u32 = 10;
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(50) };
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(10) };
 
 /// What a change shall do, decided on one state of the group.
 #[derive(Default)]
@@ -99,7 +99,7 @@ impl Context {
         decide: impl Fn(&GroupState, A::Found) -> Result<Option<Plan<'a>>, AppError>,
     ) -> Result<GroupState, AppError> {
         let app = self.app();
-        let _turn = app.caches.queues.turn(id).await;
+        let mut turn = app.caches.queues.turn(id).await;
         for attempt in 1..=ATTEMPTS {
             let Some(state) = app.metadata.group(id, &self.caller().viewpoint).await? else {
                 return Err(AppError::NotFound(super::Resource::SecretGroup));
@@ -111,10 +111,14 @@ impl Context {
             let (change, after) = self.draft(state, plan).await?;
             match app.metadata.change_group(&change).await {
                 Ok(()) => {
+                    turn.won();
                     app.remember_verified(&after);
                     return Ok(after);
                 }
-                Err(CommitError::Missed { .. }) => tokio::time::sleep(BACKOFF.wait(attempt, &*app.entropy)).await,
+                Err(CommitError::Missed { .. }) => {
+                    turn.lost();
+                    tokio::time::sleep(BACKOFF.wait(attempt, &*app.entropy)).await;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

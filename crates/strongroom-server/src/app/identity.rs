@@ -86,6 +86,17 @@ impl Context {
         Ok(text)
     }
 
+    /// Ends all tokens of a person; the caller's own, too, when the caller is that person.
+    pub(crate) async fn revoke_tokens_of_user(&self, email: &str) -> Result<(), AppError> {
+        let app = self.app();
+        let user = app.metadata.user_by_email(&email.to_lowercase()).await?;
+        let user = user.ok_or_else(|| AppError::MissingReference("there is no user with this address".into()))?;
+        let target = Target { kind: "user", id: user.id.to_string(), name: user.email.clone(), fqn: String::new() };
+        let event = self.event(Event { action: "REVOKE_PERSONAL_ACCESS_TOKENS", ..Event::of(target) });
+        app.metadata.revoke_tokens(SubjectKind::User, &user.id.to_string(), app.clock.now(), &event).await?;
+        Ok(())
+    }
+
     /// Creates or updates a virtual account by its manifest. The token comes only with a new one.
     pub(crate) async fn apply_virtual_account(
         &self,

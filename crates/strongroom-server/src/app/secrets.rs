@@ -107,6 +107,13 @@ impl Context {
                 None => Some(self.secret_page(query).await?),
             };
             let Some((rows, total)) = found else { continue };
+            // A group that was deleted since it was looked at is not one without secrets.
+            if let Some(group) = query.group.filter(|_| total == 0) {
+                let state = living(self.app().metadata.group(group, &self.caller().viewpoint).await?)?;
+                if query.fqns.is_none() && !state.secrets.is_empty() {
+                    continue;
+                }
+            }
             if let Some(revealed) = self.reveal(rows, query.with_value).await? {
                 self.remember_page(query, &revealed);
                 return Ok((revealed, total));

@@ -83,11 +83,11 @@ fn invalid(name: &'static str, given: Given, problem: String) -> SettingsError {
     SettingsError::Invalid { name, origin: given.origin, problem }
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(crate) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
-fn sqlite_file(url: &str) -> Parsed<PathBuf> {
+pub(crate) fn sqlite_file(url: &str) -> Parsed<PathBuf> {
     match url.strip_prefix("sqlite:") {
         Some(path) if path.starts_with("//") && !path.starts_with("///") => {
             Err("write sqlite:PATH without slashes before the path".to_owned())

@@ -14,6 +14,11 @@ mod suggest;
 mod table;
 mod toml_file;
 
+pub(crate) use self::{
+    database::{is_postgres, sqlite_file},
+    sources::read_secret,
+};
+
 #[cfg(test)]
 mod tests;
 

@@ -169,7 +169,7 @@ pub(super) fn is_service_link(variable: &str) -> bool {
 }
 
 /// The content without the line end that editors and `echo` put there.
-fn read_secret(file: &Path) -> Result<Zeroizing<String>, String> {
+pub(crate) fn read_secret(file: &Path) -> Result<Zeroizing<String>, String> {
     use std::io::Read as _;
     let opened = fs::File::open(file).map_err(|error| error.to_string())?;
     let mut content = Zeroizing::new(Vec::with_capacity(1024));

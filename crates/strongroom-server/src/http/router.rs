@@ -96,6 +96,7 @@ fn handler(operation: Operation) -> Handler {
         Operation::GetUserInfo => private(identity::user_info),
         Operation::RegisterUser => private(identity::register_user),
         Operation::CreateTokenForUser => private(identity::create_token_for_user),
+        Operation::RevokeTokensOfUser => private(identity::revoke_tokens_of_user),
         Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
         Operation::ListAuditLogs => private(audit_logs::list),
         Operation::ListTrash => private(trash::list),

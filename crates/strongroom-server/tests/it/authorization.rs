@@ -39,9 +39,10 @@ fn oracle(operation: Operation, values_hidden: bool) -> &'static str {
         Operation::Apply => "200+ 200+ 403 403 409 403 403 403",
         Operation::DeleteManifest => "200 200 403 403 404 403 403 404",
         Operation::GetSession | Operation::GetUserInfo => "200 200 200 200 200 200 200 200",
-        Operation::RegisterUser | Operation::CreateTokenForUser | Operation::ApplyVirtualAccount => {
-            "200 403 403 403 403 403 403 403"
-        }
+        Operation::RegisterUser
+        | Operation::CreateTokenForUser
+        | Operation::RevokeTokensOfUser
+        | Operation::ApplyVirtualAccount => "200 403 403 403 403 403 403 403",
         Operation::ListAuditLogs => "200+ 403 403 403 403 403 403 403",
         Operation::ListTrash => "200+ 200+ 200+ 200 200 200+ 200 200",
         // Who can't bring a group back doesn't learn that it was ever there.
@@ -90,6 +91,10 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::CreateTokenForUser => {
             let body = json!({"name": "more", "userEmail": "shared-stranger@example.com"});
             ("/api/svc/v1/personal-access-tokens/for-user".into(), Some(body))
+        }
+        Operation::RevokeTokensOfUser => {
+            let body = json!({"email": "shared-revoked@example.com"});
+            ("/api/svc/v1/personal-access-tokens/revoke/all".into(), Some(body))
         }
         Operation::ApplyVirtualAccount => {
             let manifest = json!({"type": "virtual-account", "name": format!("{name}-va")});

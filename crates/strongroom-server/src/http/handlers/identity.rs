@@ -90,6 +90,12 @@ pub(in crate::http) async fn create_token_for_user(mut call: Call) -> Result<Res
     ok(&wire::TokenResponse { token: token.0 })
 }
 
+pub(in crate::http) async fn revoke_tokens_of_user(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::RevokeTokensRequest = call.json().await?;
+    call.context.revoke_tokens_of_user(&request.email).await?;
+    ok(&wire::Empty {})
+}
+
 pub(in crate::http) async fn apply_virtual_account(mut call: Call) -> Result<Response, AppError> {
     let request: wire::ApplyVirtualAccountRequest = call.json().await?;
     let dry_run = request.dry_run.unwrap_or(false);

@@ -46,7 +46,7 @@ impl Client {
         self.send("DELETE", path, None)
     }
 
-    fn send(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         let body = body.map(Value::to_string);
         let request = request(method, path, &self.token, body.as_deref());
         let mut stream = match self.stream.take() {
@@ -64,16 +64,35 @@ impl Client {
 
 /// A connection that doesn't wait for ever.
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    connect_within(address, PATIENCE)
+}
+
+/// A connection that waits so long for each thing.
+pub(crate) fn connect_within(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(stream)
 }
 
 /// The text of a request.
 pub(crate) fn request(method: &str, path: &str, token: &str, body: Option<&str>) -> String {
+    request_with(method, path, token, &[], body)
+}
+
+/// The text of a request with more headers.
+pub(crate) fn request_with(
+    method: &str,
+    path: &str,
+    token: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: strongroom\r\nauthorization: Bearer {token}\r\n");
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
     if let Some(body) = body {
         write!(text, "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
     } else {

@@ -26,6 +26,11 @@ impl Random {
         usize::try_from(self.below(length as u64)).unwrap()
     }
 
+    /// One of these, if there are any.
+    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+        if all.is_empty() { None } else { Some(&all[self.index(all.len())]) }
+    }
+
     /// True so many times out of a hundred.
     pub(crate) const fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
