@@ -46,7 +46,7 @@ impl Pooled {
             postgres: None,
         };
         world.metadata.create_instance(&world.new).await.unwrap();
-        Some(Self { world, direct: client(&url).await, options, _bouncer: bouncer, server: server })
+        Some(Self { world, direct: client(&url).await, options, _bouncer: bouncer, server })
     }
 }
 
