@@ -2,6 +2,8 @@
 
 mod claims;
 mod cut;
+mod open;
+mod pooled;
 mod proxy;
 mod replicas;
 mod stops;

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     CutBytes(usize),
     /// After so many messages from the server its answers get lost, and when it is done the connection ends.
     CutAnswers(usize),
-    /// The same, and the client is told of the end as PgBouncer does that: without the field of the severity.
+    /// The same, and the client is told of the end as `PgBouncer` does that: without the field of the severity.
     PoolerGivesUp(usize),
     /// The answer to what is asked after COMMIT becomes an error of a collision.
     ProofCollides,
@@ -175,7 +175,7 @@ struct Batch {
     answers: usize,
     /// Whether COMMIT was answered.
     committed: bool,
-    /// Questions that the server ends with ReadyForQuery, less such ends.
+    /// Questions that the server ends with `ReadyForQuery`, less such ends.
     pending: i64,
 }
 
@@ -321,7 +321,7 @@ fn read_message(from: &mut impl Read, first: bool) -> std::io::Result<Vec<u8>> {
     Ok(message)
 }
 
-/// As PgBouncer 1.18 says it.
+/// As `PgBouncer` 1.18 says it.
 fn pooler_farewell() -> Vec<u8> {
     error(b"SFATAL\0C08P01\0Mserver conn crashed?\0\0")
 }
