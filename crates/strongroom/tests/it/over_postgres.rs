@@ -83,10 +83,10 @@ fn of_three_that_start_at_once_one_is_first() {
     let mut servers: Vec<Server> = thread::scope(|scope| {
         let starting: Vec<_> = (0..3)
             .map(|replica| {
-                (scope.spawn({
+                scope.spawn({
                     let place = &place;
                     move || place.launch(replica).start()
-                }))
+                })
             })
             .collect();
         starting.into_iter().map(|starting| starting.join().unwrap()).collect()
