@@ -1,4 +1,4 @@
-//! The performance lab: starts Strongroom, the bare HTTP floor of its stack and `OpenBao`, loads them in turn, and prints
+//! The performance lab: starts Strongroom over `SQLite` and over PostgreSQL, the bare HTTP floor of its stack and `OpenBao`, loads them in turn, and prints
 //! a table of medians. `docs/performance.md` tells how to read it.
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ mod lab;
 mod load;
 mod machine;
 mod options;
+mod pgbench;
 mod process;
 mod report;
 mod stats;

@@ -43,7 +43,7 @@ fn command() -> Command {
     };
     let path = |name| Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf));
     Command::new("strongroom-bench")
-        .about("Measures Strongroom beside the bare HTTP floor of its stack and OpenBao, in one run")
+        .about("Measures Strongroom over SQLite and PostgreSQL beside the bare HTTP floor of its stack and OpenBao, in one run")
         .args_conflicts_with_subcommands(true)
         .arg(number("seconds", "5").help("Length of each measured window"))
         .arg(number("runs", "5").help("Repetitions; medians are reported"))
@@ -132,6 +132,15 @@ mod tests {
         let options = parse(&["--only", "openbao,floor", "--connections", "32,1,32"]);
         assert!(options.targets == [Kind::Floor, Kind::OpenBao]);
         assert_eq!(options.connections, [1, 32]);
+    }
+
+    #[test]
+    fn replicas_are_a_target_of_their_own() {
+        assert!(parse(&["--only", "postgres"]).targets == [Kind::Postgres]);
+        assert!(parse(&["--only", "postgres-3,strongroom"]).targets == [Kind::Strongroom, Kind::Postgres3]);
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 
     #[test]

@@ -69,8 +69,35 @@ pub(crate) fn free_port() -> io::Result<SocketAddr> {
 
 /// User and system time that a process has used, all its threads counted, in the kernel's steps (mostly 10 ms).
 pub(crate) fn cpu_time(pid: u32) -> io::Result<Duration> {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
-    cpu_ticks(&stat).map(ticks).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
+    Ok(ticks(Stat::read(pid)?.own))
+}
+
+/// The same of several processes together.
+pub(crate) fn cpu_time_of_all(pids: &[u32]) -> io::Result<Duration> {
+    pids.iter().map(|&pid| cpu_time(pid)).sum()
+}
+
+/// User and system time of a process and its children, those that have ended included.
+pub(crate) fn family_cpu_time(parent: u32) -> io::Result<Duration> {
+    let mut before = Stat::read(parent)?;
+    loop {
+        let children = living_children(parent)?;
+        let after = Stat::read(parent)?;
+        // A child that ended meanwhile would be counted twice, or not at all.
+        if after.ended_children == before.ended_children {
+            return Ok(ticks(after.own + after.ended_children + children));
+        }
+        before = after;
+    }
+}
+
+/// Ticks of the processes whose parent this is; of one that ended too, as long as the parent hasn't noticed.
+fn living_children(parent: u32) -> io::Result<u64> {
+    let entries = fs::read_dir("/proc")?.flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // Of all the machine's processes, some go while they are looked at.
+    let stats = pids.filter_map(|pid| Stat::read(pid).ok());
+    Ok(stats.filter(|stat| stat.parent == parent).map(|stat| stat.own).sum())
 }
 
 /// Resident memory in KiB.
@@ -92,13 +119,30 @@ fn ticks(count: u64) -> Duration {
     Duration::from_micros(count.saturating_mul(1_000_000) / rustix::param::clock_ticks_per_second())
 }
 
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    // The command's name stands in parentheses and may hold anything, also parentheses and spaces.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+/// What `/proc/PID/stat` says, times in ticks of user and system time together.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    own: u64,
+    /// Of children that have ended, and that the process has waited for.
+    ended_children: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> io::Result<Self> {
+        let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+        Self::parse(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
+    }
+
+    fn parse(stat: &str) -> Option<Self> {
+        // The command's name stands in parentheses and may hold anything, also parentheses and spaces.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let mut fields = fields.skip(9).map_while(|field| field.parse::<u64>().ok());
+        let mut both = || Some(fields.next()? + fields.next()?);
+        Some(Self { parent, own: both()?, ended_children: both()? })
+    }
 }
 
 fn busy_ticks(stat: &str) -> Option<u64> {
@@ -121,8 +165,8 @@ mod tests {
     #[test]
     fn cpu_ticks_are_user_plus_system_whatever_the_name() {
         let stat = "42 (a) (b c) S 1 42 42 0 -1 4194560 900 800 7 6 1200 34 5 4 20 0 3 0 999 0 0";
-        assert_eq!(cpu_ticks(stat), Some(1234));
-        assert_eq!(cpu_ticks("no parentheses"), None);
+        assert_eq!(Stat::parse(stat), Some(Stat { parent: 1, own: 1234, ended_children: 9 }));
+        assert_eq!(Stat::parse("no parentheses"), None);
     }
 
     #[test]
@@ -135,6 +179,27 @@ mod tests {
     fn the_kernel_tells_about_this_very_process() {
         assert!(cpu_time(std::process::id()).is_ok());
         assert!(resident_kib(std::process::id()).unwrap() > 100);
+    }
+
+    #[test]
+    fn children_count_while_they_live_and_after_their_end() {
+        // The shell's child works, ends and is waited for; then another one works until it is killed.
+        let folder = tempfile::tempdir().unwrap();
+        let work = "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done";
+        let script = format!("sh -c '{work}'; echo done; sh -c '{work}; {work}; sleep 60'; true");
+        let server = Server::spawn(Command::new("sh").args(["-c", &script]), folder.path().join("log")).unwrap();
+        let pid = server.pid();
+        let wait_until = |holds: &dyn Fn() -> bool| {
+            while !holds() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        wait_until(&|| server.log().unwrap() == "done\n");
+        let ended = family_cpu_time(pid).unwrap();
+        assert!(ended > cpu_time(pid).unwrap(), "the one that ended is missing");
+        wait_until(&|| living_children(pid).unwrap() > 0);
+        assert!(family_cpu_time(pid).unwrap() > ended, "the one that lives is missing");
+        assert_eq!(cpu_time_of_all(&[pid, pid]).unwrap(), 2 * cpu_time(pid).unwrap());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::disk::DiskRate;
 use crate::machine::Machine;
 use crate::options::Options;
+use crate::pgbench::{INSERTING, InsertRate};
 use crate::stats::{median, spread};
 use crate::targets::{Kind, Operation};
 
@@ -16,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) settings: Settings,
     pub(crate) machine: Machine,
     pub(crate) disk: Vec<DiskRate>,
+    /// PostgreSQL's own pace; empty without one.
+    pub(crate) inserts: Vec<InsertRate>,
     pub(crate) targets: Vec<TargetFacts>,
     pub(crate) skipped: Vec<String>,
     pub(crate) cells: Vec<Cell>,
@@ -60,9 +63,12 @@ pub(crate) struct Run {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
-    /// CPU time of the server's process per request, microseconds.
+    /// CPU time of the server's process per request, microseconds; of all replicas together.
     pub(crate) server_cpu_us: f64,
+    /// The same of PostgreSQL's processes.
+    pub(crate) database_cpu_us: Option<f64>,
     pub(crate) server_cores: f64,
+    pub(crate) database_cores: Option<f64>,
     /// What the load itself used: near 1 it is the limit, not the server.
     pub(crate) client_cores: f64,
     /// Used by everything else on the machine, time stolen by the hypervisor included.
@@ -91,6 +97,12 @@ impl Cell {
 
     fn median(&self, figure: Figure) -> f64 {
         median(&self.values(figure)).unwrap_or(f64::NAN)
+    }
+
+    /// Empty for a server that has no such figure.
+    fn optional(&self, figure: fn(&Run) -> Option<f64>, digits: usize) -> String {
+        let values: Option<Vec<f64>> = self.runs.iter().map(figure).collect();
+        values.and_then(|values| median(&values)).map(|median| format!("{median:.digits$}")).unwrap_or_default()
     }
 
     fn errors(&self) -> usize {
@@ -135,6 +147,15 @@ impl Report {
                 "**the data lies in memory: nothing here says anything about durable writes; use --dir**".to_owned(),
             );
         }
+        for connections in INSERTING {
+            let rates = self.inserts.iter().filter(|rate| rate.connections == connections);
+            let rates: Vec<f64> = rates.map(|rate| rate.per_second).collect();
+            if let (Some(median), Some((slowest, fastest))) = (median(&rates), spread(&rates)) {
+                lines.push(format!(
+                    "PostgreSQL by itself, one row inserted and committed, connections {connections}: {median:.0}/s, {slowest:.0} to {fastest:.0} between the repetitions"
+                ));
+            }
+        }
         for facts in &self.targets {
             lines.push(format!(
                 "{}: {}; up in {:.0} ms with {:.0} MiB resident, {:.0} MiB at the end",
@@ -154,8 +175,8 @@ impl Report {
 
     fn table(&self) -> String {
         let mut table = String::from(
-            "| operation | connections | server | requests/s | (min to max) | p50 ms | p99 ms | server CPU µs/request | server cores | load's cores | other cores | resident MiB | errors |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+            "| operation | connections | server | requests/s | (min to max) | p50 ms | p99 ms | server CPU µs/request | database CPU µs/request | server cores | database cores | load's cores | other cores | resident MiB | errors |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for cell in &self.cells {
             let (slowest, fastest) =
@@ -166,7 +187,7 @@ impl Report {
             };
             writeln!(
                 table,
-                "| {} | {} | {} | {:.0} | {slowest:.0} to {fastest:.0} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} | {:.2} | {:.0} | {errors} |",
+                "| {} | {} | {} | {:.0} | {slowest:.0} to {fastest:.0} | {:.2} | {:.2} | {:.1} | {} | {:.2} | {} | {:.2} | {:.2} | {:.0} | {errors} |",
                 cell.operation.name(),
                 cell.connections,
                 cell.target.name(),
@@ -174,7 +195,9 @@ impl Report {
                 cell.median(|run| run.p50_ms),
                 cell.median(|run| run.p99_ms),
                 cell.median(|run| run.server_cpu_us),
+                cell.optional(|run| run.database_cpu_us, 1),
                 cell.median(|run| run.server_cores),
+                cell.optional(|run| run.database_cores, 2),
                 cell.median(|run| run.client_cores),
                 cell.median(|run| run.other_cores),
                 cell.median(|run| run.resident_mib),
@@ -218,6 +241,14 @@ impl Report {
                 }
             }
         }
+        for (above, below) in [(Kind::Postgres, Kind::Strongroom), (Kind::Postgres3, Kind::Postgres)] {
+            lines.extend(self.cells.iter().filter(|cell| cell.target == above).filter_map(|cell| {
+                let key = |target| (cell.operation, cell.connections, target);
+                let ratio = self.ratio(rate, key(above), key(below))?;
+                let (name, connections) = (cell.operation.name(), cell.connections);
+                Some(format!("{name} at {connections}: {} over {} {ratio} in requests/s", above.name(), below.name()))
+            }));
+        }
         lines.iter().fold(String::new(), |page, line| page + "- " + line + "\n")
     }
 
@@ -236,7 +267,9 @@ impl Report {
         let (above, below) = (self.cell(above)?.values(figure), self.cell(below)?.values(figure));
         let ratios: Vec<f64> = above.iter().zip(&below).map(|(above, below)| above / below).collect();
         let (smallest, largest) = spread(&ratios)?;
-        Some(format!("{:.1}x ({smallest:.1} to {largest:.1})", median(&ratios)?))
+        let median = median(&ratios)?;
+        let digits = if median < 2.0 { 2 } else { 1 };
+        Some(format!("{median:.digits$}x ({smallest:.digits$} to {largest:.digits$})"))
     }
 }
 
@@ -261,7 +294,9 @@ mod tests {
             p99_ms: 2.0,
             max_ms: 3.0,
             server_cpu_us,
+            database_cpu_us: None,
             server_cores: 0.5,
+            database_cores: None,
             client_cores: 0.25,
             other_cores: 0.0,
             resident_mib: 30.0,
@@ -280,6 +315,7 @@ mod tests {
             settings: Settings { seconds: 1, runs: 3, connections: vec![1, 32] },
             machine: Machine::observe(&std::env::temp_dir()),
             disk: Vec::new(),
+            inserts: Vec::new(),
             targets: Vec::new(),
             skipped: vec!["openbao: not here".to_owned()],
             cells,
@@ -311,10 +347,31 @@ mod tests {
             cell(Operation::Reveal, 32, Kind::Floor, &[9000.0, 9000.0, 9000.0], 19.0),
         ])
         .markdown();
-        assert!(page.contains("| reveal | 32 | strongroom | 1000 | 900 to 1100 | 1.00 | 2.00 | 38.0 |"), "{page}");
+        assert!(
+            page.contains("| reveal | 32 | strongroom | 1000 | 900 to 1100 | 1.00 | 2.00 | 38.0 |  | 0.50 |  | 0.25 |"),
+            "{page}"
+        );
         assert!(page.contains("38.0 µs (goal: at most 40)"), "{page}");
         assert!(page.contains("a multiple of the HTTP floor: 2.0x"), "{page}");
         assert!(!page.contains("creates/s at 32"), "what was not measured is not told: {page}");
+    }
+
+    #[test]
+    fn a_database_has_its_own_column_and_stands_beside_sqlite() {
+        let mut one = cell(Operation::Update, 32, Kind::Postgres, &[50.0, 100.0], 70.0);
+        for run in &mut one.runs {
+            run.database_cpu_us = Some(90.5);
+            run.database_cores = Some(1.25);
+        }
+        let page = report(vec![
+            cell(Operation::Update, 32, Kind::Strongroom, &[100.0, 200.0], 50.0),
+            one,
+            cell(Operation::Update, 32, Kind::Postgres3, &[60.0, 120.0], 80.0),
+        ])
+        .markdown();
+        assert!(page.contains("| 2.00 | 70.0 | 90.5 | 0.50 | 1.25 | 0.25 |"), "{page}");
+        assert!(page.contains("update at 32: postgres over strongroom 0.50x (0.50 to 0.50) in requests/s"), "{page}");
+        assert!(page.contains("update at 32: postgres-3 over postgres 1.20x (1.20 to 1.20) in requests/s"), "{page}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use super::setup::wait_for;
-use super::{Kind, SECRETS, Started, Target};
+use super::{Kind, Requests, SECRETS, Started, Target};
 use crate::Result;
 use crate::process::{Server, resident_kib};
 use crate::template::{Template, UNIQUE, VALUE};
@@ -64,14 +64,17 @@ pub(super) async fn start(folder: &Path, reveal_bytes: usize) -> Result<Started>
     Ok(Started::Running(Box::new(Target {
         kind: Kind::Floor,
         version: format!("axum 0.8 on hyper-util, {WORKERS} workers, mimalloc; answers of {reveal_bytes} bytes"),
-        server,
-        address,
+        servers: vec![server],
+        addresses: vec![address],
+        database: None,
         start_up,
         resting_kib,
         reveal_bytes,
-        create: Template::new("POST", GROUPS, &[&header], Some(&body.to_string())),
-        updates: (0..SECRETS).map(update).collect(),
-        reveals: (0..SECRETS).map(reveal).collect(),
+        requests: Requests {
+            create: Template::new("POST", GROUPS, &[&header], Some(&body.to_string())),
+            updates: (0..SECRETS).map(update).collect(),
+            reveals: (0..SECRETS).map(reveal).collect(),
+        },
     })))
 }
 

@@ -2,6 +2,7 @@
 
 mod floor;
 mod openbao;
+mod postgres;
 mod setup;
 mod strongroom;
 
@@ -10,12 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use strongroom_throwaway::Postgres;
 
 pub(crate) use floor::serve as serve_floor;
 
 use crate::Result;
+use crate::load::Aim;
 use crate::options::Options;
-use crate::process::Server;
+use crate::process::{Server, resident_kib};
 use crate::template::{Lane, Template};
 
 /// How many secrets there are to reveal, and as many others to update: so what is revealed has one version throughout.
@@ -49,17 +52,25 @@ impl Operation {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
+    /// Over `SQLite`.
     Strongroom,
+    /// One Strongroom over PostgreSQL.
+    Postgres,
+    /// Three of them over one PostgreSQL.
+    #[serde(rename = "postgres-3")]
+    Postgres3,
     Floor,
     OpenBao,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Strongroom, Self::Floor, Self::OpenBao];
+    pub(crate) const ALL: [Self; 5] = [Self::Strongroom, Self::Postgres, Self::Postgres3, Self::Floor, Self::OpenBao];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Strongroom => "strongroom",
+            Self::Postgres => "postgres",
+            Self::Postgres3 => "postgres-3",
             Self::Floor => "floor",
             Self::OpenBao => "openbao",
         }
@@ -70,28 +81,58 @@ impl Kind {
 pub(crate) struct Target {
     pub(crate) kind: Kind,
     pub(crate) version: String,
-    pub(crate) server: Server,
-    pub(crate) address: SocketAddr,
+    /// One process, or one for each replica. Declared before the database, so that they are gone before it.
+    pub(crate) servers: Vec<Server>,
+    /// Where these listen.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) database: Option<Postgres>,
     /// From the start of the process to its first good answer.
     pub(crate) start_up: Duration,
     /// Resident memory at that moment, before it held any secrets, in KiB.
     pub(crate) resting_kib: u64,
     /// Bytes in the body of a reveal's answer.
     pub(crate) reveal_bytes: usize,
+    requests: Requests,
+}
+
+/// What is sent to a server.
+pub(crate) struct Requests {
     create: Template,
     updates: Vec<Template>,
     reveals: Vec<Template>,
 }
 
 impl Target {
+    /// An error when one of its processes has ended.
+    pub(crate) fn check_alive(&mut self) -> Result<()> {
+        if self.database.as_mut().is_some_and(|database| !database.is_running()) {
+            return Err(format!("{}: PostgreSQL ended", self.kind.name()).into());
+        }
+        self.servers.iter_mut().try_for_each(Server::check_alive)
+    }
+
+    /// Where to send requests, and whose CPU time to take.
+    pub(crate) fn aim(&self) -> Aim {
+        Aim {
+            addresses: self.addresses.clone(),
+            servers: self.servers.iter().map(Server::pid).collect(),
+            database: self.database.as_ref().and_then(Postgres::process_id),
+        }
+    }
+
+    /// Of the server's own processes: those of a database share memory, which would be counted for each.
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
+        total_resident_kib(&self.servers)
+    }
+
     /// The requests of `connections` connections. Updates are dealt out, the rest is shared.
     pub(crate) fn lanes(&self, operation: Operation, connections: usize, seed: u64) -> Vec<Lane> {
         (0..connections)
             .map(|connection| {
                 let templates = match operation {
-                    Operation::Create => vec![self.create.clone()],
-                    Operation::Update => deal(&self.updates, connection, connections),
-                    Operation::Reveal => self.reveals.clone(),
+                    Operation::Create => vec![self.requests.create.clone()],
+                    Operation::Update => deal(&self.requests.updates, connection, connections),
+                    Operation::Reveal => self.requests.reveals.clone(),
                 };
                 Lane::new(templates, seed ^ ((connection as u64) << 32))
             })
@@ -113,9 +154,15 @@ pub(crate) async fn start(kind: Kind, options: &Options, folder: &Path, reveal_b
     std::fs::create_dir(&folder)?;
     match kind {
         Kind::Strongroom => strongroom::start(options, &folder).await,
+        Kind::Postgres => postgres::start(kind, 1, options, &folder).await,
+        Kind::Postgres3 => postgres::start(kind, 3, options, &folder).await,
         Kind::Floor => floor::start(&folder, reveal_bytes).await,
         Kind::OpenBao => openbao::start(options, &folder).await,
     }
+}
+
+fn total_resident_kib(servers: &[Server]) -> Result<u64> {
+    Ok(servers.iter().map(|server| resident_kib(server.pid())).sum::<std::io::Result<u64>>()?)
 }
 
 fn deal(templates: &[Template], connection: usize, connections: usize) -> Vec<Template> {

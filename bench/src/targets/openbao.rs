@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::setup::{Client, text, wait_for};
-use super::{Kind, SECRETS, Started, Target};
+use super::{Kind, Requests, SECRETS, Started, Target};
 use crate::Result;
 use crate::machine::first_line;
 use crate::options::Options;
@@ -67,14 +67,13 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     Ok(Started::Running(Box::new(Target {
         kind: Kind::OpenBao,
         version,
-        server,
-        address,
+        servers: vec![server],
+        addresses: vec![address],
+        database: None,
         start_up,
         resting_kib,
         reveal_bytes,
-        create,
-        updates,
-        reveals,
+        requests: Requests { create, updates, reveals },
     })))
 }
 

@@ -1,5 +1,6 @@
 //! Strongroom itself: the release binary with a fresh data directory, `SQLite` and the embedded store.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::setup::{Client, text, wait_for};
-use super::{Kind, SECRETS, Started, Target};
+use super::{Kind, Requests, SECRETS, Started, Target};
 use crate::Result;
 use crate::machine::first_line;
 use crate::options::Options;
@@ -15,27 +16,57 @@ use crate::process::{Server, free_port, resident_kib};
 use crate::template::{Template, UNIQUE, VALUE};
 
 const GROUPS: &str = "/api/svc/v1/secret-groups";
+/// Answers 200 as soon as everything does.
+pub(super) const READY: &str = "/readyz";
 
 pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
-    let program = &options.strongroom;
-    if !program.is_file() {
-        return Ok(Started::Skipped(
-            "strongroom: no binary beside the bench; build it with `cargo build --release -p strongroom` or name it with --strongroom".to_owned(),
-        ));
+    if let Some(why) = missing(options, Kind::Strongroom) {
+        return Ok(Started::Skipped(why));
     }
     let address = free_port()?;
     let data = folder.join("data");
-    let mut command = Command::new(program);
-    without_settings(&mut command)
+    let spawned = Instant::now();
+    let mut server = Server::spawn(&mut serve(options, address, &data), folder.join("server.log"))?;
+    let start_up = wait_for(&mut server, spawned, address, READY, &[200]).await?;
+    let resting_kib = resident_kib(server.pid())?;
+    let (requests, reveal_bytes) = fill(address, &data).await?;
+    Ok(Started::Running(Box::new(Target {
+        kind: Kind::Strongroom,
+        version: version(options),
+        servers: vec![server],
+        addresses: vec![address],
+        database: None,
+        start_up,
+        resting_kib,
+        reveal_bytes,
+        requests,
+    })))
+}
+
+/// Why there is no Strongroom to start, if so.
+pub(super) fn missing(options: &Options, kind: Kind) -> Option<String> {
+    let how =
+        "no binary beside the bench; build it with `cargo build --release -p strongroom` or name it with --strongroom";
+    (!options.strongroom.is_file()).then(|| format!("{}: {how}", kind.name()))
+}
+
+/// The command of a server that logs as the bench wants it.
+pub(super) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Command {
+    let mut command = program(options);
+    command
         .arg("serve")
         .env("STRONGROOM_LISTEN", address.to_string())
-        .env("STRONGROOM_DATA_DIR", &data)
+        .env("STRONGROOM_DATA_DIR", data)
         .env("STRONGROOM_LOG_LEVEL", "info");
-    let spawned = Instant::now();
-    let mut server = Server::spawn(&mut command, folder.join("server.log"))?;
-    let start_up = wait_for(&mut server, spawned, address, "/readyz", &[200]).await?;
-    let resting_kib = resident_kib(server.pid())?;
+    command
+}
 
+pub(super) fn version(options: &Options) -> String {
+    first_line(program(options).arg("--version"))
+}
+
+/// Creates the secrets; gives the requests and the size of a reveal's answer.
+pub(super) async fn fill(address: SocketAddr, data: &Path) -> Result<(Requests, usize)> {
     // Only the server that was just started knows the token in this fresh directory.
     let token = std::fs::read_to_string(data.join("admin-token"))?;
     let header = format!("authorization: Bearer {}", token.trim());
@@ -66,23 +97,12 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
         return Err("strongroom: a reveal did not give the value that was written".into());
     }
     let reveal_bytes = client.answer_size(&mut reveals[0]).await?;
-    let version = first_line(without_settings(&mut Command::new(program)).arg("--version"));
-    Ok(Started::Running(Box::new(Target {
-        kind: Kind::Strongroom,
-        version,
-        server,
-        address,
-        start_up,
-        resting_kib,
-        reveal_bytes,
-        create,
-        updates,
-        reveals,
-    })))
+    Ok((Requests { create, updates, reveals }, reveal_bytes))
 }
 
-/// Keeps the caller's own settings out of the measured server.
-fn without_settings(command: &mut Command) -> &mut Command {
+/// Strongroom's program, with the caller's own settings kept out.
+pub(super) fn program(options: &Options) -> Command {
+    let mut command = Command::new(&options.strongroom);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("STRONGROOM_") || text == "DISABLE_SECRET_VALUE_VIEW" {

@@ -1,4 +1,4 @@
-use tokio_postgres::Client;
+use tokio_postgres::{Client, IsolationLevel};
 
 use super::{APPLIED, Applied, MIGRATIONS, TABLE, pending};
 use crate::{OpenError, dialect};
@@ -14,7 +14,9 @@ pub(crate) async fn migrate_to(client: &mut Client, database: &str, migrations: 
         database: database.to_owned(),
         reason: crate::postgres::described(&error),
     };
-    let transaction = client.transaction().await.map_err(engine)?;
+    // Not as the database has it by default: it may be read-only, or show a state from before the lock was had.
+    let begin = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).read_only(false);
+    let transaction = begin.start().await.map_err(engine)?;
     transaction.batch_execute(dialect::LOCK_MIGRATIONS).await.map_err(engine)?;
     transaction.batch_execute(&dialect::postgres(TABLE)).await.map_err(engine)?;
     let rows = transaction.query(APPLIED, &[]).await.map_err(engine)?;

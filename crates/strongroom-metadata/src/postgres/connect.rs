@@ -43,7 +43,7 @@ pub(crate) enum ConnectError {
 impl PostgresAddress {
     /// Connects to the first host that answers and can be used. Each address of each host has `connect_timeout`, from
     /// looking up its name to being logged in. A task drives the connection until the client is dropped or the server
-    /// ends it; it gives notifications to `on_message`.
+    /// ends it; it gives notices and notifications to `on_message`.
     pub(crate) async fn connect(
         &self,
         setup: &ConnectSetup<'_>,
@@ -139,11 +139,8 @@ where
             match poll_fn(|context| connection.poll_message(context)).await {
                 Some(Ok(message)) => {
                     if let AsyncMessage::Notice(notice) = &message {
-                        tracing::debug!(
-                            severity = notice.severity(),
-                            message = notice.message(),
-                            "notice from PostgreSQL"
-                        );
+                        let (severity, message) = (notice.severity(), notice.message());
+                        tracing::debug!(severity, message, "notice from PostgreSQL");
                     }
                     on_message(message);
                 }

@@ -97,7 +97,7 @@ impl Database {
             options.timeout,
         );
         let shared = Arc::new(Shared { pool, writer: Writer::new(run), pulse: Pulse::new(), direct: direct.clone() });
-        shared.pulse.ask(&shared).await.map_err(|error| OpenError::Unreachable {
+        shared.pulse.ask(&shared, options.timeout).await.map_err(|error| OpenError::Unreachable {
             database: options.address.shown(),
             setting: "database-url",
             reason: match &error {
@@ -170,7 +170,7 @@ impl Database {
             return Ok(());
         }
         if !aside {
-            return self.shared.scan(sql, params, each).await;
+            return self.shared.scan(sql, params, self.shared.pool.limit(), each).await;
         }
         let pool = &self.shared.pool;
         let leased = pool.own().await.map_err(ReadError::Unreachable)?;
@@ -199,6 +199,7 @@ impl Shared {
         &self,
         sql: &'static Sql,
         params: &[Value],
+        limit: Duration,
         mut each: impl FnMut(&Row<'_>) -> Result<bool, ReadError> + Send,
     ) -> Result<(), ReadError> {
         let mut again = true;
@@ -206,7 +207,7 @@ impl Shared {
             let connection = self.pool.shared().await.map_err(ReadError::Unreachable)?;
             let mut rows = 0;
             let read = stream(&connection, sql, params, &mut each, &mut rows);
-            let Ok(outcome) = tokio::time::timeout(self.pool.limit(), read).await else {
+            let Ok(outcome) = tokio::time::timeout(limit, read).await else {
                 self.pool.give_up(&connection);
                 return Err(late());
             };

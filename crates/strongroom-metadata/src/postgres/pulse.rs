@@ -84,12 +84,12 @@ impl Pulse {
         Changing(self)
     }
 
-    /// Asks the database.
-    pub(super) async fn ask(&self, shared: &Shared) -> Result<(), ReadError> {
+    /// Asks the database. A connection on which no answer comes within `limit` is not used again.
+    pub(super) async fn ask(&self, shared: &Shared, limit: Duration) -> Result<(), ReadError> {
         let asked = Instant::now();
         let mut answer = None;
         shared
-            .scan(&SELECT_PULSE, &[], |row: &Row<'_>| {
+            .scan(&SELECT_PULSE, &[], limit, |row: &Row<'_>| {
                 let number = u64::try_from(row.int(0)?).map_err(|_| row.damaged(0))?;
                 debug_assert!(matches!(row.inner, Columns::Postgres(_)));
                 answer = Some((number, row.time(1)?, row.text(2)?));
@@ -135,7 +135,8 @@ pub(super) async fn beat(shared: Weak<Shared>) {
     loop {
         let started = Instant::now();
         let Some(present) = shared.upgrade() else { return };
-        match tokio::time::timeout(PATIENCE, present.pulse.ask(&present)).await {
+        // Where a connection went silent another one is tried; making it may take as long again.
+        match tokio::time::timeout(2 * PATIENCE, present.pulse.ask(&present, PATIENCE)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the change number can't be asked for"),
             Err(_) => tracing::debug!("the change number was not answered in time"),

@@ -106,8 +106,11 @@ async fn attempt(pool: &Pool, batch: &Batch, id: &str) -> Verdict {
     // Dropped unanswered, the connection is closed.
     match tokio::time::timeout(pool.limit(), run(leased.connection(), batch, id, pool.limit())).await {
         Ok(verdict) => {
-            if !matches!(verdict, Verdict::Unclear(_)) {
-                leased.answered();
+            match &verdict {
+                // Another server may take writes by now: whoever comes next looks for it.
+                Verdict::Refused(CommitError::ReadOnly) => pool.forget_idle(),
+                Verdict::Unclear(_) => {}
+                _ => leased.answered(),
             }
             verdict
         }
@@ -118,7 +121,9 @@ async fn attempt(pool: &Pool, batch: &Batch, id: &str) -> Verdict {
 async fn run(connection: &Connection, batch: &Batch, id: &str, limit: Duration) -> Verdict {
     let texts = batch.steps.iter().map(|step| step.sql.postgres_guarded());
     let fixed = [dialect::OPEN_BATCH, dialect::MARK_BATCH, dialect::UNTIMED_COMMIT, dialect::PROVE_BATCH];
-    for text in texts.chain(fixed) {
+    // What is not known to the server yet would be sent behind the COMMIT.
+    let notify = batch.is_shared().then_some(dialect::NOTIFY_CHANGE);
+    for text in texts.chain(fixed).chain(notify) {
         if let Err(error) = connection.prepare(text).await {
             return Verdict::Refused(CommitError::Unavailable(described(&error)));
         }
@@ -161,12 +166,12 @@ fn judge(batch: &Batch, answers: &[Result<u64, tokio_postgres::Error>], warned: 
         let step = place.checked_sub(BEFORE_STEPS).and_then(|step| batch.steps.get(step));
         return match (cause(error), step) {
             (Cause::Connection, _) => Verdict::Unclear(described(error)),
+            // After COMMIT was sent, an error of the proof alone says nothing of the batch.
+            _ if place + 1 == answers.len() => Verdict::Unclear(described(error)),
             (Cause::Guard, Some(step)) => Verdict::Refused(CommitError::Missed { guard: step.guard }),
             (Cause::Collision, _) => Verdict::Collided,
             (Cause::Full, _) => Verdict::Refused(CommitError::StorageFull),
             (Cause::ReadOnly, _) => Verdict::Refused(CommitError::ReadOnly),
-            // After COMMIT was sent, an error of the proof alone says nothing of the batch.
-            (Cause::Guard | Cause::Other, None) if place + 1 == answers.len() => Verdict::Unclear(described(error)),
             (Cause::Guard | Cause::Other, _) => Verdict::Refused(CommitError::Unavailable(described(error))),
         };
     }

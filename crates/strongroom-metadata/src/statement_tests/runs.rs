@@ -1,6 +1,7 @@
 //! Each statement runs with the same parameters on both engines, and gives the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use rusqlite::Connection;
@@ -261,8 +262,10 @@ struct TestDatabase(String, String);
 
 impl TestDatabase {
     fn create() -> Option<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
-        let name = format!("unit_{}", std::process::id());
+        // Of this process and this test: others may run beside it.
+        let name = format!("unit_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         strongroom_throwaway::psql(&server, &format!("CREATE DATABASE {name}")).unwrap();
         Some(Self(server, name))
     }

@@ -42,6 +42,11 @@ impl World {
         Self { metadata, new: new_instance(), folder, postgres }
     }
 
+    /// What a world is made of beside its database.
+    pub(crate) fn rows() -> NewInstance {
+        new_instance()
+    }
+
     /// Another process's way to the same database.
     pub(crate) async fn opened_again(&self) -> Metadata {
         match &self.postgres {

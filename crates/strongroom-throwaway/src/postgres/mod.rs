@@ -91,6 +91,12 @@ impl Postgres {
         self.version
     }
 
+    /// The id of its first process, whose children all others are; `None` when it was killed or stopped.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Daemon::id)
+    }
+
     /// Whether it runs, though perhaps paused.
     pub fn is_running(&mut self) -> bool {
         if self.daemon.as_mut().is_some_and(Daemon::has_ended) {

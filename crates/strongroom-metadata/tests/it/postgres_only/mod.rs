@@ -1,7 +1,13 @@
 //! What can go wrong between the engine and PostgreSQL. Each test ends at once where no server is named.
 
+mod claims;
 mod cut;
+mod open;
+mod pooled;
 mod proxy;
+mod replicas;
+mod stops;
+mod synchronous;
 mod writes;
 
 use std::time::Duration;

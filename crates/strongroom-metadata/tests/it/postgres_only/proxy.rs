@@ -23,8 +23,10 @@ pub(crate) enum Fault {
     CutBytes(usize),
     /// After so many messages from the server its answers get lost, and when it is done the connection ends.
     CutAnswers(usize),
-    /// The same, and the client is told of the end as PgBouncer does that: without the field of the severity.
+    /// The same, and the client is told of the end as `PgBouncer` does that: without the field of the severity.
     PoolerGivesUp(usize),
+    /// The answer to what is asked after COMMIT becomes an error of a collision.
+    ProofCollides,
     /// After so many messages to the server nothing gets there for a time; then all goes on, whoever still listens.
     Hold(usize, Duration),
 }
@@ -116,9 +118,11 @@ impl Proxy {
         self.inner.frozen.store(self.inner.connections.load(SeqCst), SeqCst);
     }
 
-    /// How many connections there have been.
-    pub(crate) fn connections(&self) -> u64 {
-        self.inner.connections.load(SeqCst)
+    /// All connections of now end for the client. The server gets all that was sent, and can answer.
+    pub(crate) fn cut(&self) {
+        for (client, _) in &*self.inner.open.lock().unwrap() {
+            let _ = client.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -169,7 +173,9 @@ struct Batch {
     sent: usize,
     bytes: usize,
     answers: usize,
-    /// Questions that the server ends with ReadyForQuery, less such ends.
+    /// Whether COMMIT was answered.
+    committed: bool,
+    /// Questions that the server ends with `ReadyForQuery`, less such ends.
     pending: i64,
 }
 
@@ -187,7 +193,8 @@ impl Line {
                 && let Some(fault) = self.inner.armed.lock().unwrap().take()
             {
                 let arming = self.inner.arming.load(SeqCst);
-                *self.batch.lock().unwrap() = Some(Batch { arming, fault, sent: 0, bytes: 0, answers: 0, pending: 0 });
+                *self.batch.lock().unwrap() =
+                    Some(Batch { arming, fault, sent: 0, bytes: 0, answers: 0, committed: false, pending: 0 });
             }
             self.wait_while_frozen();
             let Some((fault, sent, bytes)) = self.note(|batch| {
@@ -226,6 +233,9 @@ impl Line {
     fn backward(&self, mut server: Stream, mut client: TcpStream) {
         while let Ok(message) = read_message(&mut server, false) {
             self.wait_while_frozen();
+            if self.note(|batch| self.collides(batch, &message, &mut client)) == Some(true) {
+                continue;
+            }
             let lost = self.note(|batch| {
                 batch.answers += 1;
                 batch.pending -= i64::from(message[0] == b'Z');
@@ -247,6 +257,20 @@ impl Line {
             let _ = client.write_all(&message);
         }
         let _ = client.shutdown(Shutdown::Both);
+    }
+
+    /// Whether the message was replaced, or has nothing to follow.
+    fn collides(&self, batch: &mut Batch, message: &[u8], client: &mut TcpStream) -> bool {
+        if !matches!(batch.fault, Fault::ProofCollides) {
+            return false;
+        }
+        if batch.committed && message[0] == b'2' {
+            let _ = client.write_all(&error(b"SERROR\0VERROR\0C40001\0Mcould not serialize access\0\0"));
+            self.inner.fired.store(true, SeqCst);
+        }
+        let replaced = batch.committed && matches!(message[0], b'2' | b'D' | b'C');
+        batch.committed |= message.starts_with(b"C\0\0\0\x0bCOMMIT\0");
+        replaced
     }
 
     /// Reads until the server has answered everything, and throws it away.
@@ -297,9 +321,12 @@ fn read_message(from: &mut impl Read, first: bool) -> std::io::Result<Vec<u8>> {
     Ok(message)
 }
 
-/// As PgBouncer 1.18 says it.
+/// As `PgBouncer` 1.18 says it.
 fn pooler_farewell() -> Vec<u8> {
-    let fields = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0";
+    error(b"SFATAL\0C08P01\0Mserver conn crashed?\0\0")
+}
+
+fn error(fields: &[u8]) -> Vec<u8> {
     let mut message = vec![b'E'];
     message.extend(u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
     message.extend(fields);

@@ -41,6 +41,22 @@ pub(crate) enum Seen {
     Nothing,
 }
 
+/// How a write under a fault ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Written,
+    NotWritten,
+    Unknown,
+}
+
+pub(crate) fn told(outcome: &Result<(), CommitError>) -> Told {
+    match outcome {
+        Ok(()) => Told::Written,
+        Err(CommitError::Unavailable(reason)) if reason.contains("unknown") => Told::Unknown,
+        Err(_) => Told::NotWritten,
+    }
+}
+
 impl Write {
     /// A change is of a group that is made for it here, by whatever way `world` takes.
     pub(crate) async fn new(kind: Kind, world: &World) -> Self {
@@ -56,25 +72,7 @@ impl Write {
                     nothing: "0 0 0 0 0 0 0",
                 }
             }
-            Kind::ChangeGroup => {
-                let mut new = world.group(&name, &["A"]);
-                new.grants = vec![grant(new.id, "user:bob@x.io", GroupRole::Viewer)];
-                world.metadata.create_group(&new).await.unwrap();
-                let a = new.secrets[0].id;
-                let mut change = world.change(new.id, &name, 1);
-                let key = "A".to_owned();
-                change.states = vec![KeyState { id: a, expected_version: 1, version: 2, key, deleted: None }];
-                change.versions = vec![version(a, "A", 2)];
-                change.ended = vec![a];
-                change.began = vec![lifetime(a, "A", 2)];
-                change.grants = Some(Vec::new());
-                Self {
-                    question: of_group(&new.id.to_string(), &change.event),
-                    what: What::Change(Box::new(change)),
-                    whole: "2 2 1 2 2 1 0 1",
-                    nothing: "1 1 1 1 1 0 1 0",
-                }
-            }
+            Kind::ChangeGroup => Self::try_change(world).await.unwrap(),
             Kind::CreateUser => {
                 let user = UserRow { email: format!("{name}@x.io"), ..user("") };
                 let event = event("CREATE_USER");
@@ -91,6 +89,28 @@ impl Write {
                 Self { what: What::Event(event), question, whole: "1", nothing: "0" }
             }
         }
+    }
+
+    /// `None` when its group can't be made.
+    pub(crate) async fn try_change(world: &World) -> Option<Self> {
+        let name = id::<uuid::Uuid>().to_string();
+        let mut new = world.group(&name, &["A"]);
+        new.grants = vec![grant(new.id, "user:bob@x.io", GroupRole::Viewer)];
+        world.metadata.create_group(&new).await.ok()?;
+        let a = new.secrets[0].id;
+        let mut change = world.change(new.id, &name, 1);
+        let key = "A".to_owned();
+        change.states = vec![KeyState { id: a, expected_version: 1, version: 2, key, deleted: None }];
+        change.versions = vec![version(a, "A", 2)];
+        change.ended = vec![a];
+        change.began = vec![lifetime(a, "A", 2)];
+        change.grants = Some(Vec::new());
+        Some(Self {
+            question: of_group(&new.id.to_string(), &change.event),
+            what: What::Change(Box::new(change)),
+            whole: "2 2 1 2 2 1 0 1",
+            nothing: "1 1 1 1 1 0 1 0",
+        })
     }
 
     pub(crate) async fn run(&self, metadata: &Metadata) -> Result<(), CommitError> {

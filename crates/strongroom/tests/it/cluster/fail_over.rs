@@ -10,17 +10,18 @@ use strongroom_throwaway::Postgres;
 use super::nemesis::{Fault, Faults};
 use super::replicas::{Cluster, Database, PATIENCE};
 use super::run::Run;
-use super::{EVERYTHING, postgres};
+use super::{Alone, EVERYTHING, postgres};
 use crate::support::{Client, integration_id};
 
 const GROUPS: &str = "/api/svc/v1/secret-groups";
 
 #[test]
 fn fail_over_to_a_synchronous_copy_loses_nothing() {
+    let run = Run::new("fail-over");
     let Some(mut server) = postgres() else { return };
     let standby = server.synchronous_standby().unwrap();
     let database = Database::on_pair(server, &standby);
-    let report = Run::new("fail-over").go_under(database, 3, EVERYTHING, |cluster| {
+    let report = run.go_under(database, 3, EVERYTHING, |cluster| {
         thread::sleep(Duration::from_secs(10));
         take_over(cluster, standby);
         thread::sleep(Duration::from_secs(5));
@@ -33,6 +34,7 @@ fn fail_over_to_a_synchronous_copy_loses_nothing() {
 /// the one machine; acknowledged it must not be.
 #[test]
 fn a_commit_that_did_not_wait_for_its_copy_is_not_acknowledged() {
+    let _alone = Alone::wait();
     let Some(mut server) = postgres() else { return };
     let mut standby = server.synchronous_standby().unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -83,6 +83,7 @@ fn deafen(server: &Postgres) {
 
 #[test]
 fn a_revoked_token_ends_on_every_replica_within_a_second() {
+    let _alone = super::Alone::wait();
     let Some(server) = super::postgres() else { return };
     let folder = tempfile::tempdir().unwrap();
     let servers = replicas(folder.path(), &[("database-url", &server.url("postgres"))]);
@@ -91,6 +92,7 @@ fn a_revoked_token_ends_on_every_replica_within_a_second() {
 
 #[test]
 fn it_ends_although_the_notification_is_lost() {
+    let _alone = super::Alone::wait();
     let Some(server) = super::postgres() else { return };
     let folder = tempfile::tempdir().unwrap();
     let servers = replicas(folder.path(), &[("database-url", &server.url("postgres"))]);
@@ -99,6 +101,7 @@ fn it_ends_although_the_notification_is_lost() {
 
 #[test]
 fn it_ends_behind_a_pooler() {
+    let _alone = super::Alone::wait();
     let Some(server) = super::postgres() else { return };
     let program = std::env::var_os("STRONGROOM_TEST_PGBOUNCER").map(Into::into).or_else(PgBouncer::program);
     let Some(program) = program else {

@@ -15,7 +15,7 @@ use super::history::{Operation, Outcome, Refusal, Truth};
 use super::nemesis::{self, Fault, Faults};
 use super::replicas::{Cluster, Database, PATIENCE};
 use super::wire::Wire;
-use super::{setting, truth};
+use super::{Alone, setting, truth};
 use crate::support::integration_id;
 
 pub(super) const CLIENTS: u16 = 64;
@@ -26,6 +26,7 @@ pub(super) struct Run {
     title: &'static str,
     folder: TempDir,
     seed: u64,
+    _alone: Alone,
 }
 
 /// What was seen, for a test to say whether it was enough.
@@ -42,7 +43,7 @@ pub(super) struct Report {
 impl Run {
     pub(super) fn new(title: &'static str) -> Self {
         let seed = setting("CLUSTER_SEED", 20_260_101);
-        Self { title, folder: tempfile::tempdir().unwrap(), seed }
+        Self { title, folder: tempfile::tempdir().unwrap(), seed, _alone: Alone::wait() }
     }
 
     pub(super) fn folder(&self) -> &Path {
