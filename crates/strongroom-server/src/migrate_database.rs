@@ -153,14 +153,9 @@ fn tell(report: &CopyReport, from: &Location, to: &Location) -> std::io::Result<
         to.shown(),
         from.shown()
     )?;
-    writeln!(out, "\nStart the server with the new database-url. The root key is the same as before:")?;
-    match to {
-        Location::Postgres(_) => writeln!(
-            out,
-            "with the data folder of before it is found there; on other machines give a copy of it with root-key-file."
-        ),
-        Location::Sqlite(_) => {
-            writeln!(out, "give it with root-key-file, or put a copy into the data folder as root.key (mode 0600).")
-        }
-    }
+    writeln!(
+        out,
+        "\nStart the server with the new database-url. The root key is the same as before: with the data folder and the\n\
+         settings of before it is found; anywhere else give a copy of it with root-key-file."
+    )
 }

@@ -55,10 +55,11 @@ impl Display {
     }
 
     fn say(&self, text: &str) {
+        // Where standard error is closed nobody listens.
+        let write = || _ = writeln!(std::io::stderr(), "{text}");
         match &self.bar {
-            Some(bar) => bar.println(text),
-            // Where standard error is closed nobody listens.
-            None => _ = writeln!(std::io::stderr(), "{text}"),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 }
