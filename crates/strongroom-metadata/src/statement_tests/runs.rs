@@ -262,9 +262,8 @@ struct TestDatabase(String, String);
 
 impl TestDatabase {
     fn create() -> Option<Self> {
-        let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Of this process and this test: others may run beside it.
+        let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
         let name = format!("unit_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         strongroom_throwaway::psql(&server, &format!("CREATE DATABASE {name}")).unwrap();
         Some(Self(server, name))
