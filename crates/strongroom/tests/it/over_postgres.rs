@@ -1,5 +1,6 @@
 //! Starting, looking after and stopping replicas over PostgreSQL; where the test command names no server, nothing is done.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -178,4 +179,30 @@ fn the_doctor_looks_and_changes_nothing() {
     strongroom_server::make_root_key_file(&other).unwrap();
     let (fine, text) = doctor(&other);
     assert!(!fine && text.contains("bring back that key"), "{text}");
+}
+
+/// Times, ends of tokens and leases go by the database's clock: a replica whose own is five minutes off is no other.
+#[test]
+fn a_replica_with_a_wrong_clock_tells_the_databases_time() {
+    let Some(place) = Place::new() else { return };
+    let Some(faketime) = strongroom_throwaway::find_program("faketime") else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no faketime here");
+        return;
+    };
+    place.made_key();
+    let right = place.launch(0).start();
+    let token = right.token();
+    for (replica, shift) in [(1, "+5m"), (2, "-5m")] {
+        let wrong = place.launch(replica).wrapped(&[faketime.to_str().unwrap(), "-f", shift]).start();
+        let mut client = wrong.client_with(&token);
+        let body =
+            json!({"name": format!("made-{replica}"), "integrationId": integration_id(&mut client), "secrets": []});
+        client.post("/api/svc/v1/secret-groups", &body).unwrap().success();
+        let off = "SELECT MAX(ABS(created_at - EXTRACT(EPOCH FROM clock_timestamp()) * 1000000) / 1000000)::BIGINT";
+        let off: i64 = place.ask(&format!("{off} FROM secret_groups WHERE name = 'made-{replica}'")).parse().unwrap();
+        assert!(off < 60, "{shift}: {off} seconds off");
+        let ahead =
+            "SELECT COUNT(*) FROM leases WHERE expires_at > (EXTRACT(EPOCH FROM clock_timestamp()) + 60) * 1000000";
+        assert_eq!(place.ask(ahead), "0", "a lease that lasts too long");
+    }
 }

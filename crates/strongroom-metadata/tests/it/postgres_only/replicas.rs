@@ -53,11 +53,11 @@ async fn a_change_is_noticed() {
     let listeners = "(SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
         AND application_name = 'strongroom listener' AND query LIKE 'LISTEN%' AND state = 'idle')";
     until(&direct, &format!("{listeners} = 2")).await;
-    let mut soonest = LIMIT;
-    for _ in 0..4 {
-        soonest = soonest.min(noticed(&world, &other).await);
+    let mut soon = 0;
+    for _ in 0..6 {
+        soon += u32::from(noticed(&world, &other).await < Duration::from_millis(200));
     }
-    assert!(soonest < Duration::from_millis(250), "nobody listens: {soonest:?}");
+    assert!(soon >= 5, "nobody listens: {soon} of 6 were heard of");
     // Nobody can listen, and asking is enough.
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
