@@ -104,6 +104,11 @@ impl Metadata {
         }
     }
 
+    /// Whether anything that is read of groups may be kept: not where they change on other replicas.
+    pub(crate) fn keeps_groups(&self) -> bool {
+        matches!(self.inner.engine, Engine::Sqlite(_))
+    }
+
     /// The same of a group, its secrets and who may see them.
     pub(crate) fn group_stamp(&self, group: GroupId) -> Option<Stamp> {
         match &self.inner.engine {

@@ -71,14 +71,17 @@ impl Metadata {
         viewpoint: &Viewpoint,
         versions: i64,
     ) -> Result<Option<Arc<SecretToReveal>>, ReadError> {
+        let reveal = |(secret, versions)| SecretToReveal { secret, versions };
+        if !self.keeps_groups() {
+            return Ok(self.secret(id, viewpoint, versions).await?.map(reveal).map(Arc::new));
+        }
         let question = Question { asked: Asked::Id { id, versions }, viewpoint: viewpoint.clone() };
         let known = match self.kept(&question) {
             Known::Holds(found) => return Ok(Some(found)),
             known => known,
         };
         let found = self.secret(id, viewpoint, versions).await?;
-        let found = found.map(|(secret, versions)| SecretToReveal { secret, versions });
-        Ok(self.keep(question, &known, found))
+        Ok(self.keep(question, &known, found.map(reveal)))
     }
 
     /// A living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
@@ -89,6 +92,11 @@ impl Metadata {
         version: Option<i64>,
         viewpoint: &Viewpoint,
     ) -> Result<Option<Arc<SecretToReveal>>, ReadError> {
+        let reveal = |secret: SecretRow| SecretToReveal { versions: vec![secret.version.clone()], secret };
+        if !self.keeps_groups() {
+            let found = self.secret_by_name(folded_group, key, version, viewpoint).await?;
+            return Ok(found.map(reveal).map(Arc::new));
+        }
         let asked = Asked::Name { folded_group: folded_group.to_owned(), key: key.to_owned(), version };
         let question = Question { asked, viewpoint: viewpoint.clone() };
         let known = match self.kept(&question) {
@@ -96,8 +104,7 @@ impl Metadata {
             known => known,
         };
         let found = self.secret_by_name(folded_group, key, version, viewpoint).await?;
-        let found = found.map(|secret| SecretToReveal { versions: vec![secret.version.clone()], secret });
-        Ok(self.keep(question, &known, found))
+        Ok(self.keep(question, &known, found.map(reveal)))
     }
 
     /// What is kept for a question, before anything is read.

@@ -89,7 +89,7 @@ fn clock(seen: &Examination) -> Option<Finding> {
         let text = format!(
             "this machine's clock is {} s {} the database's; Strongroom goes by the database's, other things may not",
             off.abs(),
-            if off > 0 { "behind" } else { "before" }
+            if off > 0 { "behind" } else { "ahead of" }
         );
         Finding { level: Level::Warning, subject: "clock", text }
     } else {

@@ -35,6 +35,14 @@ pub enum MigrateError {
     /// The copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// The copy ended in the middle.
+    #[error("{error}; {from} takes no writes now: run the same command again to go on, or with --undo to stay with it")]
+    Interrupted {
+        /// Why.
+        error: CopyError,
+        /// The source.
+        from: String,
+    },
     /// There is nowhere to report to.
     #[error("the instance was moved, but standard output can't be written: {0}")]
     Output(#[from] std::io::Error),
@@ -83,9 +91,20 @@ pub async fn run_migrate_database(matches: &ArgMatches) -> Result<(), MigrateErr
         return Ok(());
     }
     let mut display = Display::new();
-    let report = copy_database(&from, &to, |progress| display.show(&progress)).await;
+    let mut is_marked = false;
+    let report = copy_database(&from, &to, |progress| {
+        is_marked = true;
+        display.show(&progress);
+    });
+    let report = report.await;
     display.finish();
-    Ok(tell(&report?, &from, &to)?)
+    match report {
+        Ok(report) => Ok(tell(&report, &from, &to)?),
+        Err(error @ (CopyError::Engine { .. } | CopyError::Field { .. })) if is_marked => {
+            Err(MigrateError::Interrupted { error, from: from.shown() })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn location(matches: &ArgMatches, flag: &str) -> Result<Location, MigrateError> {

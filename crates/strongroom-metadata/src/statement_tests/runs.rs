@@ -264,6 +264,7 @@ impl TestDatabase {
     fn create() -> Option<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let server = std::env::var("STRONGROOM_TEST_POSTGRES").ok()?;
+        // Of this process and this test: others may run beside it.
         let name = format!("unit_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         strongroom_throwaway::psql(&server, &format!("CREATE DATABASE {name}")).unwrap();
         Some(Self(server, name))

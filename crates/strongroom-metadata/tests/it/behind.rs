@@ -73,6 +73,14 @@ impl Behind<'_> {
         }
     }
 
+    /// The same, where it may be refused.
+    pub(crate) fn try_run(&self, sql: &str) -> Result<(), String> {
+        match self {
+            Self::Sqlite(connection) => connection.execute_batch(sql).map_err(|error| error.to_string()),
+            Self::Postgres(database) => psql(&database.url(), sql).map(drop),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn number(&self, sql: &str) -> i64 {
         match self {

@@ -10,7 +10,7 @@ use strongroom_domain::subject::{SubjectKind, SubjectName};
 use strongroom_domain::{SecretValue, Timestamp, TokenId, UserId, VirtualAccountId, token};
 use strongroom_metadata::{CommitError, Grant, Guard, NewToken, UserRow, VirtualAccountRow};
 
-use super::changes::grants_json;
+use super::draft::grants_json;
 use super::{AppError, Context};
 use crate::audit::{Event, Target};
 

@@ -4,6 +4,7 @@ mod audit_logs;
 mod authorized;
 mod changes;
 mod cursors;
+mod draft;
 mod error;
 mod group_queues;
 mod identity;

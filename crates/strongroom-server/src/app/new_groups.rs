@@ -10,7 +10,7 @@ use strongroom_metadata::{
     SecretState,
 };
 
-use super::changes::grants_json;
+use super::draft::grants_json;
 use super::revision::Subject;
 use super::values::Sealing;
 use super::{AppError, Context};

@@ -108,7 +108,7 @@ impl Context {
             };
             let Some((rows, total)) = found else { continue };
             // A group that was deleted since it was looked at is not one without secrets.
-            if let Some(group) = query.group.filter(|_| total == 0) {
+            if let Some(group) = query.group.filter(|_| rows.is_empty() && query.offset == 0) {
                 let state = living(self.app().metadata.group(group, &self.caller().viewpoint).await?)?;
                 if query.fqns.is_none() && !state.secrets.is_empty() {
                     continue;

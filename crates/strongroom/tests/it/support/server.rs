@@ -167,6 +167,11 @@ impl Server {
         Client::new(self.address, &self.token())
     }
 
+    /// A client with another token.
+    pub(crate) fn client_with(&self, token: &str) -> Client {
+        Client::new(self.address, token)
+    }
+
     /// What was logged up to now.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.logs.path().join("stderr")).unwrap()
