@@ -68,6 +68,9 @@ pub(crate) fn like_anywhere(text: &str) -> Option<String> {
 /// PostgreSQL only: one replica migrates at a time. The number is this product's own.
 pub(crate) const LOCK_MIGRATIONS: &str = "SELECT pg_advisory_xact_lock(7305808869232144500)";
 
+/// PostgreSQL only: whether there is a schema.
+pub(crate) const IS_MIGRATED: &str = "SELECT to_regclass('schema_migrations') IS NOT NULL";
+
 /// PostgreSQL only: the server's version, and a text that it gives once.
 pub(crate) const VERSION_AND_RUN: &str = "SELECT current_setting('server_version_num')::INT, gen_random_uuid()::TEXT";
 
