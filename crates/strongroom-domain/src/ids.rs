@@ -59,6 +59,18 @@ id_types! {
     TokenId,
     /// An audit event.
     EventId,
+    /// A team.
+    TeamId,
+    /// A role binding.
+    RoleBindingId,
+    /// A custom role.
+    RoleId,
+    /// An agent's identity.
+    AgentIdentityId,
+    /// An identity provider, whose tokens machines or people may show.
+    IdentityProviderId,
+    /// A key that signs tokens.
+    SigningKeyId,
 }
 
 /// Makes new ids: `UUIDv7`, so that ids sort by the time they were made.

@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod names;
 pub mod policy;
 mod retry;
+pub mod rights;
 pub mod role;
 mod secret_value;
 pub mod subject;
@@ -20,7 +21,8 @@ mod violation;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::Entropy;
 pub use ids::{
-    AccountId, EventId, GroupId, Ids, IntegrationId, SecretId, TokenId, UserId, VersionId, VirtualAccountId,
+    AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, RoleBindingId, RoleId,
+    SecretId, SigningKeyId, TeamId, TokenId, UserId, VersionId, VirtualAccountId,
 };
 pub use retry::Backoff;
 pub use secret_value::SecretValue;

@@ -40,6 +40,12 @@ name_types! {
     Email,
     /// A virtual account's or token's name: `^[a-z][a-z0-9-]{1,34}[a-z0-9]$`.
     MachineName,
+    /// A team's name: `^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`.
+    TeamName,
+    /// A role binding's name: `^[a-z][a-z0-9-]{1,64}[a-z0-9]$`.
+    BindingName,
+    /// A custom role's name: `^[a-z][a-z0-9-]{1,61}[a-z0-9]$`, unlike any built-in role's.
+    RoleName,
 }
 
 /// Which group names an instance takes.
@@ -134,6 +140,66 @@ impl MachineName {
     }
 }
 
+impl TeamName {
+    /// The team that every person of the tenant is in.
+    pub const EVERYONE: &str = "everyone";
+
+    /// Checks a team's name. [`EVERYONE`](Self::EVERYONE) is one, though nobody may make it.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if spelled(text, 2..=63, edge, |byte| edge(byte) || byte == b'-', edge) {
+            Ok(Self(text.into()))
+        } else {
+            refuse("a team's name has 2 to 63 characters a-z, 0-9 and `-`, and neither begins nor ends with `-`")
+        }
+    }
+
+    /// Whether it is the built-in team, which can't be made, changed or deleted.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0 == Self::EVERYONE
+    }
+}
+
+impl BindingName {
+    /// Checks a role binding's name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let lower = |byte: u8| byte.is_ascii_lowercase();
+        let lower_digit = |byte: u8| lower(byte) || byte.is_ascii_digit();
+        if spelled(text, 3..=66, lower, |byte| lower_digit(byte) || byte == b'-', lower_digit) {
+            Ok(Self(text.into()))
+        } else {
+            refuse(
+                "a role binding's name has 3 to 66 characters a-z, 0-9 and `-`, begins with a letter and does not end \
+                 with `-`",
+            )
+        }
+    }
+}
+
+impl RoleName {
+    /// What built-in roles begin with: a custom role that looked like one would be mistaken for it.
+    const RESERVED: [&str; 4] = ["secret-group-", "tenant-", "team-", "provider-"];
+
+    /// Checks a custom role's name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let lower = |byte: u8| byte.is_ascii_lowercase();
+        let lower_digit = |byte: u8| lower(byte) || byte.is_ascii_digit();
+        if !spelled(text, 3..=63, lower, |byte| lower_digit(byte) || byte == b'-', lower_digit) {
+            return refuse(
+                "a role's name has 3 to 63 characters a-z, 0-9 and `-`, begins with a letter and does not end with `-`",
+            );
+        }
+        if Self::RESERVED.iter().any(|prefix| text.starts_with(prefix)) {
+            return refuse(
+                "a role's name does not begin with `secret-group-`, `tenant-`, `team-` or `provider-`: those are \
+                 built-in roles",
+            );
+        }
+        Ok(Self(text.into()))
+    }
+}
+
 fn spelled(
     text: &str,
     lengths: std::ops::RangeInclusive<usize>,
@@ -198,5 +264,23 @@ mod tests {
         assert!(["", "a", "@", "a@", "@b", "a@b@c", "a b@c", "user:a@b"].iter().all(|bad| Email::parse(bad).is_err()));
         assert!(MachineName::parse("ci-bot").is_ok());
         assert!(["ab", "1ab", "ab-", &"a".repeat(37)].iter().all(|bad| MachineName::parse(bad).is_err()));
+    }
+
+    #[test]
+    fn teams_bindings_and_roles() {
+        for good in ["ab", "1a", "everyone", "a--b", &"a".repeat(63)] {
+            assert!(TeamName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "-a", "a-", "Ab", "a_b", "a:b", &"a".repeat(64)] {
+            assert!(TeamName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(TeamName::parse("everyone").unwrap().is_reserved() && !TeamName::parse("devs").unwrap().is_reserved());
+        assert!(["abc", "sg-prod-viewer-a1b2", &"a".repeat(66)].iter().all(|good| BindingName::parse(good).is_ok()));
+        assert!(["ab", "1ab", "ab-", "aBc", &"a".repeat(67)].iter().all(|bad| BindingName::parse(bad).is_err()));
+        assert!(["auditor", "a1b", "teams-admin", &"a".repeat(63)].iter().all(|good| RoleName::parse(good).is_ok()));
+        for bad in ["ab", "1ab", "ab-", "Abc", "secret-group-x", "tenant-admin", "team-member", "provider-account-x"] {
+            assert!(RoleName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(RoleName::parse(&"a".repeat(64)).is_err());
     }
 }

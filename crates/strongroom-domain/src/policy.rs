@@ -1,6 +1,7 @@
 //! Who may do what: pure functions over what is known of the caller.
 
-use crate::role::{GroupRole, TenantRole};
+use crate::rights::TenantRights;
+use crate::role::GroupRole;
 
 /// What can be done to a secret group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,8 +24,8 @@ impl GroupAction {
 /// What is known of a caller with respect to one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// The caller's role in the tenant.
-    pub tenant_role: TenantRole,
+    /// The role that the caller has on every group, from its roles in the tenant ([`TenantRights::floor`]).
+    pub floor: Option<GroupRole>,
     /// The strongest role that grants give the caller on the group.
     pub group_role: Option<GroupRole>,
     /// Whether the caller is a machine (a virtual account) rather than a person.
@@ -55,28 +56,34 @@ pub fn decide(standing: Standing, action: GroupAction, rules: PolicyRules) -> De
     let Some(role) = effective_role(standing) else { return Decision::Invisible };
     let allowed = match action {
         GroupAction::See => true,
-        GroupAction::ReadValues => role >= GroupRole::Editor && (standing.machine || !rules.values_hidden_from_people),
+        GroupAction::ReadValues => role >= GroupRole::Reader && (standing.machine || !rules.values_hidden_from_people),
         GroupAction::WriteSecrets => role >= GroupRole::Editor,
         GroupAction::Manage => role >= GroupRole::Admin,
     };
     if allowed { Decision::Allowed } else { Decision::Forbidden }
 }
 
-/// Whether a caller may create groups on an integration: tenant admins, and the subjects that it authorizes.
+/// Whether a caller may create groups on an integration: tenant admins, the subjects that it authorizes, and who has a
+/// role on it or its account.
 #[must_use]
 pub fn may_use_integration(
-    tenant_role: TenantRole,
+    rights: TenantRights,
     authorized_subjects: &[String],
     caller_subjects: &[String],
+    has_role: bool,
 ) -> bool {
-    tenant_role == TenantRole::Admin || caller_subjects.iter().any(|subject| authorized_subjects.contains(subject))
+    rights.is_admin() || has_role || caller_subjects.iter().any(|subject| authorized_subjects.contains(subject))
 }
 
+/// Whether a caller may choose who is in a team: tenant admins, and its managers.
+#[must_use]
+pub const fn may_manage_team(rights: TenantRights, is_manager: bool) -> bool {
+    rights.is_admin() || is_manager
+}
+
+/// `None` is less than any role.
 fn effective_role(standing: Standing) -> Option<GroupRole> {
-    match standing.tenant_role {
-        TenantRole::Admin => Some(GroupRole::Admin),
-        TenantRole::Member => standing.group_role,
-    }
+    standing.floor.max(standing.group_role)
 }
 
 #[cfg(test)]
@@ -84,45 +91,60 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::rights::TenantPermission;
+
+    const GROUP_ROLES: [Option<GroupRole>; 5] =
+        [None, Some(GroupRole::Viewer), Some(GroupRole::Reader), Some(GroupRole::Editor), Some(GroupRole::Admin)];
+    const FLOORS: [Option<GroupRole>; 4] =
+        [None, Some(GroupRole::Viewer), Some(GroupRole::Reader), Some(GroupRole::Admin)];
+
+    fn name(role: Option<GroupRole>) -> &'static str {
+        role.map_or("-", |role| role.id().trim_start_matches("secret-group-"))
+    }
+
+    /// What a caller may do, in one word each.
+    fn drawn(standing: Standing, hidden: bool) -> String {
+        let rules = PolicyRules { values_hidden_from_people: hidden };
+        let marks = GroupAction::ALL.map(|action| match decide(standing, action, rules) {
+            Decision::Allowed => "yes",
+            Decision::Forbidden => "403",
+            Decision::Invisible => "404",
+        });
+        marks.join(" ")
+    }
 
     /// The whole policy as a picture: a change of it shows in review.
     #[test]
     fn matrix() {
-        let mut drawn = String::new();
-        let callers = [(TenantRole::Admin, None)].into_iter().chain(
-            [None, Some(GroupRole::Viewer), Some(GroupRole::Editor), Some(GroupRole::Admin)]
-                .map(|r| (TenantRole::Member, r)),
+        let mut picture = String::from(
+            "each cell: see, read values, write secrets, manage\n\n\
+             tenant  group   machine, or shown  person, hidden\n",
         );
-        for (tenant_role, group_role) in callers {
-            for machine in [false, true] {
-                for hidden in [false, true] {
-                    let standing = Standing { tenant_role, group_role, machine };
-                    let rules = PolicyRules { values_hidden_from_people: hidden };
-                    let who = group_role.map_or(tenant_role.id(), GroupRole::id);
-                    let kind = if machine { "machine" } else { "person" };
-                    let mode = if hidden { "hidden" } else { "shown" };
-                    write!(drawn, "{who:<20}{kind:<8}{mode:<7}").unwrap();
-                    for action in GroupAction::ALL {
-                        let mark = match decide(standing, action, rules) {
-                            Decision::Allowed => "yes",
-                            Decision::Forbidden => "403",
-                            Decision::Invisible => "404",
-                        };
-                        write!(drawn, " {mark}").unwrap();
-                    }
-                    drawn.push('\n');
-                }
+        for floor in FLOORS {
+            for group_role in GROUP_ROLES {
+                let machine = Standing { floor, group_role, machine: true };
+                let person = Standing { machine: false, ..machine };
+                let open = drawn(machine, false);
+                assert_eq!(drawn(machine, true), open, "hiding values from people hides none from machines");
+                assert_eq!(drawn(person, false), open, "people and machines are alike while nothing is hidden");
+                let (floor, group) = (name(floor), name(group_role));
+                writeln!(picture, "{floor:<8}{group:<8}{open:<19}{}", drawn(person, true)).unwrap();
             }
         }
-        assert_eq!(drawn, include_str!("policy_matrix.txt"), "\n{drawn}");
+        assert_eq!(picture, include_str!("policy_matrix.txt"), "\n{picture}");
     }
 
     #[test]
     fn integrations_serve_whom_they_name() {
+        let (member, admin) = (TenantRights::MEMBER, TenantRights::ADMIN);
         let authorized = [String::from("team:everyone")];
         let everyone = [String::from("user:a@b.c"), String::from("team:everyone")];
-        assert!(may_use_integration(TenantRole::Member, &authorized, &everyone));
-        assert!(!may_use_integration(TenantRole::Member, &authorized, &[String::from("virtualaccount:ci")]));
-        assert!(may_use_integration(TenantRole::Admin, &[], &[]));
+        assert!(may_use_integration(member, &authorized, &everyone, false));
+        assert!(!may_use_integration(member, &authorized, &[String::from("virtualaccount:ci")], false));
+        assert!(may_use_integration(member, &[], &[], true));
+        assert!(may_use_integration(admin, &[], &[], false));
+        let all = TenantRights::of(TenantPermission::ALL.iter().copied());
+        assert!(!may_use_integration(all, &[], &[], false) && !may_manage_team(all, false));
+        assert!(may_manage_team(member, true) && may_manage_team(admin, false) && !may_manage_team(member, false));
     }
 }

@@ -1,60 +1,144 @@
 //! Subjects: who is granted something, and who acts.
 
-use crate::names::{Email, MachineName};
+use crate::names::{Email, MachineName, TeamName};
 
 /// The team that every person of the tenant is in. Machines are not: what they may do is granted to them by name.
 pub const EVERYONE: &str = "team:everyone";
+
+/// What a subject is, as manifests and role bindings write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectType {
+    /// A person, by email.
+    User,
+    /// A machine.
+    VirtualAccount,
+    /// All who are in a team.
+    Team,
+    /// A machine with an agent's identity.
+    Agent,
+}
+
+impl SubjectType {
+    /// Every type.
+    pub const ALL: [Self; 4] = [Self::User, Self::VirtualAccount, Self::Team, Self::Agent];
+
+    /// Reads a type; `serviceaccount` is another name of `virtualaccount`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "user" => Some(Self::User),
+            "virtualaccount" | "serviceaccount" => Some(Self::VirtualAccount),
+            "team" => Some(Self::Team),
+            "agent" => Some(Self::Agent),
+            _ => None,
+        }
+    }
+
+    /// The text before the colon.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::VirtualAccount => "virtualaccount",
+            Self::Team => "team",
+            Self::Agent => "agent",
+        }
+    }
+}
 
 /// A subject as manifests write it, `<type>:<name>`, in the one spelling that grants are stored under.
 ///
 /// `serviceaccount:` is another name of `virtualaccount:`, and users go by their lower-case address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubjectName(String);
+pub struct SubjectName {
+    text: String,
+    kind: SubjectType,
+}
 
 impl SubjectName {
+    /// What a subject looks like.
+    const FORM: &str = "a subject is `user:<email>`, `virtualaccount:<name>`, `team:<name>` or `agent:<name>`";
+
     /// Reads `<type>:<name>`; the error says what is expected.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "a subject is `user:<email>`, `virtualaccount:<name>` or `team:everyone`";
-        if text == EVERYONE {
-            return Ok(Self(text.into()));
+        let (kind, name) = text.split_once(':').ok_or(Self::FORM)?;
+        Self::from_parts(kind, name)
+    }
+
+    /// Reads a type and a name that were written apart, as role bindings have them.
+    pub fn from_parts(kind: &str, name: &str) -> Result<Self, &'static str> {
+        if kind == "external-identity" {
+            return Err(
+                "external identities are mapped, not named: give the role to a virtual account or an agent whose \
+                        `identity_provider_mapping` has the identity, and name that as `virtualaccount:<name>` or \
+                        `agent:<name>`",
+            );
         }
-        match text.split_once(':').ok_or(FORM)? {
-            ("user", email) => Email::parse(email).map(|email| Self::user(&email)).map_err(|_| FORM),
-            ("virtualaccount" | "serviceaccount", name) => {
-                MachineName::parse(name).map(|name| Self::virtual_account(&name)).map_err(|_| FORM)
-            }
-            _ => Err(FORM),
-        }
+        let subject = match SubjectType::parse(kind).ok_or(Self::FORM)? {
+            SubjectType::User => Email::parse(name).map(|email| Self::user(&email)),
+            SubjectType::VirtualAccount => MachineName::parse(name).map(|name| Self::virtual_account(&name)),
+            SubjectType::Team => TeamName::parse(name).map(|name| Self::team(&name)),
+            SubjectType::Agent => MachineName::parse(name).map(|name| Self::agent(&name)),
+        };
+        subject.map_err(|_| Self::FORM)
     }
 
     /// A person.
     #[must_use]
     pub fn user(email: &Email) -> Self {
-        Self(format!("user:{email}"))
+        Self::new(SubjectType::User, email.as_str())
     }
 
     /// A machine.
     #[must_use]
     pub fn virtual_account(name: &MachineName) -> Self {
-        Self(format!("virtualaccount:{name}"))
+        Self::new(SubjectType::VirtualAccount, name.as_str())
+    }
+
+    /// All who are in a team.
+    #[must_use]
+    pub fn team(name: &TeamName) -> Self {
+        Self::new(SubjectType::Team, name.as_str())
+    }
+
+    /// A machine with an agent's identity.
+    #[must_use]
+    pub fn agent(name: &MachineName) -> Self {
+        Self::new(SubjectType::Agent, name.as_str())
+    }
+
+    fn new(kind: SubjectType, name: &str) -> Self {
+        Self { text: format!("{}:{name}", kind.id()), kind }
     }
 
     /// The canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn kind(&self) -> SubjectType {
+        self.kind
+    }
+
+    /// Its name: an address for a person.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.text[self.kind.id().len() + 1..]
     }
 
     /// The person meant, if it is one.
     #[must_use]
     pub fn user_email(&self) -> Option<&str> {
-        self.0.strip_prefix("user:")
+        (self.kind == SubjectType::User).then(|| self.name())
     }
 
     /// The machine meant, if it is one.
     #[must_use]
     pub fn virtual_account_name(&self) -> Option<&str> {
-        self.0.strip_prefix("virtualaccount:")
+        (self.kind == SubjectType::VirtualAccount).then(|| self.name())
     }
 }
 
@@ -65,6 +149,8 @@ pub enum SubjectKind {
     User,
     /// A virtual account; on the wire `serviceaccount`.
     VirtualAccount,
+    /// An agent.
+    AgentIdentity,
 }
 
 impl SubjectKind {
@@ -74,6 +160,7 @@ impl SubjectKind {
         match self {
             Self::User => "user",
             Self::VirtualAccount => "serviceaccount",
+            Self::AgentIdentity => "agent-identity",
         }
     }
 
@@ -83,6 +170,7 @@ impl SubjectKind {
         match text {
             "user" => Some(Self::User),
             "serviceaccount" => Some(Self::VirtualAccount),
+            "agent-identity" => Some(Self::AgentIdentity),
             _ => None,
         }
     }
@@ -104,6 +192,12 @@ pub struct Actor {
     /// The personal access token used, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_name: Option<String>,
+    /// Who it is at the identity provider whose token was shown, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_slug: Option<String>,
+    /// Who steers it, if it acts for somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
 }
 
 #[cfg(test)]
@@ -112,11 +206,50 @@ mod tests {
 
     #[test]
     fn one_spelling_per_subject() {
-        assert_eq!(SubjectName::parse("user:Alice@X.io").unwrap().as_str(), "user:alice@x.io");
-        assert_eq!(SubjectName::parse("serviceaccount:ci-bot").unwrap().as_str(), "virtualaccount:ci-bot");
-        assert_eq!(SubjectName::parse("team:everyone").unwrap().as_str(), EVERYONE);
-        for bad in ["", "user", "user:", "alice@x.io", "team:devs", "role:x", "virtualaccount:X", "user:a:b@c"] {
+        for (written, stored, kind, name) in [
+            ("user:Alice@X.io", "user:alice@x.io", SubjectType::User, "alice@x.io"),
+            ("serviceaccount:ci-bot", "virtualaccount:ci-bot", SubjectType::VirtualAccount, "ci-bot"),
+            ("virtualaccount:ci-bot", "virtualaccount:ci-bot", SubjectType::VirtualAccount, "ci-bot"),
+            ("team:everyone", EVERYONE, SubjectType::Team, "everyone"),
+            ("team:devs", "team:devs", SubjectType::Team, "devs"),
+            ("agent:helper", "agent:helper", SubjectType::Agent, "helper"),
+        ] {
+            let subject = SubjectName::parse(written).unwrap();
+            assert_eq!((subject.as_str(), subject.kind(), subject.name()), (stored, kind, name));
+            assert_eq!(SubjectName::from_parts(kind.id(), name), Ok(subject));
+        }
+        for bad in ["", "user", "user:", "alice@x.io", "team:", "team:A", "role:x", "virtualaccount:X", "user:a:b@c"] {
             assert!(SubjectName::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_its_own_kind_answers() {
+        let user = SubjectName::parse("user:a@b.c").unwrap();
+        let machine = SubjectName::parse("virtualaccount:bot").unwrap();
+        assert_eq!((user.user_email(), user.virtual_account_name()), (Some("a@b.c"), None));
+        assert_eq!((machine.user_email(), machine.virtual_account_name()), (None, Some("bot")));
+    }
+
+    #[test]
+    fn external_identities_are_told_where_to_go() {
+        assert!(SubjectName::parse("external-identity:x").unwrap_err().contains("identity_provider_mapping"));
+    }
+
+    #[test]
+    fn kinds_read_back() {
+        for kind in [SubjectKind::User, SubjectKind::VirtualAccount, SubjectKind::AgentIdentity] {
+            assert_eq!(SubjectKind::parse(kind.wire()), Some(kind));
+        }
+        for kind in SubjectType::ALL {
+            assert_eq!(SubjectType::parse(kind.id()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn actors_written_before_the_newer_fields_read() {
+        let old = r#"{"id":"1","type":"user","slug":"a@b.c"}"#;
+        let actor: Actor = serde_json::from_str(old).unwrap();
+        assert_eq!(serde_json::to_string(&actor).unwrap(), old);
     }
 }
