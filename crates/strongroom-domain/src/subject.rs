@@ -164,6 +164,17 @@ impl SubjectKind {
         }
     }
 
+    /// The kind of somebody who is named; teams don't act.
+    #[must_use]
+    pub const fn of(name: &SubjectName) -> Option<Self> {
+        match name.kind() {
+            SubjectType::User => Some(Self::User),
+            SubjectType::VirtualAccount => Some(Self::VirtualAccount),
+            SubjectType::Agent => Some(Self::AgentIdentity),
+            SubjectType::Team => None,
+        }
+    }
+
     /// Reads the wire form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

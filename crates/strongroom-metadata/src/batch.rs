@@ -19,17 +19,27 @@ pub enum Guard {
     SecretState,
     /// No user has this address.
     UserEmail,
-    /// No virtual account has this name.
-    VirtualAccountName,
-    /// The virtual account still exists.
-    VirtualAccountState,
+    /// The user still exists.
+    UserState,
+    /// Nobody and nothing of the kind has this name, and whom a row names exists.
+    SubjectName,
+    /// The machine still exists.
+    MachineState,
+    /// What has a name and a manifest still exists.
+    NamedState,
+    /// Nothing refers to what is removed.
+    SubjectInUse,
+    /// No other machine is mapped to the value.
+    Mapping,
+    /// The invitation was not used yet.
+    Invitation,
     /// The token is new.
     Token,
     /// A row that only this batch can have made.
     Fresh,
     /// The lease is held as it was when the job began.
     Lease,
-    /// The change number is there.
+    /// Nobody changed identities or policy since this was decided.
     ChangeNumber,
 }
 
@@ -101,6 +111,11 @@ impl Batch {
     /// Whether it changes what is kept in memory of identities, policy and integrations.
     pub(crate) fn is_shared(&self) -> bool {
         self.scope() == Scope::Shared
+    }
+
+    /// Whether it moves the change number itself.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.steps.first().is_some_and(|step| std::ptr::eq(step.sql, &raw const replicas::BUMP_CHANGE_NUMBER_FROM))
     }
 
     /// One batch with the statements of several, for such as can't miss.

@@ -31,8 +31,8 @@ statements! {
         "UPDATE lifetimes SET to_revision = ?3 WHERE group_id = ?1 AND secret_id = ?2 AND to_revision IS NULL";
     END_LIFETIMES = "UPDATE lifetimes SET to_revision = ?2 WHERE group_id = ?1 AND to_revision IS NULL";
     DELETE_GRANTS_OF_GROUP = "DELETE FROM grants WHERE group_id = ?1 AND source = ?2";
-    DELETE_GRANTS_OF_SUBJECT = "DELETE FROM grants WHERE subject = ?1 AND source = ?2";
-    INSERT_GRANT = "INSERT INTO grants (group_id, subject, source, role) VALUES (?1, ?2, ?3, ?4)";
+    INSERT_GRANT = "INSERT INTO grants (group_id, subject, source, source_id, role, expires_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 }
 
 /// Who maintains a grant, and so may take it away.
@@ -42,6 +42,8 @@ pub enum GrantSource {
     Manifest,
     /// The permissions of a virtual account's manifest.
     VirtualAccount,
+    /// A role binding.
+    RoleBinding,
 }
 
 /// A role of a subject on a group.
@@ -53,6 +55,8 @@ pub struct Grant {
     pub subject: String,
     /// The role.
     pub role: GroupRole,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// One accepted change of a group.
@@ -220,7 +224,7 @@ impl Metadata {
         let lifetimes =
             new.secrets.iter().map(|secret| NewLifetime { secret_id: secret.id, version: 1, key: secret.key.clone() });
         insert_lifetimes(&mut batch, new.id, revision.revision, lifetimes);
-        insert_grants(&mut batch, GrantSource::Manifest, &new.grants);
+        insert_grants(&mut batch, GrantSource::Manifest, "", &new.grants);
         audit::insert(&mut batch, &new.event);
         self.commit(batch).await
     }
@@ -272,7 +276,7 @@ impl Metadata {
         insert_lifetimes(&mut batch, group.id, revision.revision, change.began.iter().cloned());
         if let Some(grants) = &change.grants {
             batch.any(Guard::Fresh, &DELETE_GRANTS_OF_GROUP, params![group.id, GrantSource::Manifest.id()]);
-            insert_grants(&mut batch, GrantSource::Manifest, grants);
+            insert_grants(&mut batch, GrantSource::Manifest, "", grants);
         }
         audit::insert(&mut batch, &change.event);
         self.commit(batch).await
@@ -280,44 +284,28 @@ impl Metadata {
 }
 
 impl GrantSource {
-    const fn id(self) -> &'static str {
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
             Self::VirtualAccount => "virtual-account",
+            Self::RoleBinding => "role-binding",
         }
     }
 }
 
-pub(crate) fn insert_grants(batch: &mut Batch, source: GrantSource, grants: &[Grant]) {
+pub(crate) fn insert_grants(batch: &mut Batch, source: GrantSource, source_id: &str, grants: &[Grant]) {
     for grant in grants {
         batch.one(
-            Guard::Fresh,
+            Guard::SubjectName,
             &INSERT_GRANT,
-            params![grant.group_id, &grant.subject, source.id(), role_rank(grant.role)],
+            params![grant.group_id, &grant.subject, source.id(), source_id, grant.role.rank(), grant.expires_at],
         );
     }
-}
-
-pub(crate) fn delete_grants_of_subject(batch: &mut Batch, source: GrantSource, subject: &str) {
-    batch.any(Guard::Fresh, &DELETE_GRANTS_OF_SUBJECT, params![subject, source.id()]);
 }
 
 /// An actor as it is stored.
 pub(crate) fn actor_json(actor: &Actor) -> String {
     serde_json::to_string(actor).unwrap_or_default()
-}
-
-/// Roles are stored by rank, so that the strongest is the greatest.
-const fn role_rank(role: GroupRole) -> i64 {
-    match role {
-        GroupRole::Viewer => 1,
-        GroupRole::Editor => 2,
-        GroupRole::Admin => 3,
-    }
-}
-
-pub(crate) fn role_from_rank(rank: i64) -> Option<GroupRole> {
-    GroupRole::ALL.into_iter().find(|role| role_rank(*role) == rank)
 }
 
 fn insert_revision(batch: &mut Batch, group: GroupId, revision: &RevisionRow) {

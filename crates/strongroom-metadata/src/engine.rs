@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use strongroom_domain::{Clock, GroupId};
+use strongroom_domain::{Clock, GroupId, SystemClock, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::reveals::Reveals;
@@ -22,6 +22,8 @@ pub struct Metadata {
     inner: Arc<Inner>,
     /// Whether what is read through this may be long, and must not hold up others.
     aside: bool,
+    /// By which grants end.
+    clock: Arc<dyn Clock>,
 }
 
 struct Inner {
@@ -62,13 +64,28 @@ impl Metadata {
     }
 
     fn with(engine: Engine) -> Self {
+        let clock: Arc<dyn Clock> = match &engine {
+            Engine::Sqlite(_) => Arc::new(SystemClock),
+            Engine::Postgres(database) => Arc::new(database.clock()),
+        };
         let inner = Inner { engine, reveals: Reveals::new(), scans: Arc::new(Semaphore::new(SCANS)) };
-        Self { inner: Arc::new(inner), aside: false }
+        Self { inner: Arc::new(inner), aside: false, clock }
+    }
+
+    /// The same database, where grants end by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The time by which grants end.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Commits a batch: when this returns `Ok`, the batch is on the disk.
     pub async fn commit(&self, mut batch: Batch) -> Result<(), CommitError> {
-        if batch.is_shared() {
+        if batch.is_shared() && !batch.is_decided() {
             replicas::bump(&mut batch);
         }
         match &self.inner.engine {
@@ -212,7 +229,7 @@ impl Metadata {
         read: impl FnOnce(Self) -> F + Send + 'static,
     ) -> Result<T, ReadError> {
         let permit = self.inner.scans.clone().acquire_owned().await.map_err(|_| ReadError::Lost)?;
-        let metadata = Self { inner: self.inner.clone(), aside: true };
+        let metadata = Self { aside: true, ..self.clone() };
         match &self.inner.engine {
             Engine::Sqlite(_) => tokio::task::spawn_blocking(move || {
                 let _permit = permit;

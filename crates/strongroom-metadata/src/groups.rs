@@ -4,7 +4,6 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::changes::role_from_rank;
 use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError, dialect};
@@ -22,19 +21,33 @@ macro_rules! group_columns {
          g.seals, g.created_by, g.created_at, g.updated_at, g.deleted_at, g.purge_at"
     };
 }
-/// The strongest role that grants give the subjects ?1 and ?2 on group `g`.
-macro_rules! role_column {
-    () => {
-        "(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2))"
+/// Whom grants reach who name them, or a team that they are in: ?1 is the one who looks, at the time ?2. The teams are
+/// read in the same cut as the grants, so nobody keeps for a moment what a team had.
+macro_rules! granted {
+    ($alias:literal) => {
+        concat!(
+            "(", $alias, ".expires_at IS NULL OR ", $alias, ".expires_at > ?2) AND ", $alias, ".subject IN \
+             (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1)"
+        )
     };
 }
+pub(crate) use granted;
+/// The strongest role that grants give on group `g`.
+macro_rules! role_column {
+    () => {
+        concat!("(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND ", granted!("r"), ")")
+    };
+}
+pub(crate) use role_column;
 /// Checked before anything more is read of a group: what somebody may not see takes no longer than what isn't there.
 macro_rules! visible_group {
     ($sees_all:expr) => {
         concat!(
             "(",
             $sees_all,
-            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND m.subject IN (?1, ?2)))"
+            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND ",
+            granted!("m"),
+            "))"
         )
     };
 }
@@ -79,7 +92,7 @@ macro_rules! group_matches {
 }
 macro_rules! visible_to_member {
     () => {
-        "g.id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2)) AND "
+        concat!("g.id IN (SELECT m.group_id FROM grants m WHERE ", granted!("m"), ") AND ")
     };
 }
 macro_rules! group_page {
@@ -103,7 +116,7 @@ macro_rules! group_page {
 }
 macro_rules! group_count {
     ($visible:expr) => {
-        concat!("SELECT COUNT(*), ?1, ?2 FROM secret_groups g WHERE ", $visible, group_matches!())
+        concat!("SELECT COUNT(*), ?1, CAST(?2 AS {int}) FROM secret_groups g WHERE ", $visible, group_matches!())
     };
 }
 
@@ -121,10 +134,17 @@ statements! {
 /// From where one looks: what a caller's subjects are, and whether their tenant role shows everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Viewpoint {
-    /// Tenant admins see every group.
-    pub sees_all: bool,
-    /// The caller's own name and the team that they are in; an unused place is empty.
-    pub subjects: [String; 2],
+    /// The role that the tenant gives them on every group.
+    pub floor: Option<GroupRole>,
+    /// Their own name, `<type>:<name>`; their teams are the database's to know.
+    pub subject: String,
+}
+
+impl Viewpoint {
+    /// Whether they see every group, whatever is granted.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.floor.is_some()
+    }
 }
 
 /// A group's own row.
@@ -263,7 +283,7 @@ impl Metadata {
         page: Page<GroupId>,
     ) -> Result<(Vec<GroupState>, i64), ReadError> {
         self.aside(move |metadata| async move {
-            let (rows, count) = if viewpoint.sees_all {
+            let (rows, count) = if viewpoint.sees_all() {
                 (&GROUP_PAGE_ALL, &GROUP_COUNT_ALL)
             } else {
                 (&GROUP_PAGE_MEMBER, &GROUP_COUNT_MEMBER)
@@ -271,9 +291,9 @@ impl Metadata {
             let pattern =
                 if filter.search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(&filter.search) };
             let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
-            let [own, team] = &viewpoint.subjects;
-            let total = metadata.first(count, &params![own, team, &pattern], |row| row.int(0)).await?.unwrap_or(0);
-            let paged = params![own, team, pattern, page.bound(), page.limit, page.offset];
+            let (own, now) = (&viewpoint.subject, metadata.now());
+            let total = metadata.first(count, &params![own, now, &pattern], |row| row.int(0)).await?.unwrap_or(0);
+            let paged = params![own, now, pattern, page.bound(), page.limit, page.offset];
             let groups = metadata.group_states(rows, &paged).await?;
             Ok((groups, total))
         })
@@ -286,9 +306,8 @@ impl Metadata {
         viewpoint: &Viewpoint,
         key: Value,
     ) -> Result<Option<GroupState>, ReadError> {
-        let [own, team] = &viewpoint.subjects;
-        let sees_all = i64::from(viewpoint.sees_all);
-        Ok(self.group_states(sql, &[own.into(), team.into(), key, sees_all.into()]).await?.pop())
+        let sees_all = i64::from(viewpoint.sees_all());
+        Ok(self.group_states(sql, &[(&viewpoint.subject).into(), self.now().into(), key, sees_all.into()]).await?.pop())
     }
 
     /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
@@ -341,7 +360,7 @@ fn read_group(row: &Row<'_>, id: GroupId) -> Result<GroupRow, ReadError> {
         updated_at: row.time(12)?,
         deleted_at: row.opt_time(13)?,
         purge_at: row.opt_time(14)?,
-        role: row.opt_int(15)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(15))).transpose()?,
+        role: read_role(row, 15)?,
     })
 }
 
@@ -360,4 +379,9 @@ fn read_secret(row: &Row<'_>) -> Result<Option<SecretState>, ReadError> {
         version_created_at: row.time(25)?,
         sealed: row.opt_bytes(26)?,
     }))
+}
+
+/// Reads the rank of a role.
+pub(crate) fn read_role(row: &Row<'_>, column: usize) -> Result<Option<GroupRole>, ReadError> {
+    row.opt_int(column)?.map(|rank| GroupRole::from_rank(rank).ok_or_else(|| row.damaged(column))).transpose()
 }

@@ -1,33 +1,33 @@
-//! Users, virtual accounts and their tokens.
+//! From a token to whom it stands for, and what roles they have apart from secret groups.
 
-use strongroom_domain::role::TenantRole;
-use strongroom_domain::subject::{Actor, SubjectKind};
-use strongroom_domain::{Timestamp, TokenId, UserId, VirtualAccountId};
+use strongroom_domain::subject::{SubjectKind, SubjectName};
+use strongroom_domain::{SigningKeyId, Timestamp, TokenId};
 
-use crate::changes::{self, Grant};
 use crate::sql::{Row, params, statements};
-use crate::{AuditRow, Batch, CommitError, GrantSource, Guard, Metadata, ReadError, audit};
+use crate::{Metadata, ReadError};
+
+macro_rules! role_grant {
+    () => {
+        "SELECT r.resource_type, r.resource_id, r.role, r.expires_at, r.subject, r.source, r.source_id, c.permissions \
+         FROM role_grants r LEFT JOIN roles c ON c.name = r.role WHERE "
+    };
+}
 
 statements! {
-    SELECT_TOKEN = "SELECT t.id, t.name, t.expires_at, t.revoked_at, t.subject_type, \
-        u.id, u.email, u.tenant_role, u.active, v.id, v.name \
-        FROM tokens t \
+    SELECT_TOKEN = "SELECT t.id, t.name, t.purpose, t.expires_at, t.revoked_at, t.subject_type, t.subject_id, \
+        s.name, u.tenant_role, u.active, c.permissions FROM tokens t LEFT JOIN subjects s ON s.id = t.subject_id \
         LEFT JOIN users u ON u.id = t.subject_id AND t.subject_type = 'user' \
-        LEFT JOIN virtual_accounts v ON v.id = t.subject_id AND t.subject_type = 'serviceaccount' \
-        WHERE t.hash = ?1";
-    SELECT_USER_BY_EMAIL =
-        "SELECT id, email, tenant_role, active, created_at, updated_at FROM users WHERE email = ?1";
-    SELECT_VIRTUAL_ACCOUNT_BY_NAME =
-        "SELECT id, name, manifest, created_by, created_at, updated_at FROM virtual_accounts WHERE name = ?1";
-    INSERT_USER =
-        "INSERT INTO users (id, email, tenant_role, active, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    INSERT_VIRTUAL_ACCOUNT = "INSERT INTO virtual_accounts (id, name, manifest, created_by, created_at, updated_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    UPDATE_VIRTUAL_ACCOUNT = "UPDATE virtual_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
-    INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, created_at, expires_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    REVOKE_TOKENS =
-        "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
+        LEFT JOIN roles c ON c.name = u.tenant_role WHERE t.hash = ?1";
+    SELECT_SUBJECT = "SELECT s.id, s.name, u.tenant_role, u.active, c.permissions FROM subjects s \
+        LEFT JOIN users u ON u.id = s.id LEFT JOIN roles c ON c.name = u.tenant_role WHERE s.name = ?1";
+    TEAMS_OF = "SELECT team FROM team_members WHERE member = ?1 ORDER BY team";
+    TEAMS_MANAGED_BY = "SELECT team FROM team_managers WHERE member = ?1 ORDER BY team";
+    ROLES_OF = concat!(role_grant!(), "r.subject IN \
+        (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
+        ORDER BY r.resource_type, r.resource_id, r.role, r.subject, r.source, r.source_id");
+    ROLES_ON = concat!(role_grant!(), "r.resource_type = ?1 AND r.resource_id = ?2 \
+        ORDER BY r.role, r.subject, r.source, r.source_id");
+    MAPPED_SUBJECT = "SELECT subject FROM identity_mappings WHERE provider_id = ?1 AND value = ?2";
 }
 
 /// A token as it was found by its hash, with whom it belongs to.
@@ -37,6 +37,8 @@ pub struct TokenRow {
     pub id: TokenId,
     /// Its name.
     pub name: String,
+    /// What it was made for.
+    pub purpose: TokenPurpose,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -45,61 +47,85 @@ pub struct TokenRow {
     pub subject: Option<SubjectRow>,
 }
 
-/// The owner of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SubjectRow {
-    /// A person.
-    User {
-        /// Id.
-        id: UserId,
-        /// Address.
-        email: String,
-        /// Role in the tenant.
-        tenant_role: TenantRole,
-        /// Whether the person may act at all.
-        active: bool,
-    },
-    /// A machine.
-    VirtualAccount {
-        /// Id.
-        id: VirtualAccountId,
-        /// Name.
-        name: String,
-    },
+/// What a token was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenPurpose {
+    /// A personal access token.
+    Personal,
+    /// The token of the first start.
+    First,
+    /// A machine's.
+    Machine,
 }
 
-/// A person.
+impl TokenPurpose {
+    /// As it is stored.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::First => "first",
+            Self::Machine => "machine",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Personal, Self::First, Self::Machine].into_iter().find(|purpose| purpose.id() == text)
+    }
+}
+
+/// Somebody who can act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserRow {
+pub struct SubjectRow {
     /// Id.
-    pub id: UserId,
-    /// Address in lower case.
-    pub email: String,
-    /// Role in the tenant.
-    pub tenant_role: TenantRole,
-    /// Whether the person may act at all.
+    pub id: String,
+    /// `<type>:<name>`
+    pub name: SubjectName,
+    /// What a person has in the tenant; `None` for machines and teams.
+    pub person: Option<PersonRow>,
+}
+
+/// What only persons have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    /// The id of their role in the tenant.
+    pub tenant_role: String,
+    /// The permissions of that role, JSON, when it is one of the tenant's own.
+    pub permissions: Option<String>,
+    /// Whether they may act at all.
     pub active: bool,
-    /// When registered.
-    pub created_at: Timestamp,
-    /// When last changed.
-    pub updated_at: Timestamp,
 }
 
-/// A virtual account.
+/// Roles and memberships of a subject, apart from secret groups.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memberships {
+    /// Teams that they are in, as `team:<name>`.
+    pub teams: Vec<String>,
+    /// Teams that they manage.
+    pub manages: Vec<String>,
+    /// Roles of their own and of their teams, expired ones too.
+    pub roles: Vec<RoleGrantRow>,
+}
+
+/// A role on something that is no secret group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VirtualAccountRow {
-    /// Id.
-    pub id: VirtualAccountId,
-    /// Name.
-    pub name: String,
-    /// Manifest, JSON.
-    pub manifest: String,
-    /// Who made it.
-    pub created_by: Actor,
-    /// When made.
-    pub created_at: Timestamp,
-    /// When last changed.
-    pub updated_at: Timestamp,
+pub struct RoleGrantRow {
+    /// `account`, `team`, `provider-account` or `provider-integration`.
+    pub resource_type: String,
+    /// Id of the resource.
+    pub resource_id: String,
+    /// Id of the role.
+    pub role: String,
+    /// The permissions of the role, JSON, when it is one of the tenant's own.
+    pub permissions: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Whom it is granted to.
+    pub subject: String,
+    /// Which kind of manifest grants it.
+    pub source: String,
+    /// The binding or virtual account.
+    pub source_id: String,
 }
 
 /// A token to be written: its hash, never itself.
@@ -115,6 +141,10 @@ pub struct NewToken {
     pub subject_id: String,
     /// Its name.
     pub name: String,
+    /// What it is made for.
+    pub purpose: TokenPurpose,
+    /// The key that signs it; `None` for an opaque one.
+    pub signing_key: Option<SigningKeyId>,
     /// When made.
     pub created_at: Timestamp,
     /// When it ends.
@@ -125,165 +155,74 @@ impl Metadata {
     /// Looks a token up by its hash.
     pub async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, ReadError> {
         self.first(&SELECT_TOKEN, &params![hash], |row| {
+            let kind = row.parsed(5, SubjectKind::parse)?;
+            let subject = match row.opt_parsed(7, |name| SubjectName::parse(name).ok())? {
+                Some(name) => Some(SubjectRow { id: row.text(6)?, name, person: read_person(row, 8)? }),
+                None => None,
+            };
             Ok(TokenRow {
                 id: row.parsed(0, TokenId::parse)?,
                 name: row.text(1)?,
-                expires_at: row.opt_time(2)?,
-                revoked_at: row.opt_time(3)?,
-                subject: read_subject(row)?,
+                purpose: row.parsed(2, TokenPurpose::parse)?,
+                expires_at: row.opt_time(3)?,
+                revoked_at: row.opt_time(4)?,
+                // The kind is stored with the token, too, and must agree.
+                subject: subject.filter(|subject| SubjectKind::of(&subject.name) == Some(kind)),
             })
         })
         .await
     }
 
-    /// Looks a user up by address (lower case).
-    pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>, ReadError> {
-        self.first(&SELECT_USER_BY_EMAIL, &params![email], |row| {
-            Ok(UserRow {
-                id: row.parsed(0, UserId::parse)?,
-                email: row.text(1)?,
-                tenant_role: row.parsed(2, TenantRole::parse)?,
-                active: row.int(3)? != 0,
-                created_at: row.time(4)?,
-                updated_at: row.time(5)?,
+    /// Looks somebody up by name.
+    pub async fn subject(&self, name: &SubjectName) -> Result<Option<SubjectRow>, ReadError> {
+        self.first(&SELECT_SUBJECT, &params![name.as_str()], |row| {
+            Ok(SubjectRow {
+                id: row.text(0)?,
+                name: row.parsed(1, |name| SubjectName::parse(name).ok())?,
+                person: read_person(row, 2)?,
             })
         })
         .await
     }
 
-    /// Looks a virtual account up by name.
-    pub async fn virtual_account_by_name(&self, name: &str) -> Result<Option<VirtualAccountRow>, ReadError> {
-        self.first(&SELECT_VIRTUAL_ACCOUNT_BY_NAME, &params![name], |row| {
-            Ok(VirtualAccountRow {
-                id: row.parsed(0, VirtualAccountId::parse)?,
-                name: row.text(1)?,
-                manifest: row.text(2)?,
-                created_by: row.parsed(3, |json| serde_json::from_str(json).ok())?,
-                created_at: row.time(4)?,
-                updated_at: row.time(5)?,
-            })
+    /// What a subject is in, manages, and was given, apart from secret groups.
+    pub async fn memberships(&self, subject: &SubjectName) -> Result<Memberships, ReadError> {
+        let name = params![subject.as_str()];
+        Ok(Memberships {
+            teams: self.rows(&TEAMS_OF, &name, |row| row.text(0)).await?,
+            manages: self.rows(&TEAMS_MANAGED_BY, &name, |row| row.text(0)).await?,
+            roles: self.rows(&ROLES_OF, &name, read_role_grant).await?,
+        })
+    }
+
+    /// Who was given a role on something that is no secret group.
+    pub async fn roles_on(&self, resource_type: &str, resource_id: &str) -> Result<Vec<RoleGrantRow>, ReadError> {
+        self.rows(&ROLES_ON, &params![resource_type, resource_id], read_role_grant).await
+    }
+
+    /// The machine that an identity provider's token stands for.
+    pub async fn mapped_subject(&self, provider_id: &str, value: &str) -> Result<Option<SubjectName>, ReadError> {
+        self.first(&MAPPED_SUBJECT, &params![provider_id, value], |row| {
+            row.parsed(0, |name| SubjectName::parse(name).ok())
         })
         .await
     }
-
-    /// Registers a user.
-    pub async fn create_user(&self, user: &UserRow, event: &AuditRow) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
-        insert_user(&mut batch, user);
-        audit::insert(&mut batch, event);
-        self.commit(batch).await
-    }
-
-    /// Adds a token.
-    pub async fn create_token(&self, token: &NewToken, event: &AuditRow) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
-        insert_token(&mut batch, token);
-        audit::insert(&mut batch, event);
-        self.commit(batch).await
-    }
-
-    /// Ends every token of a person or machine.
-    pub async fn revoke_tokens(
-        &self,
-        kind: SubjectKind,
-        subject_id: &str,
-        at: Timestamp,
-        event: &AuditRow,
-    ) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
-        batch.any(Guard::Token, &REVOKE_TOKENS, params![subject_id, kind.wire(), at]);
-        audit::insert(&mut batch, event);
-        self.commit(batch).await
-    }
-
-    /// Makes a virtual account with its token and what it is granted.
-    pub async fn create_virtual_account(
-        &self,
-        account: &VirtualAccountRow,
-        token: &NewToken,
-        grants: &[Grant],
-        event: &AuditRow,
-    ) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
-        batch.one(
-            Guard::VirtualAccountName,
-            &INSERT_VIRTUAL_ACCOUNT,
-            params![
-                account.id,
-                &account.name,
-                &account.manifest,
-                changes::actor_json(&account.created_by),
-                account.created_at,
-                account.updated_at
-            ],
-        );
-        insert_token(&mut batch, token);
-        changes::insert_grants(&mut batch, GrantSource::VirtualAccount, grants);
-        audit::insert(&mut batch, event);
-        self.commit(batch).await
-    }
-
-    /// Replaces a virtual account's manifest and, when `grants` is given, what it is granted.
-    pub async fn update_virtual_account(
-        &self,
-        account: &VirtualAccountRow,
-        subject: &str,
-        grants: Option<&[Grant]>,
-        event: &AuditRow,
-    ) -> Result<(), CommitError> {
-        let mut batch = Batch::default();
-        batch.one(
-            Guard::VirtualAccountState,
-            &UPDATE_VIRTUAL_ACCOUNT,
-            params![account.id, &account.manifest, account.updated_at],
-        );
-        if let Some(grants) = grants {
-            changes::delete_grants_of_subject(&mut batch, GrantSource::VirtualAccount, subject);
-            changes::insert_grants(&mut batch, GrantSource::VirtualAccount, grants);
-        }
-        audit::insert(&mut batch, event);
-        self.commit(batch).await
-    }
 }
 
-pub(crate) fn insert_user(batch: &mut Batch, user: &UserRow) {
-    batch.one(
-        Guard::UserEmail,
-        &INSERT_USER,
-        params![user.id, &user.email, user.tenant_role.id(), i64::from(user.active), user.created_at, user.updated_at],
-    );
+fn read_person(row: &Row<'_>, from: usize) -> Result<Option<PersonRow>, ReadError> {
+    let Some(tenant_role) = row.opt_text(from)? else { return Ok(None) };
+    Ok(Some(PersonRow { tenant_role, active: row.int(from + 1)? != 0, permissions: row.opt_text(from + 2)? }))
 }
 
-pub(crate) fn insert_token(batch: &mut Batch, token: &NewToken) {
-    batch.one(
-        Guard::Token,
-        &INSERT_TOKEN,
-        params![
-            &token.hash,
-            token.id,
-            token.subject_kind.wire(),
-            &token.subject_id,
-            &token.name,
-            token.created_at,
-            token.expires_at
-        ],
-    );
-}
-
-fn read_subject(row: &Row<'_>) -> Result<Option<SubjectRow>, ReadError> {
-    match row.parsed(4, SubjectKind::parse)? {
-        SubjectKind::User => Ok(match row.opt_parsed(5, UserId::parse)? {
-            None => None,
-            Some(id) => Some(SubjectRow::User {
-                id,
-                email: row.text(6)?,
-                tenant_role: row.parsed(7, TenantRole::parse)?,
-                active: row.int(8)? != 0,
-            }),
-        }),
-        SubjectKind::VirtualAccount => Ok(match row.opt_parsed(9, VirtualAccountId::parse)? {
-            None => None,
-            Some(id) => Some(SubjectRow::VirtualAccount { id, name: row.text(10)? }),
-        }),
-    }
+fn read_role_grant(row: &Row<'_>) -> Result<RoleGrantRow, ReadError> {
+    Ok(RoleGrantRow {
+        resource_type: row.text(0)?,
+        resource_id: row.text(1)?,
+        role: row.text(2)?,
+        expires_at: row.opt_time(3)?,
+        subject: row.text(4)?,
+        source: row.text(5)?,
+        source_id: row.text(6)?,
+        permissions: row.opt_text(7)?,
+    })
 }

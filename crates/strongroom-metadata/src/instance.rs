@@ -4,9 +4,11 @@ use std::path::Path;
 
 use strongroom_domain::{AccountId, Timestamp};
 
-use crate::identity::{self, NewToken, UserRow};
+use crate::identity::NewToken;
+use crate::identity_change;
 use crate::integrations::{self, AccountRow, IntegrationRow};
 use crate::sql::{Row, params, statements};
+use crate::users::UserRow;
 use crate::{AuditRow, Batch, CommitError, Guard, Metadata, PostgresOptions, ReadError, audit};
 
 statements! {
@@ -156,9 +158,10 @@ impl Metadata {
             &INSERT_SLOT,
             params![i64::from(slot.key_id), &slot.kind, &slot.fingerprint, &slot.wrapped, slot.created_at],
         );
-        identity::insert_user(&mut batch, &new.admin);
-        identity::insert_token(&mut batch, &new.admin_token);
-        integrations::insert(&mut batch, &new.account, &new.integration);
+        identity_change::insert_user(&mut batch, &new.admin);
+        identity_change::insert_token(&mut batch, &new.admin_token);
+        integrations::insert_account(&mut batch, Guard::Instance, &new.account);
+        integrations::insert_integration(&mut batch, Guard::Instance, &new.integration);
         audit::insert(&mut batch, &new.event);
         self.commit(batch).await
     }

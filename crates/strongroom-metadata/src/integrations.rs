@@ -102,9 +102,9 @@ impl Metadata {
     }
 }
 
-pub(crate) fn insert(batch: &mut Batch, account: &AccountRow, integration: &IntegrationRow) {
+pub(crate) fn insert_account(batch: &mut Batch, guard: Guard, account: &AccountRow) {
     batch.one(
-        Guard::Instance,
+        guard,
         &INSERT_ACCOUNT,
         params![
             account.id,
@@ -117,8 +117,11 @@ pub(crate) fn insert(batch: &mut Batch, account: &AccountRow, integration: &Inte
             account.updated_at
         ],
     );
+}
+
+pub(crate) fn insert_integration(batch: &mut Batch, guard: Guard, integration: &IntegrationRow) {
     batch.one(
-        Guard::Instance,
+        guard,
         &INSERT_INTEGRATION,
         params![
             integration.id,

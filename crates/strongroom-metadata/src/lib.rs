@@ -8,6 +8,7 @@
 //! many waiting batches with one fsync. On PostgreSQL ([`postgres`]) reads share a few connections, and each batch is one
 //! round trip on a connection of its own; any number of replicas may use it at a time.
 
+mod access;
 mod audit;
 mod batch;
 mod changes;
@@ -19,23 +20,29 @@ mod examination;
 mod groups;
 mod history;
 mod identity;
+mod identity_change;
 mod instance;
 mod integrations;
 mod leases;
+mod machines;
 mod migrations;
+mod policies;
 mod postgres;
 mod purge;
 mod replicas;
 mod reveals;
 mod secrets;
+mod signing_keys;
 mod sql;
 mod sqlite;
 mod stamps;
 mod trash;
+mod users;
 
 #[cfg(test)]
 mod statement_tests;
 
+pub use access::GrantRow;
 pub use audit::{AuditFilter, AuditRow};
 pub use batch::{Batch, Guard};
 pub use changes::{
@@ -48,13 +55,18 @@ pub use error::{CommitError, OpenError, ReadError};
 pub use examination::{Examination, Finding, Level, examine_postgres, examine_sqlite};
 pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
-pub use identity::{NewToken, SubjectRow, TokenRow, UserRow, VirtualAccountRow};
+pub use identity::{Memberships, NewToken, PersonRow, RoleGrantRow, SubjectRow, TokenPurpose, TokenRow};
+pub use identity_change::{IdentityChange, RoleGrant};
 pub use instance::{InstanceRow, InstanceState, NewInstance, RootKeySlotRow};
 pub use integrations::{AccountRow, IntegrationRow};
 pub use leases::{Lease, LeaseError};
+pub use machines::{MachineKind, MachineRow, SyncState};
+pub use policies::{MemberRow, Named, NamedRow};
 pub use postgres::{PostgresAddress, PostgresOptions};
 pub use purge::PurgeItem;
 pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};
+pub use signing_keys::SigningKeyRow;
 pub use stamps::Stamp;
 pub use trash::{DeletedGroup, DeletedSecret};
+pub use users::{OwnedToken, UserRow};

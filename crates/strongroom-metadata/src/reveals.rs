@@ -112,7 +112,13 @@ impl Metadata {
         let Some(kept) = self.reveals().0.get(question) else { return Known::Nothing };
         let group = kept.found.secret.group_id;
         match self.group_stamp(group) {
-            Some(present) if kept.as_of == Some(present) => Known::Holds(kept.found),
+            // A grant that ended moves no stamp.
+            Some(present)
+                if kept.as_of == Some(present)
+                    && kept.found.secret.role_until.is_none_or(|until| until > self.now()) =>
+            {
+                Known::Holds(kept.found)
+            }
             present => Known::Group(group, present),
         }
     }

@@ -4,20 +4,27 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::changes::role_from_rank;
-use crate::groups::{Page, Viewpoint, visible_group};
+use crate::groups::{Page, Viewpoint, granted, read_role, role_column, visible_group};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError};
 
+/// When the first of the grants ends on which the role rests.
+macro_rules! role_until {
+    () => {
+        concat!("(SELECT MIN(r.expires_at) FROM grants r WHERE r.group_id = g.id AND ", granted!("r"), ")")
+    };
+}
 macro_rules! secret_row {
     ($sealed:expr) => {
         concat!(
             "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
              g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, \
-             (SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2)), \
+", role_column!(), ", \
              v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ",
             $sealed,
+            ", ",
+            role_until!(),
             " "
         )
     };
@@ -37,7 +44,7 @@ macro_rules! secret_page {
 }
 macro_rules! of_member {
     () => {
-        " AND s.group_id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2))"
+        concat!(" AND s.group_id IN (SELECT m.group_id FROM grants m WHERE ", granted!("m"), ")")
     };
 }
 /// One group's list is a statement of its own: a condition that may be switched off would walk all secrets for it.
@@ -48,15 +55,16 @@ macro_rules! of_group {
             $group,
             " AND (",
             $sees_all,
-            " = 1 OR s.group_id IN \
-             (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2)))"
+            " = 1 OR s.group_id IN (SELECT m.group_id FROM grants m WHERE ",
+            granted!("m"),
+            "))"
         )
     };
 }
 macro_rules! secret_count {
     ($narrowed:expr) => {
         concat!(
-            "SELECT COUNT(*), ?1, ?2 FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
+            "SELECT COUNT(*), ?1, CAST(?2 AS {int}) FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
              WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL",
             $narrowed
         )
@@ -130,6 +138,8 @@ pub struct SecretRow {
     pub group_deleted_at: Option<Timestamp>,
     /// The strongest role that grants give the one who looks.
     pub role: Option<GroupRole>,
+    /// When that role has to be read again, for one of the grants ends.
+    pub role_until: Option<Timestamp>,
     /// The version read.
     pub version: VersionRow,
     /// Its sealed value, when it was asked for and lives here.
@@ -163,10 +173,10 @@ impl Metadata {
         viewpoint: &Viewpoint,
         versions: i64,
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
-        let [own, team] = &viewpoint.subjects;
+        let (own, now) = (&viewpoint.subject, self.now());
         let mut current = None;
         let versions = self
-            .rows(&SECRET_BY_ID, &params![own, team, id, versions, i64::from(viewpoint.sees_all)], |row| {
+            .rows(&SECRET_BY_ID, &params![own, now, id, versions, i64::from(viewpoint.sees_all())], |row| {
                 let version = read_version(row, 17)?;
                 if version.version == row.int(2)? {
                     current = Some(read_secret(row, version.clone())?);
@@ -185,10 +195,10 @@ impl Metadata {
         version: Option<i64>,
         viewpoint: &Viewpoint,
     ) -> Result<Option<SecretRow>, ReadError> {
-        let [own, team] = &viewpoint.subjects;
+        let (own, now) = (&viewpoint.subject, self.now());
         self.first(
             &SECRET_BY_NAME,
-            &params![own, team, folded_group, key, version, i64::from(viewpoint.sees_all)],
+            &params![own, now, folded_group, key, version, i64::from(viewpoint.sees_all())],
             |row| {
                 let secret = read_secret(row, read_version(row, 17)?)?;
                 // What a group is found by is stored beside its name, and must agree.
@@ -221,14 +231,14 @@ impl Metadata {
         sealed_up_to: Option<usize>,
     ) -> Result<(Vec<SecretRow>, i64), ReadError> {
         self.aside(move |metadata| async move {
-            let (rows, with_values, count) = match (group, viewpoint.sees_all) {
+            let (rows, with_values, count) = match (group, viewpoint.sees_all()) {
                 (Some(_), _) => (&SECRET_PAGE_GROUP, &SECRET_PAGE_GROUP_SEALED, &SECRET_COUNT_GROUP),
                 (None, true) => (&SECRET_PAGE_ALL, &SECRET_PAGE_ALL_SEALED, &SECRET_COUNT_ALL),
                 (None, false) => (&SECRET_PAGE_MEMBER, &SECRET_PAGE_MEMBER_SEALED, &SECRET_COUNT_MEMBER),
             };
             let rows = if sealed_up_to.is_some() { with_values } else { rows };
-            let subjects = viewpoint.subjects.map(Value::from);
-            let narrowed = group.map_or_else(Vec::new, |id| params![id, i64::from(viewpoint.sees_all)].into());
+            let subjects = [Value::from(&viewpoint.subject), metadata.now().into()];
+            let narrowed = group.map_or_else(Vec::new, |id| params![id, i64::from(viewpoint.sees_all())].into());
             let total =
                 metadata.first(count, &[&subjects[..], &narrowed].concat(), |row| row.int(0)).await?.unwrap_or(0);
             let paged = [&subjects[..], &params![page.bound(), page.limit, page.offset], &narrowed].concat();
@@ -265,7 +275,8 @@ fn read_secret(row: &Row<'_>, version: VersionRow) -> Result<SecretRow, ReadErro
         data_key: row.opt_bytes(13)?,
         data_key_kek: u32::try_from(row.int(14)?).map_err(|_| row.damaged(14))?,
         group_deleted_at: row.opt_time(15)?,
-        role: row.opt_int(16)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(16))).transpose()?,
+        role: read_role(row, 16)?,
+        role_until: row.opt_time(25)?,
         version,
         sealed: row.opt_bytes(24)?,
     })

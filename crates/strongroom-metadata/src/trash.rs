@@ -3,24 +3,18 @@
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, SecretId, Timestamp};
 
-use crate::changes::role_from_rank;
-use crate::groups::Viewpoint;
-use crate::sql::{Row, params, statements};
+use crate::groups::{Viewpoint, granted, read_role, role_column};
+use crate::sql::{params, statements};
 use crate::{Metadata, ReadError};
 
-macro_rules! role_column {
-    () => {
-        "(SELECT MAX(r.role) FROM grants r WHERE r.group_id = g.id AND r.subject IN (?1, ?2))"
-    };
-}
 macro_rules! visible {
     () => {
-        "(?3 = 1 OR g.id IN (SELECT m.group_id FROM grants m WHERE m.subject IN (?1, ?2) AND m.role >= ?4))"
+        concat!("(?3 = 1 OR g.id IN (SELECT m.group_id FROM grants m WHERE m.role >= ?4 AND ", granted!("m"), "))")
     };
 }
 
 statements! {
-    // Groups go back by those who manage them (role 3), secrets by those who write them (role 2).
+    // Groups go back by those who manage them, secrets by those who write them.
     DELETED_GROUPS = concat!(
         "SELECT g.id, g.name, g.deleted_at, g.purge_at, ", role_column!(), " FROM secret_groups g \
          WHERE g.purge_at IS NOT NULL AND g.data_key IS NOT NULL AND ", visible!(),
@@ -74,9 +68,9 @@ impl Metadata {
     /// The newest deleted groups that the viewer may bring back.
     pub async fn deleted_groups(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedGroup>, ReadError> {
         self.aside(move |metadata| async move {
-            let [own, team] = &viewpoint.subjects;
+            let (own, now) = (&viewpoint.subject, metadata.now());
             metadata
-                .rows(&DELETED_GROUPS, &params![own, team, i64::from(viewpoint.sees_all), 3, limit], |row| {
+                .rows(&DELETED_GROUPS, &params![own, now, i64::from(viewpoint.floor >= Some(GroupRole::Admin)), GroupRole::Admin.rank(), limit], |row| {
                     Ok(DeletedGroup {
                         id: row.parsed(0, GroupId::parse)?,
                         name: row.text(1)?,
@@ -93,9 +87,9 @@ impl Metadata {
     /// The newest deleted secrets of living groups that the viewer may bring back.
     pub async fn deleted_secrets(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedSecret>, ReadError> {
         self.aside(move |metadata| async move {
-            let [own, team] = &viewpoint.subjects;
+            let (own, now) = (&viewpoint.subject, metadata.now());
             metadata
-                .rows(&DELETED_SECRETS, &params![own, team, i64::from(viewpoint.sees_all), 2, limit], |row| {
+                .rows(&DELETED_SECRETS, &params![own, now, i64::from(viewpoint.floor >= Some(GroupRole::Editor)), GroupRole::Editor.rank(), limit], |row| {
                     Ok(DeletedSecret {
                         id: row.parsed(0, SecretId::parse)?,
                         key: row.text(1)?,
@@ -113,6 +107,3 @@ impl Metadata {
     }
 }
 
-fn read_role(row: &Row<'_>, column: usize) -> Result<Option<GroupRole>, ReadError> {
-    row.opt_int(column)?.map(|rank| role_from_rank(rank).ok_or_else(|| row.damaged(column))).transpose()
-}

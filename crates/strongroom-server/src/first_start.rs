@@ -10,7 +10,7 @@ use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, token};
 use strongroom_metadata::{
     AccountRow, CommitError, Guard, InstanceRow, InstanceState, IntegrationRow, Metadata, NewInstance, NewToken,
-    UserRow,
+    TokenPurpose, UserRow,
 };
 use zeroize::Zeroizing;
 
@@ -82,7 +82,7 @@ pub(crate) async fn initialise(
     let admin = UserRow {
         id: ids.at(now),
         email: email.as_str().to_owned(),
-        tenant_role: TenantRole::Admin,
+        tenant_role: TenantRole::Admin.id().to_owned(),
         active: true,
         created_at: now,
         updated_at: now,
@@ -93,6 +93,8 @@ pub(crate) async fn initialise(
         slug: admin.email.clone(),
         display_name: Some(admin.email.clone()),
         token_name: None,
+        external_slug: None,
+        controller: None,
     };
     let admin_token = NewToken {
         hash: sha256(token.as_bytes()),
@@ -100,6 +102,8 @@ pub(crate) async fn initialise(
         subject_kind: SubjectKind::User,
         subject_id: admin.id.to_string(),
         name: "admin".to_owned(),
+        purpose: TokenPurpose::First,
+        signing_key: None,
         created_at: now,
         expires_at: None,
     };

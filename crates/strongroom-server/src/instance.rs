@@ -171,6 +171,7 @@ impl Instance {
         let (metadata, root) = open_database(settings, &mut folder).await?;
         let own_clock = || metadata.clock().unwrap_or_else(|| Arc::new(SystemClock));
         let clock = world.clock.unwrap_or_else(own_clock);
+        let metadata = metadata.with_clock(clock.clone());
         let ids = Ids::new(clock.clone(), world.entropy.clone());
         let mut first_start = None;
         let mut found = metadata.instance().await?;

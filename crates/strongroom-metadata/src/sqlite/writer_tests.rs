@@ -61,7 +61,7 @@ fn event(number: u32, size: usize) -> AuditRow {
         at: Timestamp::from_micros(1),
         action: "A".into(),
         result: "success".into(),
-        actor: Actor { id: "i".into(), kind: "user".into(), slug: "s".into(), display_name: None, token_name: None },
+        actor: serde_json::from_str(r#"{"id":"i","type":"user","slug":"s"}"#).unwrap(),
         token_id: None,
         address: String::new(),
         request_id: format!("{number:03}"),

@@ -10,7 +10,7 @@ use strongroom_domain::{GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
     AccountRow, AuditRow, CommitError, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, InstanceState,
     IntegrationRow, LeaseError, Metadata, NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem,
-    RevisionRow, RootKeySlotRow, UserRow, Viewpoint, VirtualAccountRow,
+    RevisionRow, RootKeySlotRow, TokenPurpose, UserRow, Viewpoint,
 };
 
 use crate::behind::{Behind, TestDatabase, connect};
@@ -157,6 +157,8 @@ pub(crate) fn actor(slug: &str) -> Actor {
         slug: slug.into(),
         display_name: Some("Ä \"quoted\"".into()),
         token_name: None,
+        external_slug: None,
+        controller: None,
     }
 }
 
@@ -186,7 +188,7 @@ pub(crate) fn user(email: &str) -> UserRow {
     UserRow {
         id: id(),
         email: email.into(),
-        tenant_role: TenantRole::Member,
+        tenant_role: TenantRole::Member.id().into(),
         active: true,
         created_at: NOW,
         updated_at: NOW.plus_seconds(1),
@@ -201,14 +203,19 @@ pub(crate) fn token(hash: u8, kind: SubjectKind, subject: impl ToString) -> NewT
         subject_kind: kind,
         subject_id: subject.to_string(),
         name: "token".into(),
+        purpose: TokenPurpose::Personal,
+        signing_key: None,
         created_at: NOW,
         expires_at: Some(NOW.plus_days(1)),
     }
 }
 
-pub(crate) fn machine(name: &str) -> VirtualAccountRow {
-    VirtualAccountRow {
+pub(crate) fn machine(name: &str) -> MachineRow {
+    MachineRow {
         id: id(),
+        kind: MachineKind::VirtualAccount,
+        rotate_at: None,
+        sync: SyncState::default(),
         name: name.into(),
         manifest: "{\"name\":1}".into(),
         created_by: actor("admin@x.io"),
@@ -233,19 +240,19 @@ pub(crate) fn lifetime(secret: SecretId, key: &str, version: i64) -> NewLifetime
 }
 
 pub(crate) fn grant(group_id: GroupId, subject: &str, role: GroupRole) -> Grant {
-    Grant { group_id, subject: subject.into(), role }
+    Grant { group_id, subject: subject.into(), role, expires_at: None }
 }
 
 pub(crate) fn admin() -> Viewpoint {
-    Viewpoint { sees_all: true, subjects: ["user:admin@x.io".into(), "team:everyone".into()] }
+    Viewpoint { floor: Some(GroupRole::Admin), subject: "user:admin@x.io".into() }
 }
 
 pub(crate) fn member(own: &str) -> Viewpoint {
-    Viewpoint { sees_all: false, subjects: [own.into(), "team:everyone".into()] }
+    Viewpoint { floor: None, subject: own.into() }
 }
 
 fn new_instance() -> NewInstance {
-    let admin = UserRow { tenant_role: TenantRole::Admin, ..user("admin@x.io") };
+    let admin = UserRow { tenant_role: TenantRole::Admin.id().into(), ..user("admin@x.io") };
     let account = AccountRow {
         id: id(),
         name: "default".into(),

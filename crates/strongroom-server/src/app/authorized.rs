@@ -129,10 +129,11 @@ impl Context {
     }
 
     fn decide<T: OfGroup, P: Permission>(&self, thing: &T) -> Decision {
+        let caller = self.caller();
         let standing = Standing {
-            tenant_role: self.caller().tenant_role,
+            floor: caller.standing.rights.floor(),
             group_role: thing.role(),
-            machine: self.caller().kind == SubjectKind::VirtualAccount,
+            machine: caller.kind != SubjectKind::User,
         };
         policy::decide(standing, P::ACTION, self.app().rules)
     }

@@ -4,11 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use strongroom_domain::names::GroupName;
-use strongroom_domain::role::GroupRole;
 use strongroom_domain::{Backoff, GroupId, SecretId, SecretValue};
 use strongroom_metadata::{CommitError, GroupChange, GroupState, IntegrationRow, NewSecret, NewVersion, SecretState};
 
-use super::draft::Draft;
+use super::draft::{Draft, Share};
 use super::revision::Subject;
 use super::values::Sealing;
 use super::{AppError, Context};
@@ -31,7 +30,7 @@ pub(crate) struct Plan<'a> {
     /// What is done with secrets.
     pub(crate) steps: Vec<Step<'a>>,
     /// Who shares the group from now on, when that changes.
-    pub(crate) grants: Option<Vec<(String, GroupRole)>>,
+    pub(crate) grants: Option<Vec<Share>>,
 }
 
 /// What a change is.
@@ -97,7 +96,7 @@ impl Context {
         let app = self.app();
         let mut turn = app.caches.queues.turn(id).await;
         for attempt in 1..=ATTEMPTS {
-            let Some(state) = app.metadata.group(id, &self.caller().viewpoint).await? else {
+            let Some(state) = app.metadata.group(id, self.caller().viewpoint()).await? else {
                 return Err(AppError::NotFound(super::Resource::SecretGroup));
             };
             let also = also.read(self, &state).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use strongroom_domain::role::GroupRole;
-use strongroom_domain::{SecretId, Timestamp};
+use strongroom_domain::{GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
     Grant, GroupChange, GroupState, GroupUpdate, KeyState, NewLifetime, NewSecret, NewVersion, RevisionRow, SecretState,
 };
@@ -158,7 +158,7 @@ impl Draft {
         self,
         context: &Context,
         action: Action,
-        grants: Option<Vec<(String, GroupRole)>>,
+        grants: Option<Vec<Share>>,
         mac: [u8; 32],
     ) -> (GroupChange, GroupState) {
         let group = &self.after.group;
@@ -186,9 +186,7 @@ impl Draft {
             folded_name: group.name.to_ascii_lowercase(),
             deleted: group.deleted_at.zip(group.purge_at),
         };
-        let grants = grants.map(|grants| {
-            grants.into_iter().map(|(subject, role)| Grant { group_id: update.id, subject, role }).collect()
-        });
+        let grants = grants.map(|shares| shares.iter().map(|share| share.on(update.id)).collect());
         let change = GroupChange {
             group: update,
             revision,
@@ -206,7 +204,7 @@ impl Draft {
 }
 
 impl Told {
-    fn into_json(self, grants: Option<&[(String, GroupRole)]>) -> Value {
+    fn into_json(self, grants: Option<&[Share]>) -> Value {
         let mut out = json!({});
         for (word, keys) in [
             ("created", self.created),
@@ -219,15 +217,29 @@ impl Told {
             }
         }
         if let Some(grants) = grants {
-            out["collaborators"] = grants_json(grants);
+            out["collaborators"] = shares_json(grants);
         }
         out
     }
 }
 
 /// Who shares a group, as an event tells it.
-pub(crate) fn grants_json(grants: &[(String, GroupRole)]) -> Value {
-    grants.iter().map(|(subject, role)| json!({"subject": subject, "role_id": role.id()})).collect()
+pub(crate) fn shares_json(shares: &[Share]) -> Value {
+    shares.iter().map(|share| json!({"subject": share.subject, "role_id": share.role.id()})).collect()
+}
+
+/// A role of somebody on a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) subject: String,
+    pub(crate) role: GroupRole,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Share {
+    pub(crate) fn on(&self, group_id: GroupId) -> Grant {
+        Grant { group_id, subject: self.subject.clone(), role: self.role, expires_at: self.expires_at }
+    }
 }
 
 fn lifetime(secret: &SecretState) -> NewLifetime {

@@ -8,6 +8,7 @@ use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{GroupState, IntegrationRow};
 
 use super::changes::{Action, Plan};
+use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
 use super::{AppError, Context, Manage, Resource};
@@ -36,7 +37,7 @@ impl Context {
         let name = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
         let name = strongroom_domain::names::GroupName::parse(name, NameRule::Loose)
             .map_err(|error| AppError::invalid("manifest.name", error.to_string()))?;
-        let state = self.app().metadata.group_by_name(&name.folded(), &self.caller().viewpoint).await?;
+        let state = self.app().metadata.group_by_name(&name.folded(), self.caller().viewpoint()).await?;
         let state = state.ok_or(AppError::NotFound(Resource::SecretGroup))?;
         self.delete_secret_group(state.group.id, if_match, false).await
     }
@@ -61,7 +62,7 @@ impl Context {
                     manifest.integration_fqn
                 ))
             })?;
-        let existing = app.metadata.group_by_name(&manifest.name.folded(), &self.caller().viewpoint).await?;
+        let existing = app.metadata.group_by_name(&manifest.name.folded(), self.caller().viewpoint()).await?;
         if let Some(existing) = existing {
             return self.update_by_manifest(existing, manifest, integration, if_match, dry_run).await;
         }
@@ -153,7 +154,7 @@ impl Context {
     /// Makes the caller an admin among the collaborators. In the manifest as it is stored, so that it shows there, and
     /// whoever applies one without them takes it away.
     fn keep_admin(&self, collaborators: &mut Vec<Collaborator>) {
-        let own = &self.caller().viewpoint.subjects[0];
+        let own = self.caller().standing.subject.as_str();
         match collaborators.iter_mut().find(|entry| entry.subject.as_str() == own) {
             Some(entry) => entry.role = GroupRole::Admin,
             None => collaborators
@@ -163,15 +164,9 @@ impl Context {
 
     /// 404 when a collaborator doesn't exist.
     async fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
-        let metadata = &self.app().metadata;
         for collaborator in collaborators {
             let subject = &collaborator.subject;
-            let known = match (subject.user_email(), subject.virtual_account_name()) {
-                (Some(email), _) => metadata.user_by_email(email).await?.is_some(),
-                (_, Some(name)) => metadata.virtual_account_by_name(name).await?.is_some(),
-                _ => true,
-            };
-            if !known {
+            if self.app().metadata.subject(subject).await?.is_none() {
                 let message = format!("the collaborator `{}` does not exist", subject.as_str());
                 return Err(AppError::MissingReference(message));
             }
@@ -192,8 +187,13 @@ fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
     AppError::NameTaken(format!("a secret group named `{name}` already exists; use a different name"))
 }
 
-fn granted(collaborators: &[Collaborator]) -> Vec<(String, GroupRole)> {
-    collaborators.iter().map(|entry| (entry.subject.as_str().to_owned(), entry.role)).collect()
+fn granted(collaborators: &[Collaborator]) -> Vec<Share> {
+    let share = |entry: &Collaborator| Share {
+        subject: entry.subject.as_str().to_owned(),
+        role: entry.role,
+        expires_at: None,
+    };
+    collaborators.iter().map(share).collect()
 }
 
 fn stored_collaborators(manifest: &str) -> Option<Vec<Collaborator>> {

@@ -7,7 +7,8 @@ mod cursors;
 mod draft;
 mod error;
 mod group_queues;
-mod identity;
+mod identity_changes;
+mod machines;
 mod manifests;
 mod new_groups;
 mod providers;
@@ -15,7 +16,10 @@ mod restore;
 mod revision;
 mod secret_groups;
 mod secrets;
+mod standing;
+mod tokens;
 mod trash;
+mod users;
 mod values;
 
 use std::net::IpAddr;
@@ -26,21 +30,21 @@ use quick_cache::sync::Cache;
 use strongroom_crypto::{DataKey, KeyRing};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::role::TenantRole;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{AccountId, Clock, Entropy, GroupId, Ids, TokenId};
-use strongroom_metadata::{Metadata, Viewpoint};
+use strongroom_metadata::{Metadata, TokenPurpose, Viewpoint};
 use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
-pub(crate) use identity::Registration;
+pub(crate) use users::Registration;
 pub(crate) use manifests::Applied;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
+pub(crate) use standing::Standing;
 
 /// Everything that use cases share.
 pub(crate) struct App {
@@ -108,6 +112,8 @@ pub(crate) struct Caches {
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
+    /// One change of identities is decided at a time here; those of other replicas are noticed when it is written.
+    identity_turn: tokio::sync::Mutex<()>,
 }
 
 impl Caches {
@@ -118,6 +124,7 @@ impl Caches {
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),
+            identity_turn: tokio::sync::Mutex::new(()),
         }
     }
 }
@@ -126,9 +133,16 @@ impl Caches {
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
     pub(crate) kind: SubjectKind,
-    pub(crate) tenant_role: TenantRole,
-    pub(crate) token_id: TokenId,
-    pub(crate) viewpoint: Viewpoint,
+    pub(crate) standing: Standing,
+    /// The token used and what it was made for; `None` for one of an identity provider.
+    pub(crate) token: Option<(TokenId, TokenPurpose)>,
+}
+
+impl Caller {
+    /// From where they look.
+    pub(crate) fn viewpoint(&self) -> &Viewpoint {
+        &self.standing.viewpoint
+    }
 }
 
 /// What is known of the request that a use case serves.
@@ -166,6 +180,6 @@ impl Context {
     }
 
     pub(crate) fn is_tenant_admin(&self) -> bool {
-        self.caller.tenant_role == TenantRole::Admin
+        self.caller.standing.rights.is_admin()
     }
 }

@@ -6,11 +6,11 @@ use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, SecretId, SecretValue, Timestamp};
 use strongroom_metadata::{
-    CommitError, Grant, GroupCreation, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion, RevisionRow,
+    CommitError, GroupCreation, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion, RevisionRow,
     SecretState,
 };
 
-use super::draft::grants_json;
+use super::draft::{Share, shares_json};
 use super::revision::Subject;
 use super::values::Sealing;
 use super::{AppError, Context};
@@ -25,7 +25,7 @@ pub(crate) struct NewGroup {
     pub(crate) integration: IntegrationRow,
     pub(crate) manifest: String,
     pub(crate) secrets: Vec<(SecretKey, SecretValue)>,
-    pub(crate) grants: Vec<(String, GroupRole)>,
+    pub(crate) grants: Vec<Share>,
 }
 
 impl NewGroup {
@@ -117,7 +117,7 @@ impl Context {
         let event = Event {
             action: "CREATE_SECRET_GROUP",
             revision: Some(1),
-            detail: json!({"created": created, "collaborators": grants_json(&new.grants)}).to_string(),
+            detail: json!({"created": created, "collaborators": shares_json(&new.grants)}).to_string(),
             ..Event::of(Target::group(&self.app().tenant, group.id, &group.name))
         };
         GroupCreation {
@@ -139,11 +139,7 @@ impl Context {
             },
             secrets: state.secrets.iter().map(|secret| NewSecret { id: secret.id, key: secret.key.clone() }).collect(),
             versions,
-            grants: new
-                .grants
-                .iter()
-                .map(|(subject, role)| Grant { group_id: group.id, subject: subject.clone(), role: *role })
-                .collect(),
+            grants: new.grants.iter().map(|share| share.on(group.id)).collect(),
             event: self.event(event),
         }
     }
@@ -154,7 +150,7 @@ impl Context {
         let taken =
             || AppError::NameTaken(format!("a secret group named `{}` already exists; use a different name", new.name));
         let existing =
-            app.metadata.group_by_name(&new.name.folded(), &self.caller().viewpoint).await?.ok_or_else(taken)?;
+            app.metadata.group_by_name(&new.name.folded(), self.caller().viewpoint()).await?.ok_or_else(taken)?;
         let group = &existing.group;
         let fresh = group.revision == 1 && group.created_at.plus_seconds(REPEATED_SECONDS) > app.clock.now();
         let same_maker =

@@ -28,7 +28,7 @@ impl Also for Deleted {
     type Found = Option<(SecretRow, Vec<VersionRow>)>;
 
     async fn read(&self, context: &Context, _: &GroupState) -> Result<Self::Found, AppError> {
-        Ok(context.app().metadata.secret(self.0, &context.caller().viewpoint, 1).await?)
+        Ok(context.app().metadata.secret(self.0, context.caller().viewpoint(), 1).await?)
     }
 }
 
@@ -78,7 +78,7 @@ impl Context {
             .map(SecretKey::parse)
             .transpose()
             .map_err(|error| AppError::Invalid(vec![Violation::new("key", error.to_string())]))?;
-        let viewpoint = &self.caller().viewpoint;
+        let viewpoint = self.caller().viewpoint();
         let (row, _) =
             self.app().metadata.secret(id, viewpoint, 1).await?.ok_or(AppError::NotFound(Resource::Secret))?;
         let decide = |state: &GroupState, secret: Option<(SecretRow, Vec<VersionRow>)>| {

@@ -11,6 +11,7 @@ use strongroom_domain::{GroupId, SecretValue, Violation};
 use strongroom_metadata::{GroupFilter, GroupState, IntegrationRow, Page, SecretState};
 
 use super::changes::{Action, Plan, Step};
+use super::draft::Share;
 use super::cursors::Listing;
 use super::new_groups::NewGroup;
 use super::{AppError, Context, Manage, Resource, See, WriteSecrets};
@@ -52,7 +53,7 @@ impl Context {
         let offset = if before.is_some() { 0 } else { query.offset };
         let filter = GroupFilter { search: query.search.clone() };
         let page = Page { before, offset, limit: query.limit };
-        let (groups, total) = app.metadata.group_page(self.caller().viewpoint.clone(), filter, page).await?;
+        let (groups, total) = app.metadata.group_page(self.caller().viewpoint().clone(), filter, page).await?;
         if let Some(last) = groups.last() {
             let end = query.offset + i64::try_from(groups.len()).unwrap_or(i64::MAX);
             app.caches.cursors.remember(&listing, end, last.group.id.to_string(), now);
@@ -62,7 +63,7 @@ impl Context {
 
     /// One group.
     pub(crate) async fn get_secret_group(&self, id: GroupId) -> Result<GroupState, AppError> {
-        let state = self.app().metadata.group(id, &self.caller().viewpoint).await?;
+        let state = self.app().metadata.group(id, self.caller().viewpoint()).await?;
         let state = living(state)?;
         Ok(self.authorize::<_, See>(state)?.into_inner())
     }
@@ -82,7 +83,7 @@ impl Context {
             .ok_or(AppError::NoIntegration)?;
         self.may_use(&integration)?;
         self.check_count(secrets.len())?;
-        let creator = self.caller().viewpoint.subjects[0].clone();
+        let creator = self.caller().standing.subject.as_str().to_owned();
         let manifest = json!({
             "type": "secret-group",
             "name": name.as_str(),
@@ -94,7 +95,7 @@ impl Context {
             integration,
             manifest: manifest.to_string(),
             secrets,
-            grants: vec![(creator, GroupRole::Admin)],
+            grants: vec![Share { subject: creator, role: GroupRole::Admin, expires_at: None }],
         };
         match self.write_new_group(&new).await? {
             Some(state) => Ok(state),
@@ -136,7 +137,7 @@ impl Context {
         force: bool,
     ) -> Result<(), AppError> {
         // Whether the store would allow it is asked once, and only for those who may delete.
-        let state = living(self.app().metadata.group(id, &self.caller().viewpoint).await?)?;
+        let state = living(self.app().metadata.group(id, self.caller().viewpoint()).await?)?;
         self.authorize::<_, Manage>(&state)?;
         self.check_store(force).await?;
         let decide = |state: &GroupState| {
@@ -152,7 +153,7 @@ impl Context {
         let Some(fqn) = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == self.app().tenant) else {
             return Ok(None);
         };
-        let state = self.app().metadata.group_by_name(&fqn.group.folded(), &self.caller().viewpoint).await?;
+        let state = self.app().metadata.group_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?;
         Ok(state.and_then(|state| self.permits::<_, See>(state)).map(super::Authorized::into_inner))
     }
 
@@ -165,8 +166,7 @@ impl Context {
             .flatten()
             .filter_map(|subject| subject.as_str().map(str::to_owned))
             .collect();
-        let caller = self.caller();
-        if strongroom_domain::policy::may_use_integration(caller.tenant_role, &authorized, &caller.viewpoint.subjects) {
+        if self.caller().standing.may_use(integration.id, integration.account_id, &authorized) {
             Ok(())
         } else {
             let target = Target {

@@ -45,7 +45,7 @@ impl Context {
     ) -> Result<(Arc<SecretToReveal>, Option<SecretValue>), AppError> {
         for _ in 0..READS {
             let found =
-                self.app().metadata.secret_to_reveal(id, &self.caller().viewpoint, VERSIONS_WITH_A_SECRET).await?;
+                self.app().metadata.secret_to_reveal(id, self.caller().viewpoint(), VERSIONS_WITH_A_SECRET).await?;
             let found = found.filter(|found| lives(&found.secret)).ok_or(AppError::NotFound(Resource::Secret))?;
             let secret = &found.secret;
             self.authorize::<_, See>(secret)?;
@@ -66,7 +66,7 @@ impl Context {
         offset: i64,
         limit: i64,
     ) -> Result<(SecretRow, Vec<VersionRow>, i64), AppError> {
-        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1).await?;
+        let found = self.app().metadata.secret(id, self.caller().viewpoint(), 1).await?;
         let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
         self.authorize::<_, See>(&secret)?;
         let (versions, total) = self.app().metadata.secret_versions(id, offset, limit).await?;
@@ -80,7 +80,7 @@ impl Context {
         let key = fqn.key.as_ref().ok_or_else(missing)?;
         let folded = fqn.group.folded();
         for _ in 0..READS {
-            let viewpoint = &self.caller().viewpoint;
+            let viewpoint = self.caller().viewpoint();
             let found =
                 self.app().metadata.secret_to_reveal_by_name(&folded, key.as_str(), fqn.version, viewpoint).await?;
             let found = found.filter(|found| lives(&found.secret)).ok_or_else(missing)?;
@@ -98,7 +98,7 @@ impl Context {
     pub(crate) async fn list_secrets(&self, query: &SecretQuery) -> Result<(Vec<Revealed>, i64), AppError> {
         if let Some(group) = query.group {
             // An unknown group is an error here, not an empty list.
-            let state = living(self.app().metadata.group(group, &self.caller().viewpoint).await?)?;
+            let state = living(self.app().metadata.group(group, self.caller().viewpoint()).await?)?;
             self.authorize::<_, See>(&state)?;
         }
         for _ in 0..READS {
@@ -109,7 +109,7 @@ impl Context {
             let Some((rows, total)) = found else { continue };
             // A group that was deleted since it was looked at is not one without secrets.
             if let Some(group) = query.group.filter(|_| rows.is_empty() && query.offset == 0) {
-                let state = living(self.app().metadata.group(group, &self.caller().viewpoint).await?)?;
+                let state = living(self.app().metadata.group(group, self.caller().viewpoint()).await?)?;
                 if query.fqns.is_none() && !state.secrets.is_empty() {
                     continue;
                 }
@@ -124,7 +124,7 @@ impl Context {
 
     /// Puts a secret into the trash.
     pub(crate) async fn delete_secret(&self, id: SecretId, if_match: IfMatch, force: bool) -> Result<(), AppError> {
-        let found = self.app().metadata.secret(id, &self.caller().viewpoint, 1).await?;
+        let found = self.app().metadata.secret(id, self.caller().viewpoint(), 1).await?;
         let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
         self.authorize::<_, WriteSecrets>(&secret)?;
         self.check_store(force).await?;
@@ -148,7 +148,7 @@ impl Context {
         let before = before.and_then(|id| SecretId::parse(&id));
         let page = Page { before, offset: if before.is_some() { 0 } else { query.offset }, limit: query.limit };
         let sealed_up_to = query.with_value.then_some(VALUES_A_PAGE);
-        Ok(app.metadata.secret_page(self.caller().viewpoint.clone(), query.group, page, sealed_up_to).await?)
+        Ok(app.metadata.secret_page(self.caller().viewpoint().clone(), query.group, page, sealed_up_to).await?)
     }
 
     fn remember_page(&self, query: &SecretQuery, revealed: &[Revealed]) {
@@ -185,7 +185,7 @@ impl Context {
             let folded = fqn.group.folded();
             if !groups.contains_key(&folded) {
                 tokio::task::yield_now().await;
-                let state = app.metadata.group_by_name(&folded, &self.caller().viewpoint).await?;
+                let state = app.metadata.group_by_name(&folded, self.caller().viewpoint()).await?;
                 let state =
                     state.filter(|state| self.permits::<_, See>(state).is_some() && state.group.deleted_at.is_none());
                 groups.insert(folded.clone(), state);
@@ -214,7 +214,7 @@ impl Context {
             }
             // Values of a page are many reads: others have their turn between them.
             tokio::task::yield_now().await;
-            let (folded, viewpoint) = (row.group_name.to_ascii_lowercase(), &self.caller().viewpoint);
+            let (folded, viewpoint) = (row.group_name.to_ascii_lowercase(), self.caller().viewpoint());
             let read = self.app().metadata.secret_by_name(&folded, &row.key, None, viewpoint).await?;
             let Some(read) = read.filter(|read| read.id == row.id && read.revision == row.revision) else {
                 return Ok(None);
@@ -319,6 +319,7 @@ fn row_of(state: &GroupState, secret: &SecretState) -> SecretRow {
         data_key_kek: group.data_key_kek,
         group_deleted_at: group.deleted_at,
         role: group.role,
+        role_until: None,
         version: VersionRow {
             id: secret.version_id,
             version: secret.version,

@@ -143,7 +143,7 @@ impl Context {
         let verified = if let Some(verified) = app.verified(row.group_id, row.revision, &row.revision_mac) {
             verified
         } else {
-            let Some(state) = app.metadata.group(row.group_id, &self.caller().viewpoint).await? else {
+            let Some(state) = app.metadata.group(row.group_id, self.caller().viewpoint()).await? else {
                 return Err(altered(row, "its group is gone".into()));
             };
             let verified = app.verify(&state)?;

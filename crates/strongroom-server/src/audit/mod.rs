@@ -79,7 +79,7 @@ impl Context {
         let (caller, request) = (self.caller(), self.request());
         let origin = Origin {
             actor: &caller.actor,
-            token_id: Some(caller.token_id),
+            token_id: caller.token.map(|(id, _)| id),
             address: request.address.to_string(),
             request_id: &request.id,
             request_path: &request.path,
@@ -130,7 +130,7 @@ pub(crate) fn sealed(keys: &KeyRing, instance_id: &str, mut row: AuditRow) -> Au
 pub(crate) fn mac(keys: &KeyRing, instance_id: &str, row: &AuditRow) -> Option<[u8; 32]> {
     let key = keys.key(row.mac_key)?;
     let token = row.token_id.map(|id| *id.as_bytes());
-    let message = Binding::new("audit-event")
+    let mut message = Binding::new("audit-event")
         .field(instance_id.as_bytes())
         .field(row.id.as_bytes())
         .number(row.at.micros().unsigned_abs())
@@ -151,5 +151,11 @@ pub(crate) fn mac(keys: &KeyRing, instance_id: &str, row: &AuditRow) -> Option<[
         .field(row.resource_fqn.as_bytes())
         .number(row.revision.map_or(0, i64::unsigned_abs))
         .field(row.detail.as_bytes());
+    // Rows that were written before there were such fields keep their MAC.
+    for (name, field) in [("external", &row.actor.external_slug), ("controller", &row.actor.controller)] {
+        if let Some(text) = field {
+            message = message.field(name.as_bytes()).field(text.as_bytes());
+        }
+    }
     Some(key.event_mac(&message))
 }

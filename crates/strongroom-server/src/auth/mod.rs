@@ -5,12 +5,11 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use strongroom_crypto::sha256;
 use strongroom_domain::Timestamp;
-use strongroom_domain::role::TenantRole;
-use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
+use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::token;
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow, Viewpoint};
+use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
 
-use crate::app::{App, AppError, Caller, Context, RequestInfo};
+use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";
@@ -36,7 +35,8 @@ pub(crate) struct KnownCallers(Cache<[u8; 32], Known>);
 #[derive(Clone)]
 struct Known {
     caller: Arc<Caller>,
-    expires_at: Option<Timestamp>,
+    /// When the token ends, or the first of the roles.
+    until: Option<Timestamp>,
     /// Taken before the caller was read.
     as_of: Stamp,
 }
@@ -48,18 +48,30 @@ impl KnownCallers {
 }
 
 async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
-    let alive = |expires_at: Option<Timestamp>| expires_at.is_none_or(|at| at > app.clock.now());
+    let now = app.clock.now();
     let present = app.metadata.identity_stamp();
-    if let Some(known) = app.caches.callers.0.get(&hash).filter(|known| present == Some(known.as_of)) {
-        return Ok(alive(known.expires_at).then_some(known.caller));
+    if let Some(known) = app.caches.callers.0.get(&hash) {
+        if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) {
+            return Ok(Some(known.caller));
+        }
     }
-    let Some(row) = app.metadata.token(&hash).await? else { return Ok(None) };
-    let expires_at = row.expires_at;
-    let Some(caller) = caller(row).map(Arc::new) else { return Ok(None) };
+    let Some(token) = app.metadata.token(&hash).await? else { return Ok(None) };
+    if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    let Some(subject) = token.subject.as_ref().filter(|subject| may_act(subject)) else { return Ok(None) };
+    let standing = Standing::read(&app.metadata, subject, now).await?;
+    let until = token.expires_at.into_iter().chain(standing.until).min();
+    let Some(caller) = caller(standing, &token).map(Arc::new) else { return Ok(None) };
     if let Some(as_of) = present {
-        app.caches.callers.0.insert(hash, Known { caller: caller.clone(), expires_at, as_of });
+        app.caches.callers.0.insert(hash, Known { caller: caller.clone(), until, as_of });
     }
-    Ok(alive(expires_at).then_some(caller))
+    Ok(Some(caller))
+}
+
+/// Persons may be deactivated; machines act as long as they are there.
+fn may_act(subject: &SubjectRow) -> bool {
+    subject.person.as_ref().is_none_or(|person| person.active)
 }
 
 /// The scheme's name has no case; one or more blanks follow it.
@@ -68,43 +80,20 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Whom a token stands for, were it not expired.
-fn caller(row: TokenRow) -> Option<Caller> {
-    if row.revoked_at.is_some() {
-        return None;
-    }
-    match row.subject? {
-        SubjectRow::User { active: false, .. } => None,
-        SubjectRow::User { id, email, tenant_role, active: true } => Some(Caller {
-            viewpoint: Viewpoint {
-                sees_all: tenant_role == TenantRole::Admin,
-                subjects: [format!("user:{email}"), EVERYONE.to_owned()],
-            },
-            actor: Actor {
-                id: id.to_string(),
-                kind: SubjectKind::User.wire().to_owned(),
-                slug: email.clone(),
-                display_name: Some(email),
-                token_name: Some(row.name),
-            },
-            kind: SubjectKind::User,
-            tenant_role,
-            token_id: row.id,
-        }),
-        SubjectRow::VirtualAccount { id, name } => Some(Caller {
-            viewpoint: Viewpoint { sees_all: false, subjects: [format!("virtualaccount:{name}"), String::new()] },
-            actor: Actor {
-                id: id.to_string(),
-                kind: SubjectKind::VirtualAccount.wire().to_owned(),
-                slug: name.clone(),
-                display_name: Some(name),
-                token_name: None,
-            },
-            kind: SubjectKind::VirtualAccount,
-            tenant_role: TenantRole::Member,
-            token_id: row.id,
-        }),
-    }
+/// Whom a token stands for. A team doesn't act.
+fn caller(standing: Standing, token: &TokenRow) -> Option<Caller> {
+    let kind = SubjectKind::of(&standing.subject)?;
+    let slug = standing.subject.name().to_owned();
+    let actor = Actor {
+        id: standing.id.clone(),
+        kind: kind.wire().to_owned(),
+        display_name: Some(slug.clone()),
+        slug,
+        token_name: (kind == SubjectKind::User).then(|| token.name.clone()),
+        external_slug: None,
+        controller: None,
+    };
+    Some(Caller { actor, kind, standing, token: Some((token.id, token.purpose)) })
 }
 
 #[cfg(test)]

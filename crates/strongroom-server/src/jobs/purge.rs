@@ -78,6 +78,8 @@ pub(crate) fn system() -> Actor {
         slug: "strongroom".into(),
         display_name: Some("Strongroom".into()),
         token_name: None,
+        external_slug: None,
+        controller: None,
     }
 }
 

@@ -1,0 +1,173 @@
+//! Teams, roles of one's own, role bindings and identity providers: what is described by a manifest and no more.
+
+use strongroom_domain::Timestamp;
+use strongroom_domain::subject::Actor;
+
+use crate::groups::Page;
+use crate::integrations::read_actor;
+use crate::sql::{Row, Sql, params, statements};
+use crate::{Metadata, ReadError, dialect};
+
+macro_rules! by_id {
+    ($table:literal) => {
+        concat!("SELECT id, name, manifest, created_by, created_at, updated_at FROM ", $table, " WHERE id = ?1")
+    };
+}
+macro_rules! by_name {
+    ($table:literal) => {
+        concat!("SELECT id, name, manifest, created_by, created_at, updated_at FROM ", $table, " WHERE name = ?1")
+    };
+}
+macro_rules! page {
+    ($table:literal) => {
+        concat!(
+            "SELECT id, name, manifest, created_by, created_at, updated_at FROM ", $table,
+            " WHERE (?1 = '' OR name LIKE ?1 ESCAPE '\\') AND id < ?2 ORDER BY id DESC LIMIT ?3 OFFSET ?4"
+        )
+    };
+}
+macro_rules! count {
+    ($table:literal) => {
+        concat!("SELECT COUNT(*) FROM ", $table, " WHERE (?1 = '' OR name LIKE ?1 ESCAPE '\\')")
+    };
+}
+
+statements! {
+    TEAM_BY_ID = by_id!("teams");
+    TEAM_BY_NAME = by_name!("teams");
+    TEAM_PAGE = page!("teams");
+    COUNT_TEAMS = count!("teams");
+    ROLE_BY_ID = by_id!("roles");
+    ROLE_BY_NAME = by_name!("roles");
+    ROLE_PAGE = page!("roles");
+    COUNT_ROLES = count!("roles");
+    BINDING_BY_ID = by_id!("role_bindings");
+    BINDING_BY_NAME = by_name!("role_bindings");
+    BINDING_PAGE = page!("role_bindings");
+    COUNT_BINDINGS = count!("role_bindings");
+    PROVIDER_BY_ID = by_id!("identity_providers");
+    PROVIDER_BY_NAME = by_name!("identity_providers");
+    PROVIDER_PAGE = page!("identity_providers");
+    COUNT_PROVIDERS = count!("identity_providers");
+    MEMBERS_OF = "SELECT m.member, s.id FROM team_members m JOIN subjects s ON s.name = m.member \
+        WHERE m.team = ?1 ORDER BY m.member LIMIT ?2 OFFSET ?3";
+    COUNT_MEMBERS = "SELECT COUNT(*) FROM team_members WHERE team = ?1";
+    MANAGERS_OF = "SELECT m.member, s.id FROM team_managers m JOIN subjects s ON s.name = m.member \
+        WHERE m.team = ?1 ORDER BY m.member LIMIT ?2 OFFSET ?3";
+    COUNT_MANAGERS = "SELECT COUNT(*) FROM team_managers WHERE team = ?1";
+    ROLE_HOLDERS = "SELECT COUNT(*) FROM users WHERE tenant_role = ?1";
+    ROLE_GRANTED = "SELECT COUNT(*) FROM role_grants WHERE role = ?1";
+}
+
+/// What kind of thing a [`NamedRow`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// A team.
+    Team,
+    /// A role of the tenant's own.
+    Role,
+    /// A role binding.
+    RoleBinding,
+    /// An identity provider.
+    IdentityProvider,
+}
+
+impl Named {
+    const fn statements(self) -> [&'static Sql; 4] {
+        match self {
+            Self::Team => [&TEAM_BY_ID, &TEAM_BY_NAME, &TEAM_PAGE, &COUNT_TEAMS],
+            Self::Role => [&ROLE_BY_ID, &ROLE_BY_NAME, &ROLE_PAGE, &COUNT_ROLES],
+            Self::RoleBinding => [&BINDING_BY_ID, &BINDING_BY_NAME, &BINDING_PAGE, &COUNT_BINDINGS],
+            Self::IdentityProvider => [&PROVIDER_BY_ID, &PROVIDER_BY_NAME, &PROVIDER_PAGE, &COUNT_PROVIDERS],
+        }
+    }
+}
+
+/// Something that has a name and is described by a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRow {
+    /// Id, a UUID.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Manifest, JSON.
+    pub manifest: String,
+    /// Who made it.
+    pub created_by: Actor,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A member or manager of a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRow {
+    /// `<type>:<name>`
+    pub name: String,
+    /// Id.
+    pub id: String,
+}
+
+impl Metadata {
+    /// Looks something up by id.
+    pub async fn named(&self, what: Named, id: &str) -> Result<Option<NamedRow>, ReadError> {
+        self.first(what.statements()[0], &params![id], read_named).await
+    }
+
+    /// Looks something up by name.
+    pub async fn named_by_name(&self, what: Named, name: &str) -> Result<Option<NamedRow>, ReadError> {
+        self.first(what.statements()[1], &params![name], read_named).await
+    }
+
+    /// A page of those whose name contains a text, newest first, and how many match in all.
+    pub async fn named_page(
+        &self,
+        what: Named,
+        search: &str,
+        page: Page<uuid::Uuid>,
+    ) -> Result<(Vec<NamedRow>, i64), ReadError> {
+        let pattern = if search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(search) };
+        let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
+        let [_, _, rows, count] = what.statements();
+        self.aside(move |metadata| async move {
+            let total = metadata.first(count, &params![&pattern], |row| row.int(0)).await?.unwrap_or(0);
+            let paged = params![pattern, page.bound(), page.limit, page.offset];
+            Ok((metadata.rows(rows, &paged, read_named).await?, total))
+        })
+        .await
+    }
+
+    /// A page of a team's members (or managers), by name, and how many there are.
+    pub async fn team_people(
+        &self,
+        team: &str,
+        managers: bool,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<MemberRow>, i64), ReadError> {
+        let (rows, count) = if managers { (&MANAGERS_OF, &COUNT_MANAGERS) } else { (&MEMBERS_OF, &COUNT_MEMBERS) };
+        let total = self.first(count, &params![team], |row| row.int(0)).await?.unwrap_or(0);
+        let rows = self
+            .rows(rows, &params![team, limit, offset], |row| Ok(MemberRow { name: row.text(0)?, id: row.text(1)? }))
+            .await?;
+        Ok((rows, total))
+    }
+
+    /// How many users and grants have a role of the tenant's own.
+    pub async fn role_uses(&self, role: &str) -> Result<i64, ReadError> {
+        let holders = self.first(&ROLE_HOLDERS, &params![role], |row| row.int(0)).await?.unwrap_or(0);
+        Ok(holders + self.first(&ROLE_GRANTED, &params![role], |row| row.int(0)).await?.unwrap_or(0))
+    }
+}
+
+fn read_named(row: &Row<'_>) -> Result<NamedRow, ReadError> {
+    Ok(NamedRow {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        manifest: row.text(2)?,
+        created_by: read_actor(row, 3)?,
+        created_at: row.time(4)?,
+        updated_at: row.time(5)?,
+    })
+}

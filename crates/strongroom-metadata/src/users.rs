@@ -1,0 +1,146 @@
+//! Persons and their tokens.
+
+use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId};
+
+use crate::groups::Page;
+use crate::sql::{Row, params, statements};
+use crate::{Metadata, ReadError, TokenPurpose, dialect};
+
+macro_rules! user_columns {
+    () => {
+        "SELECT id, email, tenant_role, active, created_at, updated_at FROM users "
+    };
+}
+macro_rules! user_matches {
+    () => {
+        "(?1 = '' OR email LIKE ?1 ESCAPE '\\') AND (?2 = 1 OR active = 1)"
+    };
+}
+macro_rules! token_columns {
+    () => {
+        "SELECT id, subject_id, name, purpose, signing_key, created_at, expires_at, revoked_at FROM tokens "
+    };
+}
+
+statements! {
+    SELECT_USER_BY_EMAIL = concat!(user_columns!(), "WHERE email = ?1");
+    SELECT_USER_BY_ID = concat!(user_columns!(), "WHERE id = ?1");
+    USER_PAGE = concat!(user_columns!(), "WHERE ", user_matches!(), " AND id < ?3 ORDER BY id DESC LIMIT ?4 OFFSET ?5");
+    COUNT_USERS = concat!("SELECT COUNT(*) FROM users WHERE ", user_matches!());
+    COUNT_ADMINS = "SELECT COUNT(*) FROM users WHERE tenant_role = 'tenant-admin' AND active = 1";
+    TOKENS_OF = concat!(token_columns!(), "WHERE subject_id = ?1 AND revoked_at IS NULL ORDER BY id DESC");
+    SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE id = ?1");
+    SELECT_INVITATION = "SELECT user_id, expires_at FROM invitations WHERE hash = ?1";
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Id.
+    pub id: UserId,
+    /// Address in lower case.
+    pub email: String,
+    /// The id of their role in the tenant: built in, or one of the tenant's own.
+    pub tenant_role: String,
+    /// Whether the person may act at all.
+    pub active: bool,
+    /// When registered.
+    pub created_at: Timestamp,
+    /// When last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A token as its owner manages it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedToken {
+    /// Id.
+    pub id: TokenId,
+    /// The id of its owner.
+    pub subject_id: String,
+    /// Name.
+    pub name: String,
+    /// What it was made for.
+    pub purpose: TokenPurpose,
+    /// The key that signed it; `None` for an opaque one.
+    pub signing_key: Option<SigningKeyId>,
+    /// When made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Metadata {
+    /// Looks a user up by address (lower case).
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>, ReadError> {
+        self.first(&SELECT_USER_BY_EMAIL, &params![email], read_user).await
+    }
+
+    /// Looks a user up by id.
+    pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, ReadError> {
+        self.first(&SELECT_USER_BY_ID, &params![id], read_user).await
+    }
+
+    /// A page of the users whose address contains a text, newest first, and how many match in all.
+    pub async fn user_page(
+        &self,
+        search: &str,
+        inactive_too: bool,
+        page: Page<UserId>,
+    ) -> Result<(Vec<UserRow>, i64), ReadError> {
+        let pattern = if search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(search) };
+        let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
+        self.aside(move |metadata| async move {
+            let all = i64::from(inactive_too);
+            let total = metadata.first(&COUNT_USERS, &params![&pattern, all], |row| row.int(0)).await?.unwrap_or(0);
+            let paged = params![pattern, all, page.bound(), page.limit, page.offset];
+            Ok((metadata.rows(&USER_PAGE, &paged, read_user).await?, total))
+        })
+        .await
+    }
+
+    /// How many persons are active admins of the tenant in their own right.
+    pub async fn count_admins(&self) -> Result<i64, ReadError> {
+        Ok(self.first(&COUNT_ADMINS, &[], |row| row.int(0)).await?.unwrap_or(0))
+    }
+
+    /// The tokens of somebody that were not revoked, newest first.
+    pub async fn tokens_of(&self, subject_id: &str) -> Result<Vec<OwnedToken>, ReadError> {
+        self.rows(&TOKENS_OF, &params![subject_id], read_owned_token).await
+    }
+
+    /// A token by its id.
+    pub async fn token_by_id(&self, id: TokenId) -> Result<Option<OwnedToken>, ReadError> {
+        self.first(&SELECT_TOKEN_BY_ID, &params![id], read_owned_token).await
+    }
+
+    /// Whom an invitation is for, and when it ends.
+    pub async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<(UserId, Timestamp)>, ReadError> {
+        self.first(&SELECT_INVITATION, &params![hash], |row| Ok((row.parsed(0, UserId::parse)?, row.time(1)?))).await
+    }
+}
+
+fn read_user(row: &Row<'_>) -> Result<UserRow, ReadError> {
+    Ok(UserRow {
+        id: row.parsed(0, UserId::parse)?,
+        email: row.text(1)?,
+        tenant_role: row.text(2)?,
+        active: row.int(3)? != 0,
+        created_at: row.time(4)?,
+        updated_at: row.time(5)?,
+    })
+}
+
+fn read_owned_token(row: &Row<'_>) -> Result<OwnedToken, ReadError> {
+    Ok(OwnedToken {
+        id: row.parsed(0, TokenId::parse)?,
+        subject_id: row.text(1)?,
+        name: row.text(2)?,
+        purpose: row.parsed(3, TokenPurpose::parse)?,
+        signing_key: row.opt_parsed(4, SigningKeyId::parse)?,
+        created_at: row.time(5)?,
+        expires_at: row.opt_time(6)?,
+        revoked_at: row.opt_time(7)?,
+    })
+}

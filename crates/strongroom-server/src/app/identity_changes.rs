@@ -1,0 +1,55 @@
+//! Changing identities and policy: read, decide, write once; again when anybody changed any of it meanwhile.
+
+use std::time::Duration;
+
+use strongroom_domain::Backoff;
+use strongroom_metadata::{CommitError, Guard, IdentityChange};
+use tokio::sync::MutexGuard;
+
+use super::{AppError, Context};
+use crate::audit::Event;
+
+/// How often a change is decided again when others were faster.
+const ATTEMPTS: u32 = 10;
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration::from_millis(50) };
+
+/// The attempts of one use case. Use it in a loop: [`Attempts::next`] begins one, [`Attempts::commit`] tells whether it
+/// was the last.
+pub(crate) struct Attempts<'a> {
+    context: &'a Context,
+    made: u32,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Context {
+    /// Waits for this process's turn.
+    pub(crate) async fn identity_attempts(&self) -> Attempts<'_> {
+        Attempts { context: self, made: 0, _turn: self.app().caches.identity_turn.lock().await }
+    }
+}
+
+impl Attempts<'_> {
+    /// Begins an attempt: what is read from now on is what it is decided on.
+    pub(crate) async fn next(&mut self) -> Result<IdentityChange, AppError> {
+        if self.made == ATTEMPTS {
+            return Err(AppError::Busy);
+        }
+        let app = self.context.app();
+        if self.made > 0 {
+            tokio::time::sleep(BACKOFF.wait(self.made, &*app.entropy)).await;
+        }
+        self.made += 1;
+        Ok(app.metadata.begin_identity_change().await?)
+    }
+
+    /// Writes the change with its event. `false`: something changed meanwhile, decide again. A guard that was missed
+    /// although nothing changed is the caller's to explain.
+    pub(crate) async fn commit(&mut self, change: IdentityChange, event: Event) -> Result<Option<Guard>, AppError> {
+        let row = self.context.event(event);
+        match self.context.app().metadata.commit_identity_change(change, &row).await {
+            Ok(()) => Ok(None),
+            Err(CommitError::Missed { guard }) => Ok(Some(guard)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Where somebody stands in the tenant: what they are, whom they belong to, and what they may do apart from secret groups.
+
+use strongroom_domain::policy;
+use strongroom_domain::role::{AccountRole, IntegrationRole, TeamRole, TenantRole};
+use strongroom_domain::rights::{TenantPermission, TenantRights};
+use strongroom_domain::subject::{SubjectName, SubjectType};
+use strongroom_domain::{Timestamp, AccountId, IntegrationId};
+use strongroom_metadata::{Memberships, Metadata, PersonRow, ReadError, RoleGrantRow, SubjectRow, Viewpoint};
+
+/// What is known of a subject. It holds until an identity changes, or until [`Standing::until`].
+pub(crate) struct Standing {
+    pub(crate) subject: SubjectName,
+    pub(crate) id: String,
+    pub(crate) rights: TenantRights,
+    /// Ids of the roles that they have in the tenant: a person's own, and what is granted to them and their teams.
+    pub(crate) tenant_roles: Vec<String>,
+    pub(crate) teams: Vec<String>,
+    pub(crate) manages: Vec<String>,
+    /// Roles on teams, provider accounts and integrations that hold.
+    pub(crate) roles: Vec<RoleGrantRow>,
+    pub(crate) viewpoint: Viewpoint,
+    /// When the first of their roles ends.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Reads where somebody stands.
+    pub(crate) async fn read(metadata: &Metadata, subject: &SubjectRow, now: Timestamp) -> Result<Self, ReadError> {
+        let memberships = metadata.memberships(&subject.name).await?;
+        Ok(Self::of(subject, memberships, now))
+    }
+
+    fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
+        let Memberships { teams, manages, mut roles } = memberships;
+        roles.retain(|role| role.expires_at.is_none_or(|at| at > now));
+        let until = roles.iter().filter_map(|role| role.expires_at).min();
+        let mut rights = TenantRights::MEMBER;
+        let mut tenant_roles = Vec::new();
+        let mut give = |role: &str, permissions: Option<&str>| {
+            rights = rights.union(rights_of(role, permissions));
+            if !tenant_roles.iter().any(|known| known == role) {
+                tenant_roles.push(role.to_owned());
+            }
+        };
+        match &subject.person {
+            Some(PersonRow { tenant_role, permissions, .. }) => give(tenant_role, permissions.as_deref()),
+            None => give(TenantRole::Member.id(), None),
+        }
+        for role in roles.iter().filter(|role| role.resource_type == "account") {
+            give(&role.role, role.permissions.as_deref());
+        }
+        roles.retain(|role| role.resource_type != "account");
+        let viewpoint = Viewpoint { floor: rights.floor(), subject: subject.name.as_str().to_owned() };
+        Self {
+            subject: subject.name.clone(),
+            id: subject.id.clone(),
+            rights,
+            tenant_roles,
+            teams,
+            manages,
+            roles,
+            viewpoint,
+            until,
+        }
+    }
+
+    /// Whether they see people and teams: people do.
+    pub(crate) fn reads_directory(&self) -> bool {
+        self.subject.kind() == SubjectType::User || self.rights.has(TenantPermission::ReadUsers)
+    }
+
+    /// Whether they choose who is in a team, `team:<name>`.
+    pub(crate) fn manages_team(&self, team: &str, id: &str) -> bool {
+        let by_role = self.roles.iter().any(|role| {
+            role.resource_type == "team"
+                && role.resource_id == id
+                && (role.role == TeamRole::Manager.id()
+                    || role.permissions.as_deref().is_some_and(|list| list.contains("\"team:manage-members\"")))
+        });
+        policy::may_manage_team(self.rights, by_role || self.manages.iter().any(|managed| managed == team))
+    }
+
+    /// Whether they may create groups on an integration.
+    pub(crate) fn may_use(&self, integration: IntegrationId, account: AccountId, authorized: &[String]) -> bool {
+        let has_role = self.roles.iter().any(|role| match role.resource_type.as_str() {
+            "provider-integration" => {
+                role.resource_id == integration.to_string() && role.role == IntegrationRole::Access.id()
+            }
+            "provider-account" => role.resource_id == account.to_string() && AccountRole::parse(&role.role).is_some(),
+            _ => false,
+        });
+        let mut subjects = self.teams.clone();
+        subjects.push(self.subject.as_str().to_owned());
+        policy::may_use_integration(self.rights, authorized, &subjects, has_role)
+    }
+
+    /// Whether they may change a provider account.
+    pub(crate) fn manages_account(&self, account: AccountId) -> bool {
+        self.rights.is_admin()
+            || self.roles.iter().any(|role| {
+                role.resource_type == "provider-account"
+                    && role.resource_id == account.to_string()
+                    && role.role == AccountRole::Manager.id()
+            })
+    }
+}
+
+/// What a role gives in the tenant: a built-in one, or one of the tenant's own with its permissions.
+fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
+    match TenantRole::parse(role) {
+        Some(TenantRole::Admin) => TenantRights::ADMIN,
+        Some(TenantRole::Member) => TenantRights::MEMBER,
+        None => {
+            let permissions: Vec<String> =
+                permissions.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+            TenantRights::of(permissions.iter().filter_map(|text| TenantPermission::parse(text)))
+        }
+    }
+}
