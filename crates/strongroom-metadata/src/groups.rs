@@ -26,7 +26,13 @@ macro_rules! group_columns {
 macro_rules! granted {
     ($alias:literal) => {
         concat!(
-            "(", $alias, ".expires_at IS NULL OR ", $alias, ".expires_at > ?2) AND ", $alias, ".subject IN \
+            "(",
+            $alias,
+            ".expires_at IS NULL OR ",
+            $alias,
+            ".expires_at > ?2) AND ",
+            $alias,
+            ".subject IN \
              (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1)"
         )
     };

@@ -21,7 +21,8 @@ macro_rules! by_name {
 macro_rules! page {
     ($table:literal) => {
         concat!(
-            "SELECT id, name, manifest, created_by, created_at, updated_at FROM ", $table,
+            "SELECT id, name, manifest, created_by, created_at, updated_at FROM ",
+            $table,
             " WHERE (?1 = '' OR name LIKE ?1 ESCAPE '\\') AND id < ?2 ORDER BY id DESC LIMIT ?3 OFFSET ?4"
         )
     };

@@ -20,7 +20,9 @@ macro_rules! secret_row {
         concat!(
             "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
              g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, \
-", role_column!(), ", \
+",
+            role_column!(),
+            ", \
              v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ",
             $sealed,
             ", ",

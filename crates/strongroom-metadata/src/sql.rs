@@ -123,7 +123,18 @@ macro_rules! id_values {
         }
     )+};
 }
-id_values!(AccountId, EventId, GroupId, IntegrationId, SecretId, SigningKeyId, TokenId, UserId, VersionId, VirtualAccountId);
+id_values!(
+    AccountId,
+    EventId,
+    GroupId,
+    IntegrationId,
+    SecretId,
+    SigningKeyId,
+    TokenId,
+    UserId,
+    VersionId,
+    VirtualAccountId
+);
 
 /// Builds a parameter list.
 macro_rules! params {

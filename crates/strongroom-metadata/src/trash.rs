@@ -70,15 +70,25 @@ impl Metadata {
         self.aside(move |metadata| async move {
             let (own, now) = (&viewpoint.subject, metadata.now());
             metadata
-                .rows(&DELETED_GROUPS, &params![own, now, i64::from(viewpoint.floor >= Some(GroupRole::Admin)), GroupRole::Admin.rank(), limit], |row| {
-                    Ok(DeletedGroup {
-                        id: row.parsed(0, GroupId::parse)?,
-                        name: row.text(1)?,
-                        deleted_at: row.time(2)?,
-                        purge_at: row.time(3)?,
-                        role: read_role(row, 4)?,
-                    })
-                })
+                .rows(
+                    &DELETED_GROUPS,
+                    &params![
+                        own,
+                        now,
+                        i64::from(viewpoint.floor >= Some(GroupRole::Admin)),
+                        GroupRole::Admin.rank(),
+                        limit
+                    ],
+                    |row| {
+                        Ok(DeletedGroup {
+                            id: row.parsed(0, GroupId::parse)?,
+                            name: row.text(1)?,
+                            deleted_at: row.time(2)?,
+                            purge_at: row.time(3)?,
+                            role: read_role(row, 4)?,
+                        })
+                    },
+                )
                 .await
         })
         .await
@@ -89,21 +99,30 @@ impl Metadata {
         self.aside(move |metadata| async move {
             let (own, now) = (&viewpoint.subject, metadata.now());
             metadata
-                .rows(&DELETED_SECRETS, &params![own, now, i64::from(viewpoint.floor >= Some(GroupRole::Editor)), GroupRole::Editor.rank(), limit], |row| {
-                    Ok(DeletedSecret {
-                        id: row.parsed(0, SecretId::parse)?,
-                        key: row.text(1)?,
-                        version: row.int(2)?,
-                        deleted_at: row.time(3)?,
-                        purge_at: row.time(4)?,
-                        group_id: row.parsed(5, GroupId::parse)?,
-                        group_name: row.text(6)?,
-                        role: read_role(row, 7)?,
-                    })
-                })
+                .rows(
+                    &DELETED_SECRETS,
+                    &params![
+                        own,
+                        now,
+                        i64::from(viewpoint.floor >= Some(GroupRole::Editor)),
+                        GroupRole::Editor.rank(),
+                        limit
+                    ],
+                    |row| {
+                        Ok(DeletedSecret {
+                            id: row.parsed(0, SecretId::parse)?,
+                            key: row.text(1)?,
+                            version: row.int(2)?,
+                            deleted_at: row.time(3)?,
+                            purge_at: row.time(4)?,
+                            group_id: row.parsed(5, GroupId::parse)?,
+                            group_name: row.text(6)?,
+                            role: read_role(row, 7)?,
+                        })
+                    },
+                )
                 .await
         })
         .await
     }
 }
-

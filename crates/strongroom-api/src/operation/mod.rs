@@ -2,6 +2,7 @@
 //!
 //! The server mounts its routes from this table, the OpenAPI document is written from it, and the tests walk it.
 
+mod specs;
 mod table;
 
 use schemars::{Schema, SchemaGenerator};
@@ -49,6 +50,8 @@ pub enum Method {
     Post,
     /// PUT
     Put,
+    /// PATCH
+    Patch,
     /// DELETE
     Delete,
 }
@@ -61,6 +64,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }

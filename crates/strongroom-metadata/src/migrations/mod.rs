@@ -6,8 +6,7 @@ pub(crate) mod sqlite;
 use crate::OpenError;
 
 /// Every migration; the position in the list, from 1, is its version.
-pub(crate) const MIGRATIONS: &[&str] =
-&[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_replicas.sql"),
     include_str!("../../migrations/0003_identity.sql"),

@@ -39,12 +39,12 @@ use tokio::sync::watch;
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
-pub(crate) use users::Registration;
 pub(crate) use manifests::Applied;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
+pub(crate) use users::Registration;
 
 /// Everything that use cases share.
 pub(crate) struct App {

@@ -11,8 +11,8 @@ use strongroom_domain::{GroupId, SecretValue, Violation};
 use strongroom_metadata::{GroupFilter, GroupState, IntegrationRow, Page, SecretState};
 
 use super::changes::{Action, Plan, Step};
-use super::draft::Share;
 use super::cursors::Listing;
+use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::{AppError, Context, Manage, Resource, See, WriteSecrets};
 use crate::audit::Target;

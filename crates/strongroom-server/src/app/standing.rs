@@ -1,10 +1,10 @@
 //! Where somebody stands in the tenant: what they are, whom they belong to, and what they may do apart from secret groups.
 
 use strongroom_domain::policy;
-use strongroom_domain::role::{AccountRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_domain::rights::{TenantPermission, TenantRights};
+use strongroom_domain::role::{AccountRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_domain::subject::{SubjectName, SubjectType};
-use strongroom_domain::{Timestamp, AccountId, IntegrationId};
+use strongroom_domain::{AccountId, IntegrationId, Timestamp};
 use strongroom_metadata::{Memberships, Metadata, PersonRow, ReadError, RoleGrantRow, SubjectRow, Viewpoint};
 
 /// What is known of a subject. It holds until an identity changes, or until [`Standing::until`].

@@ -81,9 +81,9 @@ impl Context {
 
     /// A time that is still to come.
     pub(crate) fn future(&self, path: &str, text: &str) -> Result<Timestamp, AppError> {
-        Timestamp::parse(text).filter(|at| *at > self.app().clock.now()).ok_or_else(|| {
-            AppError::invalid(path, "must be a date or time that is still to come, e.g. 2030-01-31")
-        })
+        Timestamp::parse(text)
+            .filter(|at| *at > self.app().clock.now())
+            .ok_or_else(|| AppError::invalid(path, "must be a date or time that is still to come, e.g. 2030-01-31"))
     }
 }
 

@@ -1,0 +1,33 @@
+use super::*;
+
+pub(in crate::operation) const APPLY: OperationSpec = OperationSpec {
+    id: "Apply.put",
+    method: Method::Put,
+    path: "/api/svc/v1/apply",
+    tag: "Apply",
+    summary: "Apply a manifest",
+    description: "Of type `secret-group`.",
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::ApplyRequest>),
+    response: schema::<wire::ApplyResponse>,
+    errors: &[
+        MAY_NOT,
+        (404, "The integration or a collaborator does not exist."),
+        (409, "The name belongs to a group that the caller may not see."),
+        BAD_INPUT,
+    ],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const DELETE_MANIFEST: OperationSpec = OperationSpec {
+    id: "Apply.delete",
+    method: Method::Post,
+    path: "/api/svc/v1/delete",
+    tag: "Apply",
+    summary: "Delete the resource that a manifest names",
+    description: "Of type `secret-group`.",
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::DeleteManifestRequest>),
+    errors: &[MAY_NOT, NO_GROUP, BAD_INPUT, STORE_DOWN],
+    ..DEFAULTS
+};
