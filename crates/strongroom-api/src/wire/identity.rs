@@ -255,7 +255,7 @@ fn exposed<S: Serializer>(token: &SecretValue, serializer: S) -> Result<S::Ok, S
 }
 
 #[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
-fn exposed_if<S: Serializer>(token: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn exposed_if<S: Serializer>(token: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
     match token {
         Some(token) => exposed(token, serializer),
         None => serializer.serialize_none(),

@@ -5,6 +5,7 @@ mod common;
 mod identity;
 mod manifests;
 mod object;
+mod policy;
 mod provider;
 mod secret;
 mod secret_group;
@@ -17,8 +18,16 @@ pub use identity::{
     RevokeTokensRequest, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser,
     SessionUserMetadata, SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
 };
-pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
+pub use manifests::{
+    ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest, DependencyTreeRequest,
+    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+};
 pub use object::Object;
+pub use policy::{
+    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
+    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
+    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+};
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
 };

@@ -9,6 +9,12 @@ use crate::http::ApiError;
 pub(crate) enum Resource {
     SecretGroup,
     Secret,
+    Team,
+    Role,
+    RoleBinding,
+    VirtualAccount,
+    ProviderAccount,
+    IdentityProvider,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -24,6 +30,8 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
+    /// Something else refers to it; the text says what to do first.
+    InUse(String),
     /// The group is at another revision than `If-Match` names.
     OtherRevision { current: i64 },
     /// The body can't be read.

@@ -1,5 +1,8 @@
 //! Use cases: authorize, decide, write once. No HTTP and no SQL here.
 
+mod accounts;
+mod applied;
+mod apply;
 mod audit_logs;
 mod authorized;
 mod changes;
@@ -7,16 +10,21 @@ mod cursors;
 mod draft;
 mod error;
 mod group_queues;
+mod identity_providers;
 mod identity_changes;
+mod machine_terms;
 mod machines;
 mod manifests;
 mod new_groups;
 mod providers;
 mod restore;
+mod role_bindings;
+mod roles;
 mod revision;
 mod secret_groups;
 mod secrets;
 mod standing;
+mod teams;
 mod tokens;
 mod trash;
 mod users;
@@ -39,11 +47,14 @@ use tokio::sync::watch;
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
-pub(crate) use manifests::Applied;
+pub(crate) use applied::AppliedNamed;
+pub(crate) use apply::Entity;
+pub(crate) use manifests::AppliedGroup;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
+pub(crate) use teams::TeamView;
 pub(crate) use users::Registration;
 
 /// Everything that use cases share.

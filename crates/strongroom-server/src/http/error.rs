@@ -44,6 +44,11 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
+    /// What the caller is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer, with the contract's body.
     pub(crate) fn into_response(self) -> (Response, Reported) {
         let body = ErrorBody {
@@ -81,11 +86,18 @@ impl From<AppError> for ApiError {
                 let (code, message) = match resource {
                     Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
                     Resource::Secret => ("secret_not_found", "there is no such secret"),
+                    Resource::Team => ("team_not_found", "there is no such team"),
+                    Resource::Role => ("role_not_found", "there is no such role"),
+                    Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
+                    Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
+                    Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+                    Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(message) => Self::new(StatusCode::NOT_FOUND, "reference_not_found", message),
             AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
+            AppError::InUse(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "in_use", message),
             AppError::OtherRevision { current } => {
                 let message = format!("the secret group is at revision {current}, not at the one in `If-Match`");
                 Self::new(StatusCode::PRECONDITION_FAILED, "other_revision", message)

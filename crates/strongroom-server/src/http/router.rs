@@ -18,7 +18,7 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
-use super::handlers::{accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
+use super::handlers::{accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, trash};
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
 use crate::audit::Target;
@@ -90,6 +90,7 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListProviderIntegrations => private(accounts::list_integrations),
         Operation::Apply => private(manifests::apply),
         Operation::DeleteManifest => private(manifests::delete),
+        Operation::DependencyTree => private(manifests::dependency_tree),
         Operation::MinCliVersion => public(identity::min_cli_version),
         Operation::TenantId => public(identity::tenant_id),
         Operation::GetSession => private(identity::session),
@@ -98,6 +99,21 @@ fn handler(operation: Operation) -> Handler {
         Operation::CreateTokenForUser => private(identity::create_token_for_user),
         Operation::RevokeTokensOfUser => private(identity::revoke_tokens_of_user),
         Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
+        Operation::ListTeams => private(policies::list_teams),
+        Operation::ApplyTeam => private(policies::apply_team),
+        Operation::GetTeam => private(policies::get_team),
+        Operation::DeleteTeam => private(policies::delete_team),
+        Operation::ListTeamMembers => private(policies::list_team_members),
+        Operation::ListTeamManagers => private(policies::list_team_managers),
+        Operation::ListRoles => private(policies::list_roles),
+        Operation::ListRoleBindings => private(policies::list_role_bindings),
+        Operation::ApplyRoleBinding => private(policies::apply_role_binding),
+        Operation::RoleBindingExists => private(policies::role_binding_exists),
+        Operation::GetRoleBinding => private(policies::get_role_binding),
+        Operation::DeleteRoleBinding => private(policies::delete_role_binding),
+        Operation::ListIdentityProviders => private(policies::list_identity_providers),
+        Operation::ApplyIdentityProvider => private(policies::apply_identity_provider),
+        Operation::DeleteIdentityProvider => private(policies::delete_identity_provider),
         Operation::ListAuditLogs => private(audit_logs::list),
         Operation::ListTrash => private(trash::list),
         Operation::RestoreSecretGroup => private(trash::restore_secret_group),

@@ -2,6 +2,7 @@
 
 pub(super) mod audit_logs;
 pub(super) mod manifests;
+pub(super) mod policies;
 pub(super) mod providers;
 pub(super) mod secret_groups;
 pub(super) mod secrets;

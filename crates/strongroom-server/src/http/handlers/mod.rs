@@ -5,6 +5,7 @@ pub(super) mod audit_logs;
 pub(super) mod identity;
 pub(super) mod manifests;
 pub(super) mod operations;
+pub(super) mod policies;
 pub(super) mod secret_groups;
 pub(super) mod secrets;
 pub(super) mod trash;
