@@ -1,10 +1,10 @@
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::faults::{Faults, has_nul, required, within_bounds};
-use crate::Violation;
+use super::fields::{Fields, Written, read};
 use crate::names::{GroupName, NameRule};
 use crate::role::GroupRole;
 use crate::subject::SubjectName;
+use crate::{Timestamp, Violation};
 
 /// Who may do what with a group, as one line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Collaborator {
     pub subject: SubjectName,
     /// What.
     pub role: GroupRole,
+    /// Until when, if it ends: our own addition.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A checked manifest of type `secret-group`.
@@ -29,85 +31,72 @@ pub struct SecretGroupManifest {
 }
 
 impl SecretGroupManifest {
+    /// The `type` of such a manifest.
+    pub const TYPE: &str = "secret-group";
+
     /// Checks a manifest field by field; every fault is reported, with its path below `manifest`.
     ///
     /// Fields that it doesn't know are ignored, as clients of other versions send them, but `secrets` is refused:
     /// somebody who writes values there believes that they are stored.
     pub fn parse(manifest: &Value, rule: NameRule) -> Result<Self, Vec<Violation>> {
-        let mut faults = Faults::default();
-        let fields = faults.object(manifest, "secret-group");
-        if fields.contains_key("secrets") {
-            faults.add(
-                "manifest.secrets",
-                "a manifest carries no values: remove `secrets` and send them with PUT /api/svc/v1/secret-groups/{id}",
-            );
-        }
-        let name = faults.text(fields, "name").and_then(|text| {
-            GroupName::parse(text, rule).map_err(|error| faults.add("manifest.name", error.to_string())).ok()
-        });
-        let integration_fqn = faults.text(fields, "integration_fqn").map(str::to_owned);
-        let collaborators = faults.list(fields, "collaborators", parse_collaborator);
-        if let Some(list) = &collaborators {
-            faults.duplicates(list.iter().map(|entry| entry.subject.as_str()), "manifest.collaborators");
-        }
-        let owned_by = fields.get("ownedBy").filter(|value| !value.is_null()).cloned();
-        if owned_by.as_ref().is_some_and(|value| !value.is_object()) {
-            faults.add("manifest.ownedBy", "must be an object like {\"account\": \"root\"}");
-        }
-        if owned_by.as_ref().is_some_and(has_nul) {
-            faults.add("manifest.ownedBy", "must not contain U+0000");
-        }
-        match (name, integration_fqn) {
-            (Some(name), Some(integration_fqn)) if faults.0.is_empty() => {
-                let manifest = Self { name, integration_fqn, collaborators, owned_by };
-                within_bounds(&manifest.to_json())?;
-                Ok(manifest)
-            }
-            _ => Err(faults.0),
-        }
+        read(manifest, Self::TYPE, |fields| Self::read(fields, rule), Self::to_json)
+    }
+
+    fn read(fields: &Fields<'_>, rule: NameRule) -> Option<Self> {
+        fields.refuse(
+            "secrets",
+            "a manifest carries no values: remove `secrets` and send them with PUT /api/svc/v1/secret-groups/{id}",
+        );
+        let name = fields.parsed("name", |text| GroupName::parse(text, rule));
+        let integration_fqn = fields.text("integration_fqn");
+        let collaborators = fields.objects("collaborators", Collaborator::read);
+        let subjects = collaborators.iter().flatten().map(|entry| entry.subject.as_str());
+        fields.unique("collaborators", subjects);
+        let owned_by = fields.kept("ownedBy", "{\"account\": \"root\"}");
+        Some(Self { name: name?, integration_fqn: integration_fqn?.to_owned(), collaborators, owned_by })
     }
 
     /// The manifest as it is stored and given back: only what is known, in a fixed order.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut out = json!({
-            "type": "secret-group",
-            "name": self.name.as_str(),
-            "integration_fqn": self.integration_fqn,
-        });
-        if let Some(collaborators) = &self.collaborators {
-            out["collaborators"] = collaborators
-                .iter()
-                .map(|entry| json!({"subject": entry.subject.as_str(), "role_id": entry.role.id()}))
-                .collect();
-        }
-        if let Some(owned_by) = &self.owned_by {
-            out["ownedBy"] = owned_by.clone();
-        }
-        out
+        let collaborators = self.collaborators.as_deref();
+        Written::new(Self::TYPE)
+            .with("name", self.name.as_str())
+            .with("integration_fqn", self.integration_fqn.as_str())
+            .maybe("collaborators", collaborators.map(|list| list.iter().map(Value::from).collect::<Value>()))
+            .maybe("ownedBy", self.owned_by.clone())
+            .into()
     }
 }
 
-fn parse_collaborator(entry: &Map<String, Value>) -> Result<Collaborator, (&'static str, String)> {
-    let subject = required(entry, "subject")?;
-    let role = required(entry, "role_id")?;
-    Ok(Collaborator {
-        subject: SubjectName::parse(subject).map_err(|form| ("subject", form.to_owned()))?,
-        role: parse_role(role)?,
-    })
+impl Collaborator {
+    fn read(entry: &Fields<'_>) -> Option<Self> {
+        let subject = entry.parsed("subject", SubjectName::parse);
+        let role = entry.parsed("role_id", |id| {
+            let known = || GroupRole::ALL.map(|role| format!("`{}`", role.id())).join(", ");
+            GroupRole::parse(id).ok_or_else(|| format!("no role of a secret group; there are {}", known()))
+        });
+        let expires_at = entry.expires_at();
+        Some(Self { subject: subject?, role: role?, expires_at })
+    }
 }
 
-pub(super) fn parse_role(id: &str) -> Result<GroupRole, (&'static str, String)> {
-    GroupRole::parse(id).ok_or_else(|| {
-        let known = GroupRole::ALL.map(|role| format!("`{}`", role.id())).join(", ");
-        ("role_id", format!("no role of a secret group; there are {known}"))
-    })
+impl From<&Collaborator> for Value {
+    fn from(entry: &Collaborator) -> Self {
+        Written::default()
+            .with("subject", entry.subject.as_str())
+            .with("role_id", entry.role.id())
+            .until(entry.expires_at)
+            .into()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::manifest::faults::{FAULTS, MANIFEST_BYTES};
+    use crate::manifest::fields::{FAULTS, MANIFEST_BYTES};
 
     fn faults(manifest: &Value) -> Vec<String> {
         SecretGroupManifest::parse(manifest, NameRule::Strict)
@@ -121,7 +110,10 @@ mod tests {
     fn a_full_manifest_reads_and_writes_back() {
         let written = json!({
             "type": "secret-group", "name": "prod-db", "integration_fqn": "acme:truefoundry:default:secret-store:db",
-            "collaborators": [{"subject": "user:alice@x.io", "role_id": "secret-group-admin"}],
+            "collaborators": [
+                {"subject": "user:alice@x.io", "role_id": "secret-group-admin"},
+                {"subject": "team:devs", "role_id": "secret-group-reader", "expires_at": "2027-01-31T12:00:00.000Z"},
+            ],
             "ownedBy": {"account": "root"},
         });
         assert_eq!(SecretGroupManifest::parse(&written, NameRule::Strict).unwrap().to_json(), written);
@@ -158,7 +150,7 @@ mod tests {
                 "manifest.ownedBy",
             ]
         );
-        assert_eq!(faults(&json!([])), ["manifest", "manifest.name", "manifest.integration_fqn"]);
+        assert_eq!(faults(&json!([])), ["manifest"]);
         assert!(
             faults(&json!({"type": "secret-group", "name": "ab", "integration_fqn": "x", "collaborators": {}}))
                 .contains(&"manifest.collaborators".into())

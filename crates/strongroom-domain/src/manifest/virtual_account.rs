@@ -1,138 +1,242 @@
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::faults::{Faults, required, within_bounds};
-use super::secret_group::parse_role;
-use crate::Violation;
+use super::fields::{Fields, Written, read};
+use super::machine::{self, AutoRotate, IdentityMapping, MachineOwner, Tags, TokenTarget};
+use super::permission::{self, Permission, SNAKE};
 use crate::names::MachineName;
-use crate::role::GroupRole;
+use crate::{Day, Violation};
 
-/// Fields of a virtual account's manifest that promise something about its token. To ignore one would let somebody rely
-/// on what doesn't happen.
-const UNKEPT_PROMISES: &[(&str, &str)] = &[
-    ("expiration_date", "let tokens of virtual accounts expire"),
-    ("auto_rotate", "rotate tokens"),
-    ("secret_store_config", "write tokens to a secret store"),
-    ("identity_provider_mapping", "take the tokens of identity providers"),
-];
+/// What a token looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenType {
+    /// Random text that says nothing by itself.
+    Opaque,
+    /// A signed JWT.
+    Jwt,
+}
+
+impl TokenType {
+    /// Reads a type.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "opaque" => Some(Self::Opaque),
+            "jwt" => Some(Self::Jwt),
+            _ => None,
+        }
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Opaque => "opaque",
+            Self::Jwt => "jwt",
+        }
+    }
+}
 
 /// A checked manifest of type `virtual-account`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualAccountManifest {
     /// The account's name; the match is by name.
     pub name: MachineName,
-    /// Roles on secret groups; `None` leaves access as it is.
-    pub permissions: Option<Vec<GroupPermission>>,
-}
-
-/// A role on one group, as a virtual account's manifest grants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupPermission {
-    /// `<tenant>:<group>`.
-    pub group_fqn: String,
-    /// The role.
-    pub role: GroupRole,
+    /// Its roles; `None` leaves access as it is.
+    pub permissions: Option<Vec<Permission>>,
+    /// When its token ends, if it does.
+    pub expiration_date: Option<Day>,
+    /// Whether and how its token is replaced by itself.
+    pub auto_rotate: Option<AutoRotate>,
+    /// Where its token is written.
+    pub secret_store_config: Option<TokenTarget>,
+    /// Who owns it.
+    pub owned_by: Option<MachineOwner>,
+    /// Free words.
+    pub tags: Option<Tags>,
+    /// Tokens of identity providers that stand for it.
+    pub identity_provider_mapping: Option<Vec<IdentityMapping>>,
+    /// What its token looks like; the instance decides when the manifest doesn't.
+    pub token_type: Option<TokenType>,
 }
 
 impl VirtualAccountManifest {
+    /// The `type` of such a manifest.
+    pub const TYPE: &str = "virtual-account";
+
     /// Checks a manifest field by field. An empty `permissions` list is refused, as the contract has it.
     pub fn parse(manifest: &Value) -> Result<Self, Vec<Violation>> {
-        let mut faults = Faults::default();
-        let fields = faults.object(manifest, "virtual-account");
-        let name = faults.text(fields, "name").and_then(|text| {
-            MachineName::parse(text).map_err(|error| faults.add("manifest.name", error.to_string())).ok()
+        read(manifest, Self::TYPE, Self::read, Self::to_json)
+    }
+
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let name = fields.parsed("name", MachineName::parse);
+        let permissions = permission::read(fields, &SNAKE);
+        fields.not_empty("permissions", "must not be empty: leave it out to keep access as it is");
+        let expiration_date = machine::expiration_date(fields);
+        let auto_rotate = machine::auto_rotate(fields);
+        let secret_store_config = machine::token_target(fields);
+        machine::no_notifications(fields);
+        let owned_by = machine::owner(fields);
+        let tags = machine::tags(fields);
+        let identity_provider_mapping = machine::identity_mappings(fields);
+        let token_type = fields.optional("token_type", |text| {
+            TokenType::parse(text).ok_or("must be `opaque` or `jwt`; leave it out for the server's default")
         });
-        for (field, promise) in UNKEPT_PROMISES {
-            if fields.get(*field).is_some_and(|value| !value.is_null()) {
-                faults.add(&format!("manifest.{field}"), format!("this server does not {promise}: remove the field"));
-            }
+        // Of an opaque token only a digest is kept, so the new one can't be asked for as a JWT can.
+        let told = token_type == Some(TokenType::Jwt) || fields.get("secret_store_config").is_some();
+        if auto_rotate.is_some() && !told {
+            fields.fault(
+                "auto_rotate",
+                "nobody would learn the new token: say where it is written with `secret_store_config`, or take \
+                 `token_type: jwt`",
+            );
         }
-        if fields.get("token_type").is_some_and(|kind| !kind.is_null() && *kind != "opaque") {
-            faults.add("manifest.token_type", "this server makes `opaque` tokens only");
-        }
-        let permissions = faults.list(fields, "permissions", parse_permission);
-        if permissions.as_ref().is_some_and(Vec::is_empty) && fields["permissions"] == json!([]) {
-            faults.add("manifest.permissions", "must not be empty: leave it out to keep access as it is");
-        }
-        if let Some(list) = &permissions {
-            faults.duplicates(list.iter().map(|entry| entry.group_fqn.as_str()), "manifest.permissions");
-        }
-        match name {
-            Some(name) if faults.0.is_empty() => {
-                let manifest = Self { name, permissions };
-                within_bounds(&manifest.to_json())?;
-                Ok(manifest)
-            }
-            _ => Err(faults.0),
-        }
+        Some(Self {
+            name: name?,
+            permissions,
+            expiration_date,
+            auto_rotate,
+            secret_store_config,
+            owned_by,
+            tags,
+            identity_provider_mapping,
+            token_type,
+        })
     }
 
     /// The manifest as it is stored and given back.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut out = json!({"type": "virtual-account", "name": self.name.as_str()});
-        if let Some(permissions) = &self.permissions {
-            out["permissions"] = permissions
-                .iter()
-                .map(|entry| {
-                    json!({"resource_type": "secret-group", "resource_fqn": entry.group_fqn, "role_id": entry.role.id()})
-                })
-                .collect();
-        }
-        out
+        Written::new(Self::TYPE)
+            .with("name", self.name.as_str())
+            .maybe("permissions", self.permissions.as_deref().map(|list| permission::write(list, &SNAKE)))
+            .maybe("expiration_date", self.expiration_date.map(|day| day.to_string()))
+            .maybe("auto_rotate", self.auto_rotate)
+            .maybe("secret_store_config", self.secret_store_config.as_ref())
+            .maybe("ownedBy", self.owned_by.as_ref())
+            .maybe("tags", self.tags.as_ref().map(machine::write_tags))
+            .maybe("identity_provider_mapping", self.identity_provider_mapping.as_deref().map(machine::write_mappings))
+            .maybe("token_type", self.token_type.map(TokenType::id))
+            .into()
     }
-}
-
-fn parse_permission(entry: &Map<String, Value>) -> Result<GroupPermission, (&'static str, String)> {
-    if required(entry, "resource_type")? != "secret-group" {
-        return Err(("resource_type", "this server grants roles on `secret-group` only".into()));
-    }
-    Ok(GroupPermission {
-        group_fqn: required(entry, "resource_fqn")?.to_owned(),
-        role: parse_role(required(entry, "role_id")?)?,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn with(field: &str, value: Value) -> Result<VirtualAccountManifest, Vec<String>> {
+        let mut manifest = json!({"type": "virtual-account", "name": "ci-bot"});
+        manifest[field] = value;
+        let faults = |faults: Vec<Violation>| faults.into_iter().map(|fault| fault.path).collect();
+        VirtualAccountManifest::parse(&manifest).map_err(faults)
+    }
+
     #[test]
-    fn virtual_accounts() {
-        let written = json!({"type": "virtual-account", "name": "ci-bot", "permissions": [
-            {"resource_type": "secret-group", "resource_fqn": "acme:prod", "role_id": "secret-group-editor"}]});
+    fn a_full_manifest_reads_and_writes_back() {
+        let written = json!({
+            "type": "virtual-account", "name": "ci-bot",
+            "permissions": [
+                {"resource_type": "secret-group", "resource_fqn": "acme:prod", "role_id": "secret-group-reader",
+                 "expires_at": "2027-01-31T00:00:00.000Z"},
+                {"resource_type": "provider-integration", "resource_fqn": "acme:aws:a:secret-store:s",
+                 "role_id": "provider-integration-access"},
+                {"resource_type": "provider-account", "resource_fqn": "acme:aws:a", "role_id": "provider-account-access"},
+                {"resource_type": "team", "resource_fqn": "devs", "role_id": "team-manager"},
+                {"resource_type": "account", "resource_fqn": "acme", "role_id": "auditor"},
+                {"resource_type": "account", "resource_fqn": "acme", "role_id": "registrar"},
+            ],
+            "expiration_date": "2027-01-31",
+            "auto_rotate": {"auto_rotate_interval": 90, "grace_period": 7},
+            "secret_store_config": {"type": "tfy-secrets", "secret_group": "prod", "key": "BOT_TOKEN"},
+            "ownedBy": {"account": "root", "team": "devs"},
+            "tags": {"env": "prod"},
+            "identity_provider_mapping": [{"identity_provider": "github", "value": "repo:acme/app:ref:refs/heads/main"}],
+            "token_type": "opaque",
+        });
         assert_eq!(VirtualAccountManifest::parse(&written).unwrap().to_json(), written);
-        assert_eq!(
-            VirtualAccountManifest::parse(&json!({"type": "virtual-account", "name": "ci-bot"})).unwrap().permissions,
-            None
-        );
+        let least = json!({"type": "virtual-account", "name": "ci-bot"});
+        let read = VirtualAccountManifest::parse(&least).unwrap();
+        assert_eq!((read.permissions.clone(), read.to_json()), (None, least));
+    }
+
+    #[test]
+    fn permissions_are_checked() {
+        let role = |kind: &str, role: &str| json!({"resource_type": kind, "resource_fqn": "acme:x", "role_id": role});
         for (permissions, path) in [
             (json!([]), "manifest.permissions"),
+            (json!([role("workspace", "workspace-admin")]), "manifest.permissions[0].resource_type"),
+            (json!([role("secret-group", "team-member")]), "manifest.permissions[0].role_id"),
+            (json!([role("secret-group", "auditor")]), "manifest.permissions[0].role_id"),
             (
-                json!([{"resource_type": "cluster", "resource_fqn": "c", "role_id": "x"}]),
-                "manifest.permissions[0].resource_type",
+                json!([role("secret-group", "secret-group-viewer"), role("secret-group", "secret-group-admin")]),
+                "manifest.permissions",
             ),
+            (json!([role("account", "auditor"), role("tenant", "auditor")]), "manifest.permissions"),
         ] {
-            let manifest = json!({"type": "virtual-account", "name": "ci-bot", "permissions": permissions});
-            assert_eq!(VirtualAccountManifest::parse(&manifest).unwrap_err()[0].path, path);
+            assert_eq!(with("permissions", permissions), Err(vec![path.to_owned()]));
+        }
+        let mut soon = role("secret-group", "secret-group-viewer");
+        for bad in [json!("soon"), json!(7), json!("2027-13-01"), json!("9999-12-31T23:59:59-01:00")] {
+            soon["expires_at"] = bad;
+            assert_eq!(
+                with("permissions", json!([soon])),
+                Err(vec!["manifest.permissions[0].expires_at".to_owned()]),
+                "{soon}"
+            );
         }
     }
 
     #[test]
-    fn what_a_token_would_not_do_is_refused() {
-        let manifest = |field: &str, value: Value| {
-            let mut manifest = json!({"type": "virtual-account", "name": "ci-bot"});
-            manifest[field] = value;
-            VirtualAccountManifest::parse(&manifest)
-        };
-        for (field, _) in UNKEPT_PROMISES {
-            let faults = manifest(field, json!("2027-01-01")).unwrap_err();
-            assert_eq!(
-                faults.iter().map(|fault| fault.path.as_str()).collect::<Vec<_>>(),
-                [format!("manifest.{field}")]
-            );
-            assert!(manifest(field, Value::Null).is_ok());
+    fn rotation_needs_somebody_who_learns_the_new_token() {
+        assert_eq!(with("auto_rotate", json!({})), Err(vec!["manifest.auto_rotate".to_owned()]));
+        let mut manifest = json!({"type": "virtual-account", "name": "ci-bot", "auto_rotate": {}, "token_type": "jwt"});
+        let terms = VirtualAccountManifest::parse(&manifest).unwrap().auto_rotate;
+        assert_eq!(terms, Some(AutoRotate { interval_days: 360, grace_period_days: 30 }));
+        manifest["token_type"] = json!("opaque");
+        assert!(VirtualAccountManifest::parse(&manifest).is_err());
+        manifest["secret_store_config"] = json!({"type": "secret-store", "integration_fqn": "f", "secret_path": "p"});
+        assert!(VirtualAccountManifest::parse(&manifest).is_ok());
+        for (terms, path) in [
+            (json!({"auto_rotate_interval": 29}), "auto_rotate_interval"),
+            (json!({"auto_rotate_interval": 36_501}), "auto_rotate_interval"),
+            (json!({"auto_rotate_interval": "90"}), "auto_rotate_interval"),
+            (json!({"grace_period": 0}), "grace_period"),
+        ] {
+            manifest["auto_rotate"] = terms;
+            let faults = VirtualAccountManifest::parse(&manifest).unwrap_err();
+            assert_eq!(faults.len(), 1);
+            assert_eq!(faults[0].path, format!("manifest.auto_rotate.{path}"));
         }
-        assert!(manifest("token_type", json!("jwt")).is_err());
-        assert!(manifest("token_type", json!("opaque")).is_ok());
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        for (field, value, path) in [
+            ("expiration_date", json!("31.1.2027"), ""),
+            ("expiration_date", json!("2027-01-31T00:00:00Z"), ""),
+            ("secret_store_config", json!({"type": "vault"}), ".type"),
+            ("secret_store_config", json!({"type": "tfy-secrets", "secret_group": "prod", "key": ".."}), ".key"),
+            ("secret_store_config", json!({"type": "secret-store", "integration_fqn": "f"}), ".secret_path"),
+            ("notification_target", json!({"type": "email"}), ""),
+            ("ownedBy", json!({"account": "root"}), ".team"),
+            ("tags", json!({"env": 1}), ".env"),
+            ("tags", json!({"": "x"}), ""),
+            ("tags", json!({"env": "\0"}), ".env"),
+            ("identity_provider_mapping", json!([{"identity_provider": "g", "value": ""}]), "[0].value"),
+            (
+                "identity_provider_mapping",
+                json!([{"identity_provider": "g", "value": "a"}, {"identity_provider": "g", "value": "a"}]),
+                "",
+            ),
+            ("token_type", json!("paseto"), ""),
+        ] {
+            assert_eq!(with(field, value), Err(vec![format!("manifest.{field}{path}")]));
+            assert!(with(field, Value::Null).is_ok());
+        }
+        let many: Vec<(String, Value)> = (0..65).map(|n| (n.to_string(), json!("x"))).collect();
+        assert!(with("tags", Value::Object(many.into_iter().collect())).is_err());
     }
 }
