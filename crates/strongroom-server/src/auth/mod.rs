@@ -1,5 +1,6 @@
 //! From a bearer token to a caller.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
@@ -8,7 +9,7 @@ use strongroom_domain::Timestamp;
 use strongroom_domain::role::TenantRole;
 use strongroom_domain::subject::{Actor, EVERYONE, SubjectKind};
 use strongroom_domain::token;
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow, Viewpoint};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow, Viewpoint};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo};
 
@@ -21,13 +22,22 @@ pub(crate) async fn authenticate(
     authorization: Option<&[u8]>,
     request: RequestInfo,
 ) -> Result<Context, AppError> {
+    let found = identify(app, authorization, request.address).await;
+    if let Err(AppError::Unauthenticated(_)) = found {
+        app.rate_limits.failed(request.address)?;
+    }
+    let caller = found?;
+    app.rate_limits.subject(&caller.actor.id)?;
+    Ok(Context::new(app.clone(), caller, request))
+}
+
+async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
     if !token::is_well_formed(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    let caller = known_caller(app, sha256(text.as_bytes())).await?.ok_or(AppError::Unauthenticated(INVALID))?;
-    Ok(Context::new(app.clone(), caller, request))
+    known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 /// Callers by the hash of their token. An entry holds until an identity changes or the token expires.
@@ -47,15 +57,21 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
+async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
     let alive = |expires_at: Option<Timestamp>| expires_at.is_none_or(|at| at > app.clock.now());
     let present = app.metadata.identity_stamp();
-    if let Some(known) = app.caches.callers.0.get(&hash).filter(|known| present == Some(known.as_of)) {
-        return Ok(alive(known.expires_at).then_some(known.caller));
+    match app.caches.callers.0.get(&hash) {
+        Some(known) if present == Some(known.as_of) => return Ok(alive(known.expires_at).then_some(known.caller)),
+        // It was valid a moment ago: what others fail at from the same address doesn't stop it.
+        Some(_) => {}
+        None => app.rate_limits.may_try(address)?,
     }
-    let Some(row) = app.metadata.token(&hash).await? else { return Ok(None) };
-    let expires_at = row.expires_at;
-    let Some(caller) = caller(row).map(Arc::new) else { return Ok(None) };
+    let row = app.metadata.token(&hash).await?;
+    let expires_at = row.as_ref().and_then(|row| row.expires_at);
+    let Some(caller) = row.and_then(caller).map(Arc::new) else {
+        app.caches.callers.0.remove(&hash);
+        return Ok(None);
+    };
     if let Some(as_of) = present {
         app.caches.callers.0.insert(hash, Known { caller: caller.clone(), expires_at, as_of });
     }
