@@ -19,6 +19,7 @@ use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
 use crate::keys::{self, KeyFileError, KeysError, RootKeySource};
+use crate::limits::{RateLimits, Refusals};
 use crate::{http, jobs};
 
 /// Why an instance could not be opened. The text names the setting or file to look at.
@@ -210,6 +211,7 @@ impl Instance {
             Database::Sqlite(_) => "the only one".to_owned(),
             Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
         };
+        let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
         let app = App {
             metadata,
             keys: ring,
@@ -221,6 +223,7 @@ impl Instance {
             instance_id: instance.instance_id,
             account_id: instance.account_id,
             limits,
+            rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
             replica,
@@ -255,6 +258,12 @@ impl Instance {
     /// Purges at once what is due in the trash, and says how many things that were.
     pub async fn purge_now(&self) -> Result<usize, String> {
         self.app.purge_if_ours().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// How many requests were too many.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.app.rate_limits.refusals()
     }
 
     /// What the metadata writer has done.

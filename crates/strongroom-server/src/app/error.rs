@@ -3,6 +3,7 @@ use strongroom_metadata::{AuditRow, CommitError, ReadError};
 use strongroom_stores::StoreError;
 
 use crate::http::ApiError;
+use crate::limits::RetryAfter;
 
 /// What can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) enum Resource {
 pub(crate) enum AppError {
     /// No valid token.
     Unauthenticated(&'static str),
+    /// Too many requests.
+    RateLimited(RetryAfter),
     /// They may know of it, but not do this; with the event that says so, which the router writes.
     Forbidden(&'static str, Box<AuditRow>),
     /// It isn't there, or they may not know that it is.
@@ -74,6 +77,12 @@ impl From<ReadError> for AppError {
             },
             error => Self::Unavailable { internal: describe(&error) },
         }
+    }
+}
+
+impl From<RetryAfter> for AppError {
+    fn from(after: RetryAfter) -> Self {
+        Self::RateLimited(after)
     }
 }
 

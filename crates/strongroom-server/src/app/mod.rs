@@ -44,6 +44,8 @@ use strongroom_metadata::{Metadata, TokenPurpose, Viewpoint};
 use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
+use crate::limits::RateLimits;
+
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
@@ -69,6 +71,7 @@ pub(crate) struct App {
     pub(crate) instance_id: String,
     pub(crate) account_id: AccountId,
     pub(crate) limits: Limits,
+    pub(crate) rate_limits: RateLimits,
     pub(crate) rules: PolicyRules,
     pub(crate) caches: Caches,
     /// This process among those that share the database.

@@ -33,6 +33,8 @@ type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// the context that only authentication makes.
 enum Handler {
     Public(Box<dyn Fn(PublicCall) -> Answering + Send + Sync>),
+    /// Public and without a rate limit: what load balancers and supervisors ask.
+    Probe(Box<dyn Fn(PublicCall) -> Answering + Send + Sync>),
     Private(Box<dyn Fn(Call) -> Answering + Send + Sync>),
 }
 
@@ -52,7 +54,7 @@ pub(crate) fn router(app: Arc<App>, public_url: &str, max_body_bytes: usize) -> 
     for operation in Operation::ALL {
         let spec = operation.spec();
         let handler = Arc::new(handler(*operation));
-        debug_assert_eq!(spec.access == Access::Public, matches!(*handler, Handler::Public(_)), "{}", spec.id);
+        debug_assert_eq!(spec.access == Access::Public, !matches!(*handler, Handler::Private(_)), "{}", spec.id);
         let shared = shared.clone();
         let serve = move |request: Request| {
             let (handler, shared) = (handler.clone(), shared.clone());
@@ -118,8 +120,8 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListTrash => private(trash::list),
         Operation::RestoreSecretGroup => private(trash::restore_secret_group),
         Operation::RestoreSecret => private(trash::restore_secret),
-        Operation::Healthz => public(operations::healthz),
-        Operation::Readyz => public(operations::readyz),
+        Operation::Healthz => probe(operations::healthz),
+        Operation::Readyz => probe(operations::readyz),
         Operation::OpenApi => public(operations::openapi),
     }
 }
@@ -136,6 +138,12 @@ fn public<F: Future<Output = Answer> + Send + 'static>(
     Handler::Public(Box::new(move |call| Box::pin(handler(call))))
 }
 
+fn probe<F: Future<Output = Answer> + Send + 'static>(
+    handler: impl Fn(PublicCall) -> F + Send + Sync + 'static,
+) -> Handler {
+    Handler::Probe(Box::new(move |call| Box::pin(handler(call))))
+}
+
 /// A request on its way to its handler.
 struct Incoming {
     request: Request,
@@ -150,7 +158,11 @@ async fn dispatch(
 ) -> Result<Response, ApiError> {
     let (parts, body) = incoming.request.into_parts();
     match handler {
-        Handler::Public(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
+        Handler::Probe(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
+        Handler::Public(handler) => {
+            shared.app.rate_limits.public(incoming.info.address).map_err(AppError::from)?;
+            Ok(handler(PublicCall { shared: shared.clone() }).await?)
+        }
         Handler::Private(handler) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let context = auth::authenticate(&shared.app, authorization, incoming.info).await?;
