@@ -1,5 +1,6 @@
 //! Use cases: authorize, decide, write once. No HTTP and no SQL here.
 
+mod access;
 mod audit_logs;
 mod authorized;
 mod changes;
@@ -36,6 +37,7 @@ use strongroom_metadata::{Metadata, TokenPurpose, Viewpoint};
 use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
+pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};

@@ -70,7 +70,7 @@ async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, 
 }
 
 /// Persons may be deactivated; machines act as long as they are there.
-fn may_act(subject: &SubjectRow) -> bool {
+pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
 }
 

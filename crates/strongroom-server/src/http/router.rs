@@ -18,7 +18,7 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
-use super::handlers::{accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
+use super::handlers::{access, accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
 use crate::audit::Target;
@@ -102,6 +102,8 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListTrash => private(trash::list),
         Operation::RestoreSecretGroup => private(trash::restore_secret_group),
         Operation::RestoreSecret => private(trash::restore_secret),
+        Operation::ExplainAccess => private(access::explain),
+        Operation::ListReaders => private(access::readers),
         Operation::Healthz => public(operations::healthz),
         Operation::Readyz => public(operations::readyz),
         Operation::OpenApi => public(operations::openapi),
