@@ -23,9 +23,9 @@ statements! {
         "INSERT INTO users (id, email, tenant_role, active, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     UPDATE_USER = "UPDATE users SET tenant_role = ?2, active = ?3, updated_at = ?4 WHERE id = ?1";
     DELETE_USER = "DELETE FROM users WHERE id = ?1";
-    INSERT_INVITATION = "INSERT INTO invitations (hash, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+    INSERT_INVITATION = "INSERT INTO invitations (hash, id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
     DELETE_INVITATION = "DELETE FROM invitations WHERE hash = ?1";
-    DELETE_INVITATIONS_OF = "DELETE FROM invitations WHERE user_id = ?1";
+    DELETE_INVITATIONS_OF = "DELETE FROM invitations WHERE id = ?1";
     INSERT_MACHINE = "INSERT INTO virtual_accounts (id, kind, name, manifest, rotate_at, created_by, created_at, \
         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     UPDATE_MACHINE = "UPDATE virtual_accounts SET manifest = ?2, rotate_at = ?3, synced_token = ?4, synced_at = ?5, \

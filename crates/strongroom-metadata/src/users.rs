@@ -30,7 +30,7 @@ statements! {
     COUNT_ADMINS = "SELECT COUNT(*) FROM users WHERE tenant_role = 'tenant-admin' AND active = 1";
     TOKENS_OF = concat!(token_columns!(), "WHERE subject_id = ?1 AND revoked_at IS NULL ORDER BY id DESC");
     SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE id = ?1");
-    SELECT_INVITATION = "SELECT user_id, expires_at FROM invitations WHERE hash = ?1";
+    SELECT_INVITATION = "SELECT id, expires_at FROM invitations WHERE hash = ?1";
 }
 
 /// A person.
