@@ -1,4 +1,6 @@
-use super::*;
+use super::{
+    BAD_INPUT, DEFAULTS, LIMIT, MAY_NOT, NO_GROUP, OFFSET, OperationSpec, Parameter, ParameterKind, schema, wire,
+};
 
 pub(in crate::operation) const EXPLAIN_ACCESS: OperationSpec = OperationSpec {
     id: "Access.explain",

@@ -33,6 +33,7 @@ pub(super) fn oracle(operation: Operation, values_hidden: bool) -> &'static str 
         // Who can't bring a group back doesn't learn that it was ever there.
         Operation::RestoreSecretGroup => "200+ 200+ 404 404 404 404 404 404",
         Operation::RestoreSecret => "200+ 200+ 200+ 403 404 200+ 403 404",
+        Operation::ExplainAccess | Operation::ListReaders => "200 200 403 403 404 403 403 404",
         Operation::MinCliVersion
         | Operation::TenantId
         | Operation::Healthz

@@ -62,6 +62,11 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::ListTrash => (format!("{TRASH}?limit=1000"), None),
         Operation::RestoreSecretGroup => (format!("/api/v1/secret-groups/{group_id}/restore"), Some(json!({}))),
         Operation::RestoreSecret => (format!("/api/v1/secrets/{secret_id}/restore"), Some(json!({}))),
+        Operation::ExplainAccess => {
+            let asked = "subject=user:shared-editor@example.com&action=read-values";
+            (format!("/api/v1/access/explain?{asked}&resource={group_id}"), None)
+        }
+        Operation::ListReaders => (format!("/api/v1/secret-groups/{group_id}/access"), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
