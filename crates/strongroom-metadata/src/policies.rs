@@ -1,7 +1,7 @@
 //! Teams, roles of one's own, role bindings and identity providers: what is described by a manifest and no more.
 
-use strongroom_domain::{GroupId, Timestamp};
 use strongroom_domain::subject::Actor;
+use strongroom_domain::{GroupId, Timestamp};
 
 use crate::groups::{Page, Viewpoint, granted};
 use crate::integrations::read_actor;

@@ -64,6 +64,8 @@ operations! {
     ListTrash = specs::trash::LIST_TRASH,
     RestoreSecretGroup = specs::trash::RESTORE_SECRET_GROUP,
     RestoreSecret = specs::trash::RESTORE_SECRET,
+    ExplainAccess = specs::access::EXPLAIN_ACCESS,
+    ListReaders = specs::access::LIST_READERS,
     Healthz = specs::service::HEALTHZ,
     Readyz = specs::service::READYZ,
     OpenApi = specs::service::OPEN_API,

@@ -1,5 +1,6 @@
 //! Wire types, by resource. Field names are the contract's; the first line of a doc comment is its description.
 
+mod access;
 mod audit;
 mod common;
 mod identity;
@@ -11,6 +12,7 @@ mod secret;
 mod secret_group;
 mod trash;
 
+pub use access::{AccessDecision, AccessGrant, AccessSource, ExplainAccessResponse, ListReadersResponse, Reader};
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{

@@ -114,6 +114,8 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
         ("SECRET_COUNT_ALL", look(params![]), 1),
         ("SECRET_COUNT_MEMBER", look(params![]), 1),
         ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
+        ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
+        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 1),
         ("SELECT_EVENTS", filtered(params![10, 0]), 1),
         ("COUNT_EVENTS", filter(), 1),
         ("DELETED_SECRETS", look(params![0, 2, 10]), 1),

@@ -33,7 +33,9 @@ impl Context {
                 Some(_) => {}
                 None => self.check_admin("APPLY_PROVIDER_ACCOUNT")?,
             }
-            for subject in manifest.integrations.iter().flatten().flat_map(|one| one.authorized_subjects.iter().flatten()) {
+            for subject in
+                manifest.integrations.iter().flatten().flat_map(|one| one.authorized_subjects.iter().flatten())
+            {
                 self.check_subject(subject.as_str()).await?;
             }
             let before = existing.as_ref().map(|row| row.manifest.clone());

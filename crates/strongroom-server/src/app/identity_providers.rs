@@ -65,7 +65,8 @@ impl Context {
             match attempts.commit(change, event).await? {
                 None => return Ok(()),
                 Some(Guard::SubjectInUse) => {
-                    let message = "machines are mapped to this provider in their `identity_provider_mapping`; remove that first";
+                    let message =
+                        "machines are mapped to this provider in their `identity_provider_mapping`; remove that first";
                     return Err(AppError::InUse(message.into()));
                 }
                 Some(_) => {}

@@ -1,5 +1,6 @@
 //! What the manifests of virtual accounts and agent identities say about their tokens, in one form.
 
+use serde_json::Value;
 use strongroom_domain::Timestamp;
 use strongroom_domain::manifest::{
     AgentIdentity, AgentIdentityManifest, AutoRotate, IdentityMapping, Permission, TokenTarget, TokenType,
@@ -8,7 +9,6 @@ use strongroom_domain::manifest::{
 use strongroom_domain::names::MachineName;
 use strongroom_domain::subject::{SubjectKind, SubjectName};
 use strongroom_metadata::MachineKind;
-use serde_json::Value;
 
 use super::AppError;
 

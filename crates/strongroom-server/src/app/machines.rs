@@ -24,12 +24,20 @@ pub(crate) struct AppliedMachine {
 
 impl Context {
     /// Creates or updates a virtual account by its manifest. The token comes only with a new one.
-    pub(crate) async fn apply_virtual_account(&self, manifest: &Value, dry_run: bool) -> Result<AppliedMachine, AppError> {
+    pub(crate) async fn apply_virtual_account(
+        &self,
+        manifest: &Value,
+        dry_run: bool,
+    ) -> Result<AppliedMachine, AppError> {
         self.apply_machine_terms(MachineTerms::parse(MachineKind::VirtualAccount, manifest)?, dry_run).await
     }
 
     /// Creates or updates an agent's identity by its manifest.
-    pub(crate) async fn apply_agent_identity(&self, manifest: &Value, dry_run: bool) -> Result<AppliedMachine, AppError> {
+    pub(crate) async fn apply_agent_identity(
+        &self,
+        manifest: &Value,
+        dry_run: bool,
+    ) -> Result<AppliedMachine, AppError> {
         self.apply_machine_terms(MachineTerms::parse(MachineKind::AgentIdentity, manifest)?, dry_run).await
     }
 
@@ -42,7 +50,10 @@ impl Context {
             let now = app.clock.now();
             if terms.expires_at.is_some_and(|at| at <= now) {
                 let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-                return Err(AppError::invalid(format!("manifest.{path}expiration_date"), "must be a date that is still to come"));
+                return Err(AppError::invalid(
+                    format!("manifest.{path}expiration_date"),
+                    "must be a date that is still to come",
+                ));
             }
             let mut resolved = Resolved::default();
             for permission in terms.permissions.iter().flatten() {
@@ -52,7 +63,8 @@ impl Context {
             self.target_group(&terms).await?;
             let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
             if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
-                let message = format!("`{}` is taken: virtual accounts and agent identities share their names", terms.name);
+                let message =
+                    format!("`{}` is taken: virtual accounts and agent identities share their names", terms.name);
                 return Err(AppError::NameTaken(message));
             }
             let before = existing.as_ref().map(|machine| machine.manifest.clone());
@@ -89,7 +101,14 @@ impl Context {
             }
             if terms.has_token() && wants_token {
                 let (text, row) = self
-                    .issue_token(kind_of(terms.kind), &id, &machine.name, TokenPurpose::Machine, terms.expires_at, terms.jwt)
+                    .issue_token(
+                        kind_of(terms.kind),
+                        &id,
+                        &machine.name,
+                        TokenPurpose::Machine,
+                        terms.expires_at,
+                        terms.jwt,
+                    )
                     .await?;
                 change.add_token(&row);
                 issued = Some((text, row.id));

@@ -143,8 +143,11 @@ impl Context {
                 entry.role = GroupRole::Admin;
                 entry.expires_at = None;
             }
-            None => collaborators
-                .extend(SubjectName::parse(own).ok().map(|subject| Collaborator { subject, role: GroupRole::Admin, expires_at: None })),
+            None => collaborators.extend(SubjectName::parse(own).ok().map(|subject| Collaborator {
+                subject,
+                role: GroupRole::Admin,
+                expires_at: None,
+            })),
         }
     }
 

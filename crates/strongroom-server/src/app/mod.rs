@@ -1,5 +1,6 @@
 //! Use cases: authorize, decide, write once. No HTTP and no SQL here.
 
+mod access;
 mod accounts;
 mod applied;
 mod apply;
@@ -10,17 +11,17 @@ mod cursors;
 mod draft;
 mod error;
 mod group_queues;
-mod identity_providers;
 mod identity_changes;
+mod identity_providers;
 mod machine_terms;
 mod machines;
 mod manifests;
 mod new_groups;
 mod providers;
 mod restore;
+mod revision;
 mod role_bindings;
 mod roles;
-mod revision;
 mod secret_groups;
 mod secrets;
 mod standing;
@@ -46,11 +47,12 @@ use tokio::sync::watch;
 
 use crate::limits::RateLimits;
 
+pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
+pub(crate) use applied::AppliedNamed;
+pub(crate) use apply::Entity;
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
-pub(crate) use applied::AppliedNamed;
-pub(crate) use apply::Entity;
 pub(crate) use manifests::AppliedGroup;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};

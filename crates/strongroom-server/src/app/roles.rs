@@ -63,7 +63,9 @@ impl Context {
             let row = row.ok_or(AppError::NotFound(Resource::Role))?;
             let uses = app.metadata.role_uses(name).await?;
             if uses > 0 {
-                let message = format!("the role `{name}` is held by people or granted by bindings ({uses} in all); take it from them first");
+                let message = format!(
+                    "the role `{name}` is held by people or granted by bindings ({uses} in all); take it from them first"
+                );
                 return Err(AppError::InUse(message));
             }
             change.remove_named(Named::Role, &row);

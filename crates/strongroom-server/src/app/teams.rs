@@ -118,7 +118,11 @@ impl Context {
             let mut change = attempts.next().await?;
             let row = self.team_row(id).await?;
             if !self.caller().standing.manages_team(&format!("team:{}", row.name), &row.id) {
-                return Err(self.refusal("MANAGE_TEAM", team_target(&row), "this takes the role team-manager on the team"));
+                return Err(self.refusal(
+                    "MANAGE_TEAM",
+                    team_target(&row),
+                    "this takes the role team-manager on the team",
+                ));
             }
             change.remove_named(Named::Team, &row);
             let event = Event { action: "DELETE_TEAM", ..Event::of(team_target(&row)) };
@@ -134,7 +138,11 @@ impl Context {
             return Ok(());
         }
         let target = Target { kind: "tenant", id: String::new(), name: "directory".into(), fqn: String::new() };
-        Err(self.refusal("READ_DIRECTORY", target, "machines see people and teams only with the permission `user:read`"))
+        Err(self.refusal(
+            "READ_DIRECTORY",
+            target,
+            "machines see people and teams only with the permission `user:read`",
+        ))
     }
 
     /// 404 when somebody who is named doesn't exist.
@@ -144,11 +152,7 @@ impl Context {
         self.app().metadata.subject(&subject).await?.map(|_| ()).ok_or_else(missing)
     }
 
-    fn check_may_apply_team(
-        &self,
-        manifest: &mut TeamManifest,
-        existing: Option<&NamedRow>,
-    ) -> Result<(), AppError> {
+    fn check_may_apply_team(&self, manifest: &mut TeamManifest, existing: Option<&NamedRow>) -> Result<(), AppError> {
         let standing = &self.caller().standing;
         if standing.rights.is_admin() {
             return Ok(());
@@ -164,7 +168,9 @@ impl Context {
                 return Err(self.refusal("CREATE_TEAM", target(""), "this takes the permission `team:create`"));
             }
             // Whoever makes a team can go on managing it.
-            if let Some(email) = standing.subject.user_email().and_then(|email| strongroom_domain::names::Email::parse(email).ok()) {
+            if let Some(email) =
+                standing.subject.user_email().and_then(|email| strongroom_domain::names::Email::parse(email).ok())
+            {
                 let managers = manifest.managers.get_or_insert_default();
                 if !managers.contains(&email) {
                     managers.push(email);
@@ -178,7 +184,9 @@ impl Context {
         let before: Value = serde_json::from_str(&row.manifest).unwrap_or_default();
         let written = manifest.to_json();
         // Who manages the team is not for its managers to say.
-        if written.get("managers").filter(|list| !list.is_null()) != before.get("managers").filter(|list| !list.is_null()) {
+        if written.get("managers").filter(|list| !list.is_null())
+            != before.get("managers").filter(|list| !list.is_null())
+        {
             return Err(self.refusal("MANAGE_TEAM", target(&row.id), "only a tenant admin changes who manages a team"));
         }
         Ok(())

@@ -95,7 +95,7 @@ async fn read_caller(
 }
 
 /// Persons may be deactivated; machines act as long as they are there.
-fn may_act(subject: &SubjectRow) -> bool {
+pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
 }
 

@@ -18,7 +18,9 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
-use super::handlers::{accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, trash};
+use super::handlers::{
+    access, accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, trash,
+};
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
 use crate::audit::Target;
@@ -122,6 +124,8 @@ fn handler(operation: Operation) -> Handler {
         Operation::RestoreSecret => private(trash::restore_secret),
         Operation::Healthz => probe(operations::healthz),
         Operation::Readyz => probe(operations::readyz),
+        Operation::ExplainAccess => private(access::explain),
+        Operation::ListReaders => private(access::readers),
         Operation::OpenApi => public(operations::openapi),
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of the table, by what they are about, and what rows share.
 
+pub(super) mod access;
 pub(super) mod audit_logs;
 pub(super) mod manifests;
 pub(super) mod policies;

@@ -53,10 +53,7 @@ pub(in crate::http) async fn dependency_tree(mut call: Call) -> Result<Response,
             dependencies: entry
                 .dependencies
                 .into_iter()
-                .map(|one| wire::ResourceName {
-                    resource_type: one.resource_type.to_owned(),
-                    resource_name: one.name,
-                })
+                .map(|one| wire::ResourceName { resource_type: one.resource_type.to_owned(), resource_name: one.name })
                 .collect(),
         })
         .collect();

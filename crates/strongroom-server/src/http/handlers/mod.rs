@@ -1,5 +1,6 @@
 //! Handlers: parse, call, render. No SQL, no store, no role names.
 
+pub(super) mod access;
 pub(super) mod accounts;
 pub(super) mod audit_logs;
 pub(super) mod identity;

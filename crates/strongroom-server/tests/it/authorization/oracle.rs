@@ -1,0 +1,43 @@
+//! What everybody may do. A new operation is a line here.
+
+use strongroom_api::Operation;
+
+/// What everybody may do, written from the contract and the design: first the eight who have a token, in the order of
+/// [`Cast::all`]. `+` says that the answer names the target, `=` that it gives the value.
+#[expect(clippy::match_same_arms, reason = "a line for each operation")]
+pub(super) fn oracle(operation: Operation, values_hidden: bool) -> &'static str {
+    match operation {
+        //                                 admin  owner  editor viewer strngr m-edit m-view m-stranger
+        Operation::ListSecretGroups => "200+ 200+ 200+ 200+ 200 200+ 200+ 200",
+        Operation::CreateSecretGroup => "200 200 200 200 200 403 403 403",
+        Operation::ApplySecretGroup => "200+ 200+ 403 403 409 403 403 403",
+        Operation::GetSecretGroup => "200+ 200+ 200+ 200+ 404 200+ 200+ 404",
+        Operation::UpdateSecretGroup => "200+ 200+ 200+ 403 404 200+ 403 404",
+        Operation::DeleteSecretGroup => "200 200 403 403 404 403 403 404",
+        Operation::ListSecrets | Operation::GetSecret if values_hidden => "200+ 200+ 200+ 200+ 404 200+= 200+ 404",
+        Operation::ListSecrets | Operation::GetSecret => "200+= 200+= 200+= 200+ 404 200+= 200+ 404",
+        Operation::DeleteSecret => "200 200 200 403 404 200 403 404",
+        Operation::ListSecretVersions => "200+ 200+ 200+ 200+ 404 200+ 200+ 404",
+        Operation::GetControlPlaneSecret if values_hidden => "403 403 403 403 404 200= 403 404",
+        Operation::GetControlPlaneSecret => "200= 200= 200= 403 404 200= 403 404",
+        Operation::ListProviderAccounts | Operation::ListProviderIntegrations => "200 200 200 200 200 200 200 200",
+        Operation::Apply => "200+ 200+ 403 403 409 403 403 403",
+        Operation::DeleteManifest => "200 200 403 403 404 403 403 404",
+        Operation::GetSession | Operation::GetUserInfo => "200 200 200 200 200 200 200 200",
+        Operation::RegisterUser
+        | Operation::CreateTokenForUser
+        | Operation::RevokeTokensOfUser
+        | Operation::ApplyVirtualAccount => "200 403 403 403 403 403 403 403",
+        Operation::ListAuditLogs => "200+ 403 403 403 403 403 403 403",
+        Operation::ListTrash => "200+ 200+ 200+ 200 200 200+ 200 200",
+        // Who can't bring a group back doesn't learn that it was ever there.
+        Operation::RestoreSecretGroup => "200+ 200+ 404 404 404 404 404 404",
+        Operation::RestoreSecret => "200+ 200+ 200+ 403 404 200+ 403 404",
+        Operation::ExplainAccess | Operation::ListReaders => "200 200 403 403 404 403 403 404",
+        Operation::MinCliVersion
+        | Operation::TenantId
+        | Operation::Healthz
+        | Operation::Readyz
+        | Operation::OpenApi => "200 200 200 200 200 200 200 200",
+    }
+}

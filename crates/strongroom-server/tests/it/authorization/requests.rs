@@ -1,0 +1,113 @@
+//! What each operation is sent, and at what it is aimed. A new operation is an arm of `request`.
+
+use serde_json::{Value, json};
+use strongroom_api::Operation;
+use strongroom_testkit::{Answer, Cast, Client, TestApp};
+
+use super::VALUE;
+use crate::support::{GROUPS, SECRETS, TRASH, group_path, reference_path, secret_id, text, updates};
+
+/// What a request is aimed at: a group of its own for each request, shared as the cast's group is.
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) group_id: String,
+    pub(super) secret_id: String,
+}
+
+/// The request that does an operation to a target.
+fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Option<Value>) {
+    let Target { name, group_id, secret_id } = target;
+    let group = format!("{GROUPS}/{group_id}");
+    let secret = format!("{SECRETS}/{secret_id}");
+    let mut manifest = app.manifest(name, &[]);
+    manifest["ownedBy"] = json!({"account": "other"});
+    manifest.as_object_mut().unwrap().remove("collaborators");
+    match operation {
+        Operation::ListSecretGroups => (format!("{GROUPS}?limit=1000"), None),
+        Operation::CreateSecretGroup => {
+            let body = json!({"name": format!("{name}-new"), "integrationId": app.integration_id(), "secrets": []});
+            (GROUPS.into(), Some(body))
+        }
+        Operation::ApplySecretGroup => (GROUPS.into(), Some(json!({"manifest": manifest}))),
+        Operation::GetSecretGroup | Operation::DeleteSecretGroup => (group, None),
+        Operation::UpdateSecretGroup => (group, Some(updates(&[("K", Some("another"))]))),
+        Operation::ListSecrets => (SECRETS.into(), Some(json!({"secretGroupId": group_id, "withValue": true}))),
+        Operation::GetSecret | Operation::DeleteSecret => (secret, None),
+        Operation::ListSecretVersions => (format!("{secret}/versions"), None),
+        Operation::GetControlPlaneSecret => (reference_path(&format!("tfy-secret://default:{name}:K")), None),
+        Operation::ListProviderAccounts => ("/api/svc/v1/provider-accounts".into(), None),
+        Operation::ListProviderIntegrations => ("/api/svc/v1/provider-integrations".into(), None),
+        Operation::Apply => ("/api/svc/v1/apply".into(), Some(json!({"manifest": manifest}))),
+        Operation::DeleteManifest => ("/api/svc/v1/delete".into(), Some(json!({"manifest": manifest}))),
+        Operation::MinCliVersion => ("/api/svc/v1/min-cli-version".into(), None),
+        Operation::TenantId => ("/api/svc/v1/tenant-id".into(), None),
+        Operation::GetSession => ("/api/svc/v1/session".into(), None),
+        Operation::GetUserInfo => ("/api/svc/v1/x/users/info".into(), None),
+        Operation::RegisterUser => {
+            ("/api/svc/v1/users/register".into(), Some(json!({"email": format!("{name}@example.com")})))
+        }
+        Operation::CreateTokenForUser => {
+            let body = json!({"name": "more", "userEmail": "shared-stranger@example.com"});
+            ("/api/svc/v1/personal-access-tokens/for-user".into(), Some(body))
+        }
+        Operation::RevokeTokensOfUser => {
+            let body = json!({"email": "shared-revoked@example.com"});
+            ("/api/svc/v1/personal-access-tokens/revoke/all".into(), Some(body))
+        }
+        Operation::ApplyVirtualAccount => {
+            let manifest = json!({"type": "virtual-account", "name": format!("{name}-va")});
+            ("/api/svc/v1/virtual-accounts".into(), Some(json!({"manifest": manifest})))
+        }
+        Operation::ListAuditLogs => (format!("/api/svc/v1/audit-logs?metric=list&resourceId={group_id}"), None),
+        Operation::ListTrash => (format!("{TRASH}?limit=1000"), None),
+        Operation::RestoreSecretGroup => (format!("/api/v1/secret-groups/{group_id}/restore"), Some(json!({}))),
+        Operation::RestoreSecret => (format!("/api/v1/secrets/{secret_id}/restore"), Some(json!({}))),
+        Operation::ExplainAccess => {
+            let asked = "subject=user:shared-editor@example.com&action=read-values";
+            (format!("/api/v1/access/explain?{asked}&resource={group_id}"), None)
+        }
+        Operation::ListReaders => (format!("/api/v1/secret-groups/{group_id}/access"), None),
+        Operation::Healthz => ("/healthz".into(), None),
+        Operation::Readyz => ("/readyz".into(), None),
+        Operation::OpenApi => ("/openapi.json".into(), None),
+    }
+}
+
+pub(super) async fn send(app: &TestApp, client: &Client, operation: Operation, target: &Target) -> Answer {
+    let (path, body) = request(app, operation, target);
+    let request = client.request(operation.spec().method.name(), &path);
+    match body {
+        Some(body) => request.json(&body).send().await,
+        None => request.send().await,
+    }
+}
+
+/// A group of the owner with the secret `K`, shared with the cast; and, where the operation needs it, deleted.
+pub(super) async fn target(app: &TestApp, cast: &Cast, number: usize, operation: Operation) -> Target {
+    let name = format!("target-{number}");
+    let group = app.group(&cast.owner, &name, &[("K", VALUE), ("OTHER", "x")]).await;
+    let user = |client: &Client| format!("user:{}", client.name());
+    let machine = |client: &Client| format!("virtualaccount:{}", client.name());
+    let manifest = app.manifest(
+        &name,
+        &[
+            (&user(&cast.editor), "secret-group-editor"),
+            (&user(&cast.revoked), "secret-group-admin"),
+            (&user(&cast.viewer), "secret-group-viewer"),
+            (&machine(&cast.machine), "secret-group-editor"),
+            (&machine(&cast.watcher), "secret-group-viewer"),
+        ],
+    );
+    cast.owner.put(GROUPS, json!({"manifest": manifest})).await.expect(200);
+    let secret = secret_id(&group, "K").to_owned();
+    match operation {
+        Operation::RestoreSecretGroup => {
+            cast.owner.delete(&group_path(&group)).await.expect(200);
+        }
+        Operation::RestoreSecret | Operation::ListTrash => {
+            cast.owner.delete(&format!("{SECRETS}/{secret}")).await.expect(200);
+        }
+        _ => {}
+    }
+    Target { name, group_id: text(&group, "/id").into(), secret_id: secret }
+}
