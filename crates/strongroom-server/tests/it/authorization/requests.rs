@@ -5,18 +5,43 @@ use strongroom_api::Operation;
 use strongroom_testkit::{Answer, Cast, Client, TestApp};
 
 use super::VALUE;
-use crate::support::{GROUPS, SECRETS, TRASH, group_path, reference_path, secret_id, text, updates};
+use crate::support::{ABSENT, GROUPS, SECRETS, TRASH, group_path, reference_path, secret_id, text, updates};
 
 /// What a request is aimed at: a group of its own for each request, shared as the cast's group is.
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) group_id: String,
     pub(super) secret_id: String,
+    /// Of the team, role binding or identity provider that the operation is about.
+    pub(super) other_id: String,
+}
+
+const TEAMS: &str = "/api/svc/v1/teams";
+const BINDINGS: &str = "/api/svc/v1/role-bindings";
+const PROVIDERS: &str = "/api/v1/identity-providers";
+
+fn team(name: &str) -> Value {
+    json!({"type": "team", "name": name, "members": ["shared-stranger@example.com"]})
+}
+
+fn binding(group: &str, which: &str) -> Value {
+    json!({
+        "type": "role-binding",
+        "name": format!("{group}-{which}"),
+        "subjects": [{"type": "user", "name": "shared-viewer@example.com"}],
+        "permissions": [
+            {"resourceType": "secret-group", "resourceFqn": format!("default:{group}"), "role": "secret-group-viewer"},
+        ],
+    })
+}
+
+fn provider(name: &str) -> Value {
+    json!({"type": "identity-provider", "name": name, "issuer": "https://idp.example.com", "jwks_uri": "https://idp.example.com/keys"})
 }
 
 /// The request that does an operation to a target.
 fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Option<Value>) {
-    let Target { name, group_id, secret_id } = target;
+    let Target { name, group_id, secret_id, other_id } = target;
     let group = format!("{GROUPS}/{group_id}");
     let secret = format!("{SECRETS}/{secret_id}");
     let mut manifest = app.manifest(name, &[]);
@@ -67,6 +92,22 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
             (format!("/api/v1/access/explain?{asked}&resource={group_id}"), None)
         }
         Operation::ListReaders => (format!("/api/v1/secret-groups/{group_id}/access"), None),
+        Operation::DependencyTree => ("/api/svc/v1/dependency-tree".into(), Some(json!({"manifests": [manifest]}))),
+        Operation::ListTeams => (format!("{TEAMS}/user"), None),
+        Operation::ApplyTeam => (TEAMS.into(), Some(json!({"manifest": team(&format!("{name}-new"))}))),
+        Operation::GetTeam | Operation::DeleteTeam => (format!("{TEAMS}/{other_id}"), None),
+        Operation::ListTeamMembers => (format!("{TEAMS}/{other_id}/members"), None),
+        Operation::ListTeamManagers => (format!("{TEAMS}/{other_id}/managers"), None),
+        Operation::ListRoles => ("/api/svc/v1/roles".into(), None),
+        Operation::ListRoleBindings => (BINDINGS.into(), None),
+        Operation::ApplyRoleBinding => (BINDINGS.into(), Some(json!({"manifest": binding(name, "new")}))),
+        Operation::RoleBindingExists => (format!("{BINDINGS}/exists?name={name}-old"), None),
+        Operation::GetRoleBinding | Operation::DeleteRoleBinding => (format!("{BINDINGS}/{other_id}"), None),
+        Operation::ListIdentityProviders => (PROVIDERS.into(), None),
+        Operation::ApplyIdentityProvider => {
+            (PROVIDERS.into(), Some(json!({"manifest": provider(&format!("{name}-new"))})))
+        }
+        Operation::DeleteIdentityProvider => (format!("{PROVIDERS}/{other_id}"), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
@@ -109,5 +150,17 @@ pub(super) async fn target(app: &TestApp, cast: &Cast, number: usize, operation:
         }
         _ => {}
     }
-    Target { name, group_id: text(&group, "/id").into(), secret_id: secret }
+    let made = |manifest: Value, path: &'static str| async move {
+        let answer = cast.admin.put(path, json!({"manifest": manifest})).await.expect(200);
+        text(&answer, "/data/id").to_owned()
+    };
+    let other_id = match operation {
+        Operation::GetTeam | Operation::DeleteTeam | Operation::ListTeamMembers | Operation::ListTeamManagers => {
+            made(team(&name), TEAMS).await
+        }
+        Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
+        Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
+        _ => ABSENT.into(),
+    };
+    Target { name, group_id: text(&group, "/id").into(), secret_id: secret, other_id }
 }
