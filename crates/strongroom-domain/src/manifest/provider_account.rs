@@ -60,14 +60,13 @@ impl EmbeddedIntegration {
     pub const TYPE: &str = "integration/secret-store/truefoundry/db";
 
     fn read(entry: &Fields<'_>) -> Option<Self> {
-        let kind = entry.parsed("type", |text| match text {
+        entry.parsed("type", |text| match text {
             Self::TYPE => Ok(()),
             _ => Err(format!("not supported yet; accounts of this type have `{}`", Self::TYPE)),
         });
         let name = entry.parsed("name", ProviderName::parse);
         let authorized_subjects = entry.texts("authorized_subjects", SubjectName::parse);
         entry.unique("authorized_subjects", authorized_subjects.iter().flatten().map(SubjectName::as_str));
-        kind?;
         Some(Self { name: name?, authorized_subjects })
     }
 }
