@@ -133,6 +133,16 @@ mod tests {
         }
     }
 
+    /// The output of `tfy migrate-gitops` (0.17.5), which turns collaborators, authorized subjects and the permissions
+    /// of virtual accounts into role bindings.
+    #[test]
+    fn what_the_command_line_generates_reads_and_writes_back() {
+        let migrated: Vec<Value> = serde_json::from_str(include_str!("migrated_by_tfy.json")).unwrap();
+        for manifest in migrated {
+            assert_eq!(Manifest::parse(&manifest, NameRule::Strict).map(|read| read.to_json()), Ok(manifest));
+        }
+    }
+
     #[test]
     fn other_types_are_told_which_there_are() {
         for manifest in [json!({"type": "workspace"}), json!({"type": 7}), json!({}), json!([]), Value::Null] {

@@ -38,6 +38,7 @@ impl ProviderAccountManifest {
         let name = fields.parsed("name", ProviderName::parse);
         let integrations = fields.objects("integrations", EmbeddedIntegration::read);
         fields.unique("integrations", integrations.iter().flatten().map(|one| one.name.as_str()));
+        fields.refuse("collaborators", "provider accounts have none: give roles on them with a `role-binding`");
         let owned_by = fields.kept("ownedBy", "{\"account\": \"root\"}");
         Some(Self { name: name?, integrations, owned_by })
     }
@@ -59,14 +60,13 @@ impl EmbeddedIntegration {
     pub const TYPE: &str = "integration/secret-store/truefoundry/db";
 
     fn read(entry: &Fields<'_>) -> Option<Self> {
-        let kind = entry.parsed("type", |text| match text {
+        entry.parsed("type", |text| match text {
             Self::TYPE => Ok(()),
             _ => Err(format!("not supported yet; accounts of this type have `{}`", Self::TYPE)),
         });
         let name = entry.parsed("name", ProviderName::parse);
         let authorized_subjects = entry.texts("authorized_subjects", SubjectName::parse);
         entry.unique("authorized_subjects", authorized_subjects.iter().flatten().map(SubjectName::as_str));
-        kind?;
         Some(Self { name: name?, authorized_subjects })
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_fault_is_named_with_its_path() {
         let manifest = json!({
-            "type": "provider-account/truefoundry", "name": "a:b",
+            "type": "provider-account/truefoundry", "name": "a:b", "collaborators": [],
             "integrations": [
                 {"type": "integration/secret-store/aws/secrets-manager", "name": "a"},
                 {"type": "integration/secret-store/truefoundry/db", "name": "db", "authorized_subjects": ["everyone"]},
@@ -121,6 +121,7 @@ mod tests {
                 "manifest.integrations[0].type",
                 "manifest.integrations[1].authorized_subjects[0]",
                 "manifest.integrations",
+                "manifest.collaborators",
             ]
         );
     }

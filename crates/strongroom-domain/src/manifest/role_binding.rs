@@ -86,30 +86,14 @@ mod tests {
         RoleBindingManifest::parse(manifest).unwrap_err().into_iter().map(|fault| fault.path).collect()
     }
 
-    /// What `tfy migrate-gitops` makes of collaborators, authorized subjects and a virtual account's permissions.
     #[test]
-    fn what_the_command_line_generates_reads_and_writes_back() {
-        let mut va = binding(
-            json!([{"type": "virtualaccount", "name": "ci-bot"}]),
-            json!([
-                admin_of("acme:prod"),
-                {"resourceType": "provider-account", "resourceFqn": "acme:aws:a", "role": "provider-account-manager"},
-                {"resourceType": "account", "resourceFqn": "acme", "role": "tenant-member"},
-            ]),
+    fn bindings_read_and_write_back() {
+        let mut written = binding(
+            json!([{"type": "user", "name": "alice@x.io"}, {"type": "virtualaccount", "name": "ci-bot"}]),
+            json!([admin_of("acme:prod")]),
         );
-        va["name"] = json!("va-ci-bot-0z");
-        let people = json!([{"type": "user", "name": "alice@x.io"}, {"type": "team", "name": "everyone"},
-                            {"type": "agent", "name": "helper"}]);
-        let mut group = binding(people.clone(), json!([admin_of("acme:prod")]));
-        group["permissions"][0]["expires_at"] = json!("2027-01-31T12:30:00.000Z");
-        let integration = binding(
-            people,
-            json!([{"resourceType": "provider-integration", "resourceFqn": "acme:truefoundry:default:secret-store:db",
-                    "role": "provider-integration-access"}]),
-        );
-        for written in [va, group, integration] {
-            assert_eq!(RoleBindingManifest::parse(&written).unwrap().to_json(), written);
-        }
+        written["permissions"][0]["expires_at"] = json!("2027-01-31T12:30:00.000Z");
+        assert_eq!(RoleBindingManifest::parse(&written).unwrap().to_json(), written);
     }
 
     #[test]

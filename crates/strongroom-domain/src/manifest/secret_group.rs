@@ -120,6 +120,21 @@ mod tests {
     }
 
     #[test]
+    fn ends_are_told_as_they_hold() {
+        for (written, told) in [
+            ("2027-01-31", "2027-01-31T00:00:00.000Z"),
+            ("2027-01-31T12:00:00+02:00", "2027-01-31T10:00:00.000Z"),
+            ("2027-01-31T12:00:00.123456Z", "2027-01-31T12:00:00.123Z"),
+        ] {
+            let manifest = json!({"type": "secret-group", "name": "prod", "integration_fqn": "x", "collaborators": [
+                {"subject": "team:devs", "role_id": "secret-group-reader", "expires_at": written}]});
+            let read = SecretGroupManifest::parse(&manifest, NameRule::Strict).unwrap();
+            assert_eq!(read.to_json()["collaborators"][0]["expires_at"], told);
+            assert_eq!(SecretGroupManifest::parse(&read.to_json(), NameRule::Strict), Ok(read));
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_ignored_but_secrets_are_refused() {
         let mut manifest =
             json!({"type": "secret-group", "name": "prod", "integration_fqn": "x", "workspace_fqn": "w"});

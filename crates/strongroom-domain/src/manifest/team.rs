@@ -114,5 +114,9 @@ mod tests {
             ]
         );
         assert_eq!(faults(&json!({"type": "team", "name": "devs"})), ["manifest.members"]);
+        // The database can't keep U+0000 in text.
+        let manifest = json!({"type": "team", "name": "devs", "members": [], "description": "a\0b",
+                              "ownedBy": {"account": "a\0b"}});
+        assert_eq!(faults(&manifest), ["manifest.description", "manifest.ownedBy"]);
     }
 }
