@@ -8,14 +8,15 @@ mod object;
 mod provider;
 mod secret;
 mod secret_group;
+mod tokens;
 mod trash;
+mod users;
 
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
-    CreateTokenForUserRequest, GetVirtualAccountResponse, MinCliVersion, RegisterUserRequest, RegisterUserResponse,
-    RevokeTokensRequest, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser,
-    SessionUserMetadata, SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
+    GetVirtualAccountResponse, MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant,
+    SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
 };
 pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
 pub use object::Object;
@@ -30,4 +31,14 @@ pub use secret_group::{
     ApplySecretGroupRequest, CreateSecretGroupRequest, DroppedSecret, GetSecretGroupResponse, ListSecretGroupsResponse,
     SecretGroup, SecretInput, UpdateSecretGroupRequest, UpdateSecretGroupResponse, UpdateSecretInput,
 };
+pub use tokens::{
+    CreateTokenForUserRequest, CreateTokenRequest, ListTokensResponse, PersonalAccessToken, RevokeTokensRequest,
+    TokenManifest, TokenResponse,
+};
 pub use trash::{DeletedGroup, DeletedSecret, RestoreSecretGroupRequest, RestoreSecretRequest, TrashResponse};
+pub use users::{
+    AcceptInvitationRequest, GetUserPermissionsResponse, GetUserResourcesResponse, GetUserResponse,
+    GetUserTeamsResponse, InviteUserRequest, InviteUserResponse, ListUsersResponse, RegisterUserRequest,
+    RegisterUserResponse, SubjectPermission, UpdateUserRolesRequest, User, UserActivationRequest, UserMetadata,
+    UserResource, UserTeam,
+};

@@ -9,6 +9,8 @@ use crate::http::ApiError;
 pub(crate) enum Resource {
     SecretGroup,
     Secret,
+    User,
+    Token,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -24,6 +26,10 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
+    /// It can't go while others hold on to it; the text says what.
+    InUse(String),
+    /// The tenant would have no active admin any more.
+    LastAdmin,
     /// The group is at another revision than `If-Match` names.
     OtherRevision { current: i64 },
     /// The body can't be read.

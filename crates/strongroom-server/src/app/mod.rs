@@ -8,6 +8,7 @@ mod draft;
 mod error;
 mod group_queues;
 mod identity_changes;
+mod invitations;
 mod machines;
 mod manifests;
 mod new_groups;
@@ -19,6 +20,7 @@ mod secrets;
 mod standing;
 mod tokens;
 mod trash;
+mod user_roles;
 mod users;
 mod values;
 
@@ -44,7 +46,9 @@ pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
-pub(crate) use users::Registration;
+pub(crate) use tokens::TokenRequest;
+pub(crate) use user_roles::HeldRole;
+pub(crate) use users::{Registration, UserQuery};
 
 /// Everything that use cases share.
 pub(crate) struct App {

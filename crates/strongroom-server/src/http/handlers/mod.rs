@@ -7,4 +7,6 @@ pub(super) mod manifests;
 pub(super) mod operations;
 pub(super) mod secret_groups;
 pub(super) mod secrets;
+pub(super) mod tokens;
 pub(super) mod trash;
+pub(super) mod users;
