@@ -73,6 +73,8 @@ statements! {
     DELETE_ROLE_GRANTS_OF_SUBJECT = "DELETE FROM role_grants WHERE subject = ?1";
     DELETE_GRANTS_OF_SOURCE = "DELETE FROM grants WHERE source_id = ?1 AND source_id <> ''";
     DELETE_GRANTS_OF_SUBJECT = "DELETE FROM grants WHERE subject = ?1";
+    DELETE_EXPIRED_ROLE_GRANTS_OF = "DELETE FROM role_grants WHERE subject = ?1 AND expires_at <= ?2";
+    DELETE_EXPIRED_GRANTS_OF = "DELETE FROM grants WHERE subject = ?1 AND expires_at <= ?2";
     UPDATE_ACCOUNT = "UPDATE provider_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
     DELETE_ACCOUNT = "DELETE FROM provider_accounts WHERE id = ?1";
     UPDATE_INTEGRATION = "UPDATE provider_integrations SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
@@ -143,6 +145,12 @@ impl IdentityChange {
     pub fn take_grants_of(&mut self, subject: &str) {
         self.batch.any(Guard::Fresh, &DELETE_GRANTS_OF_SUBJECT, params![subject]);
         self.batch.any(Guard::Fresh, &DELETE_ROLE_GRANTS_OF_SUBJECT, params![subject]);
+    }
+
+    /// Clears away what was granted to somebody and has ended.
+    pub fn take_expired_grants_of(&mut self, subject: &str, now: Timestamp) {
+        self.batch.any(Guard::Fresh, &DELETE_EXPIRED_GRANTS_OF, params![subject, now]);
+        self.batch.any(Guard::Fresh, &DELETE_EXPIRED_ROLE_GRANTS_OF, params![subject, now]);
     }
 
     /// Keeps the hash of an invitation's code; one that was there before for the same person ends.

@@ -69,4 +69,4 @@ pub use secrets::{SecretRow, VersionRow};
 pub use signing_keys::SigningKeyRow;
 pub use stamps::Stamp;
 pub use trash::{DeletedGroup, DeletedSecret};
-pub use users::{OwnedToken, UserRow};
+pub use users::{Holdings, OwnedToken, TeamRoleRow, UserRow};

@@ -27,7 +27,7 @@ pub struct ApplyResponse {
     /// The resource afterwards
     pub data: Entity,
     /// The token of a machine that was just made, shown this once
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::identity::exposed_if")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::tokens::exposed_if")]
     #[schemars(with = "Option<String>")]
     pub token: Option<SecretValue>,
 }

@@ -16,6 +16,8 @@ pub(crate) enum Resource {
     VirtualAccount,
     ProviderAccount,
     IdentityProvider,
+    User,
+    Token,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -33,8 +35,10 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
-    /// Something else refers to it; the text says what to do first.
+    /// It can't go while others hold on to it; the text says what.
     InUse(String),
+    /// The tenant would have no active admin any more.
+    LastAdmin,
     /// The group is at another revision than `If-Match` names.
     OtherRevision { current: i64 },
     /// The body can't be read.

@@ -13,6 +13,7 @@ mod error;
 mod group_queues;
 mod identity_changes;
 mod identity_providers;
+mod invitations;
 mod machine_terms;
 mod machines;
 mod manifests;
@@ -28,6 +29,7 @@ mod standing;
 mod teams;
 mod tokens;
 mod trash;
+mod user_roles;
 mod users;
 mod values;
 
@@ -59,7 +61,9 @@ pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
 pub(crate) use teams::TeamView;
-pub(crate) use users::Registration;
+pub(crate) use tokens::TokenRequest;
+pub(crate) use user_roles::HeldRole;
+pub(crate) use users::{Registration, UserQuery};
 
 /// Everything that use cases share.
 pub(crate) struct App {

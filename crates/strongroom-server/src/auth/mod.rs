@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use strongroom_crypto::sha256;
-use strongroom_domain::Timestamp;
-use strongroom_domain::subject::{Actor, SubjectKind};
+use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
-use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
+use strongroom_domain::{SecretValue, Timestamp};
+use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";
+/// Unknown, used and expired codes look alike.
+pub(crate) const INVALID_INVITATION: &str = "this invitation is unknown, used or expired; ask for a new one";
 
 /// The context of a request, or 401. Unknown, revoked and expired tokens look alike.
 pub(crate) async fn authenticate(
@@ -37,6 +39,31 @@ async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> R
         return Err(AppError::Unauthenticated(INVALID));
     }
     known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
+}
+
+/// The context of whoever has an invitation's code: the person whom it is for, or 401.
+pub(crate) async fn authenticate_invitation(
+    app: &Arc<App>,
+    code: &SecretValue,
+    request: RequestInfo,
+) -> Result<Context, AppError> {
+    let caller = invited_caller(app, code.expose()).await?.ok_or(AppError::Unauthenticated(INVALID_INVITATION))?;
+    Ok(Context::new(app.clone(), Arc::new(caller), request))
+}
+
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadError> {
+    if !token::is_invitation(code) {
+        return Ok(None);
+    }
+    let now = app.clock.now();
+    let invitation = app.metadata.invitation(&sha256(code.as_bytes())).await?;
+    let Some((id, _)) = invitation.filter(|(_, until)| *until > now) else { return Ok(None) };
+    let Some(user) = app.metadata.user(id).await? else { return Ok(None) };
+    let Ok(name) = SubjectName::parse(&format!("user:{}", user.email)) else { return Ok(None) };
+    let subject = app.metadata.subject(&name).await?;
+    let Some(subject) = subject.filter(may_act) else { return Ok(None) };
+    let standing = Standing::read(&app.metadata, &subject, now).await?;
+    Ok(actor(&standing).map(|(kind, actor)| Caller { actor, kind, standing, token: None }))
 }
 
 /// Callers by the hash of their token. An entry holds until an identity changes or the token expires.
@@ -105,8 +132,15 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Whom a token stands for. A team doesn't act.
+/// Whom a token stands for.
 fn caller(standing: Standing, token: &TokenRow) -> Option<Caller> {
+    let (kind, actor) = actor(&standing)?;
+    let token_name = (kind == SubjectKind::User).then(|| token.name.clone());
+    Some(Caller { actor: Actor { token_name, ..actor }, kind, standing, token: Some((token.id, token.purpose)) })
+}
+
+/// As whom they act. A team doesn't.
+fn actor(standing: &Standing) -> Option<(SubjectKind, Actor)> {
     let kind = SubjectKind::of(&standing.subject)?;
     let slug = standing.subject.name().to_owned();
     let actor = Actor {
@@ -114,11 +148,11 @@ fn caller(standing: Standing, token: &TokenRow) -> Option<Caller> {
         kind: kind.wire().to_owned(),
         display_name: Some(slug.clone()),
         slug,
-        token_name: (kind == SubjectKind::User).then(|| token.name.clone()),
+        token_name: None,
         external_slug: None,
         controller: None,
     };
-    Some(Caller { actor, kind, standing, token: Some((token.id, token.purpose)) })
+    Some((kind, actor))
 }
 
 #[cfg(test)]

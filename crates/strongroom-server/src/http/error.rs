@@ -106,12 +106,20 @@ impl From<AppError> for ApiError {
                     Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
                     Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
                     Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
+                    Resource::User => ("user_not_found", "there is no such person"),
+                    Resource::Token => ("token_not_found", "there is no such token"),
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(message) => Self::new(StatusCode::NOT_FOUND, "reference_not_found", message),
             AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
+            // Not 409: clients repeat what gets that.
             AppError::InUse(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "in_use", message),
+            AppError::LastAdmin => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "last_admin",
+                "this is the tenant's last active admin: give somebody else the role tenant-admin first",
+            ),
             AppError::OtherRevision { current } => {
                 let message = format!("the secret group is at revision {current}, not at the one in `If-Match`");
                 Self::new(StatusCode::PRECONDITION_FAILED, "other_revision", message)

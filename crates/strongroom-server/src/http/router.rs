@@ -19,7 +19,8 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
 use super::handlers::{
-    access, accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, trash,
+    access, accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, tokens, trash,
+    users,
 };
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
@@ -99,9 +100,23 @@ fn handler(operation: Operation) -> Handler {
         Operation::TenantId => public(identity::tenant_id),
         Operation::GetSession => private(identity::session),
         Operation::GetUserInfo => private(identity::user_info),
-        Operation::RegisterUser => private(identity::register_user),
-        Operation::CreateTokenForUser => private(identity::create_token_for_user),
-        Operation::RevokeTokensOfUser => private(identity::revoke_tokens_of_user),
+        Operation::ListUsers => private(users::list),
+        Operation::GetUser => private(users::get),
+        Operation::DeleteUser => private(users::delete),
+        Operation::RegisterUser => private(users::register),
+        Operation::UpdateUserRoles => private(users::update_roles),
+        Operation::ActivateUser => private(users::activate),
+        Operation::DeactivateUser => private(users::deactivate),
+        Operation::InviteUser => private(users::invite),
+        Operation::AcceptInvitation => public(users::accept_invitation),
+        Operation::ListUserResources => private(users::list_resources),
+        Operation::ListUserPermissions => private(users::list_permissions),
+        Operation::ListUserTeams => private(users::list_teams),
+        Operation::ListTokens => private(tokens::list),
+        Operation::CreateToken => private(tokens::create),
+        Operation::CreateTokenForUser => private(tokens::create_for_user),
+        Operation::DeleteToken => private(tokens::delete),
+        Operation::RevokeTokensOfUser => private(tokens::revoke_all),
         Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
         Operation::ListTeams => private(policies::list_teams),
         Operation::ApplyTeam => private(policies::apply_team),
@@ -161,11 +176,11 @@ async fn dispatch(
     incoming: Incoming,
 ) -> Result<Response, ApiError> {
     let (parts, body) = incoming.request.into_parts();
-    match handler {
-        Handler::Probe(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
+    let answering = match handler {
+        Handler::Probe(handler) => handler(PublicCall::new(shared.clone(), incoming.info, parts, body)),
         Handler::Public(handler) => {
             shared.app.rate_limits.public(incoming.info.address).map_err(AppError::from)?;
-            Ok(handler(PublicCall { shared: shared.clone() }).await?)
+            handler(PublicCall::new(shared.clone(), incoming.info, parts, body))
         }
         Handler::Private(handler) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -175,22 +190,21 @@ async fn dispatch(
                 let refusal = context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin");
                 return settled(shared, Err(refusal)).await;
             }
-            let call = Call::new(context, spec, parts, body, shared.max_body_bytes);
-            let answering = handler(call);
-            if spec.audit == AuditMode::Change {
-                // A write goes on when its client hangs up: a dropped future would stop anywhere.
-                let running = shared.app.writes.begin();
-                let written = tokio::spawn(async move {
-                    let _running = running;
-                    answering.await
-                });
-                let written = written.await;
-                let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
-                settled(shared, written.unwrap_or_else(panicked)).await
-            } else {
-                settled(shared, answering.await).await
-            }
+            handler(Call::new(context, spec, parts, body, shared.max_body_bytes))
         }
+    };
+    if spec.audit == AuditMode::Change {
+        // A write goes on when its client hangs up: a dropped future would stop anywhere.
+        let running = shared.app.writes.begin();
+        let written = tokio::spawn(async move {
+            let _running = running;
+            answering.await
+        });
+        let written = written.await;
+        let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
+        settled(shared, written.unwrap_or_else(panicked)).await
+    } else {
+        settled(shared, answering.await).await
     }
 }
 

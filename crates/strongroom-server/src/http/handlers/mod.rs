@@ -9,4 +9,6 @@ pub(super) mod operations;
 pub(super) mod policies;
 pub(super) mod secret_groups;
 pub(super) mod secrets;
+pub(super) mod tokens;
 pub(super) mod trash;
+pub(super) mod users;
