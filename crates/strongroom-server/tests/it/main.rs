@@ -15,3 +15,5 @@ mod integrity;
 mod secrecy;
 mod semantics;
 mod support;
+mod tokens;
+mod users;
