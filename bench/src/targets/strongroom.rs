@@ -57,6 +57,9 @@ pub(super) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Comm
         .arg("serve")
         .env("STRONGROOM_LISTEN", address.to_string())
         .env("STRONGROOM_DATA_DIR", data)
+        // All load comes with one token.
+        .env("STRONGROOM_RATE_LIMIT_SUBJECT", "0")
+        .env("STRONGROOM_RATE_LIMIT_ADDRESS", "0")
         .env("STRONGROOM_LOG_LEVEL", "info");
     command
 }

@@ -18,7 +18,7 @@ pub mod subject;
 pub mod token;
 mod violation;
 
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{Clock, Day, SystemClock, Timestamp};
 pub use entropy::Entropy;
 pub use ids::{
     AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, RoleBindingId, RoleId,

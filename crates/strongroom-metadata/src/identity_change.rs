@@ -39,6 +39,9 @@ statements! {
         "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
     SHORTEN_TOKENS = "UPDATE tokens SET expires_at = ?2 WHERE subject_id = ?1 AND revoked_at IS NULL \
         AND (expires_at IS NULL OR expires_at > ?2)";
+    // Those that ended with their machine's date (0: never) end with its new one. A JWT says itself when it ends.
+    MOVE_TOKENS_END = "UPDATE tokens SET expires_at = ?3 WHERE subject_id = ?1 AND revoked_at IS NULL \
+        AND signing_key IS NULL AND COALESCE(expires_at, 0) = ?2";
     INSERT_TEAM = "INSERT INTO teams (id, name, manifest, created_by, created_at, updated_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     UPDATE_TEAM = "UPDATE teams SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
@@ -225,6 +228,12 @@ impl IdentityChange {
     /// Lets no token of somebody live longer than until a time.
     pub fn shorten_tokens(&mut self, subject_id: &str, until: Timestamp) {
         self.batch.any(Guard::Token, &SHORTEN_TOKENS, params![subject_id, until]);
+    }
+
+    /// Lets the opaque tokens that were to end at one time end at another.
+    pub fn move_tokens_end(&mut self, subject_id: &str, from: Option<Timestamp>, to: Option<Timestamp>) {
+        let from = from.map_or(0, Timestamp::micros);
+        self.batch.any(Guard::Token, &MOVE_TOKENS_END, params![subject_id, from, to]);
     }
 
     /// Adds something that has a name and a manifest. A role's permissions are given with it.

@@ -19,8 +19,7 @@ macro_rules! secret_row {
     ($sealed:expr) => {
         concat!(
             "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
-             g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, \
-",
+             g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, ",
             role_column!(),
             ", \
              v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ",
@@ -52,15 +51,7 @@ macro_rules! of_member {
 /// One group's list is a statement of its own: a condition that may be switched off would walk all secrets for it.
 macro_rules! of_group {
     ($group:expr, $sees_all:expr) => {
-        concat!(
-            " AND s.group_id = ",
-            $group,
-            " AND (",
-            $sees_all,
-            " = 1 OR s.group_id IN (SELECT m.group_id FROM grants m WHERE ",
-            granted!("m"),
-            "))"
-        )
+        concat!(" AND s.group_id = ", $group, " AND ", visible_group!($sees_all))
     };
 }
 macro_rules! secret_count {

@@ -128,7 +128,7 @@ mod tests {
         let stamps = Stamps::new();
         let before = (stamps.group(id(ONE)), stamps.shared());
         let mut batch = Batch::default();
-        batch.one(crate::Guard::Token, &crate::identity::INSERT_TOKEN, crate::sql::params![1]);
+        batch.one(crate::Guard::Token, &crate::identity_change::INSERT_TOKEN, crate::sql::params![1]);
         stamps.while_changing(&[batch], || assert_eq!((stamps.group(id(ONE)), stamps.shared()), (None, None)));
         assert!(stamps.group(id(ONE)) != before.0 && stamps.shared() != before.1);
     }

@@ -1,10 +1,12 @@
 //! Wire types, by resource. Field names are the contract's; the first line of a doc comment is its description.
 
+mod access;
 mod audit;
 mod common;
 mod identity;
 mod manifests;
 mod object;
+mod policy;
 mod provider;
 mod secret;
 mod secret_group;
@@ -12,14 +14,23 @@ mod tokens;
 mod trash;
 mod users;
 
+pub use access::{AccessDecision, AccessGrant, AccessSource, ExplainAccessResponse, ListReadersResponse, Reader};
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
     GetVirtualAccountResponse, MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant,
     SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
 };
-pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
+pub use manifests::{
+    ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest, DependencyTreeRequest,
+    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+};
 pub use object::Object;
+pub use policy::{
+    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
+    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
+    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+};
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
 };

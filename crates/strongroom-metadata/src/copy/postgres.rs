@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error, RowStream};
 
 use super::CopyError;
 use super::side::{Chunk, Copied, End, Found, Side, owned};
-use super::tables::{CHANGE_NUMBER, REFUSAL, TABLES, Table, guarded};
+use super::tables::{REFUSAL, TABLES, Table, guarded};
 use crate::instance::InstanceState;
 use crate::migrations::{self, APPLIED, Applied};
 use crate::postgres::{ConnectSetup, check_version, described};
@@ -171,8 +171,8 @@ impl Side for Server {
             .await
     }
 
-    async fn clear_change_number(&mut self) -> Copied<()> {
-        self.run(&format!("DELETE FROM {CHANGE_NUMBER}")).await
+    async fn clear(&mut self, table: &Table) -> Copied<()> {
+        self.run(&format!("DELETE FROM {}", table.name)).await
     }
 
     async fn commit(&mut self) -> Copied<()> {

@@ -2,7 +2,7 @@
 
 use super::digest::TableDigest;
 use super::side::{Copied, End, Side};
-use super::tables::{CHANGE_NUMBER, TABLES, Table};
+use super::tables::{TABLES, Table};
 use super::{CopyError, CopyReport, Phase, Progress, TableReport};
 use crate::instance::InstanceState;
 use crate::migrations::{self, MIGRATIONS};
@@ -59,7 +59,9 @@ pub(super) async fn copy<S: Side, T: Side>(
             return Err(not_empty(&target, &there.instance_id));
         }
         check_empty(&mut target).await?;
-        target.clear_change_number().await?;
+        for table in TABLES.iter().filter(|table| table.made) {
+            target.clear(table).await?;
+        }
         let tables = copy_tables(&mut source, &mut target, &plan, total, &mut progress).await?;
         compare(&mut target, &plan, &tables, total, &mut progress).await?;
         target.commit().await?;
@@ -108,7 +110,7 @@ fn not_empty(side: &impl Side, instance: &str) -> CopyError {
 }
 
 async fn check_empty(target: &mut impl Side) -> Copied<()> {
-    for table in TABLES.iter().filter(|table| table.name != CHANGE_NUMBER) {
+    for table in TABLES.iter().filter(|table| !table.made) {
         if target.count(table).await? > 0 {
             let what = format!("rows in the table {}", table.name);
             return Err(CopyError::NotEmpty { database: target.shown().to_owned(), what });

@@ -66,8 +66,8 @@ pub(super) trait Side: Sized {
     /// Begins the one transaction of the target. No server starts on it meanwhile.
     async fn begin_writing(&mut self) -> Copied<()>;
 
-    /// Removes the row of the change number that the migration made.
-    async fn clear_change_number(&mut self) -> Copied<()>;
+    /// Removes the row of a table that the migration made.
+    async fn clear(&mut self, table: &Table) -> Copied<()>;
 
     /// When it returns, everything is on the disk.
     async fn commit(&mut self) -> Copied<()>;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
 use super::CopyError;
 use super::side::{Chunk, Copied, End, Found, Side, owned};
-use super::tables::{CHANGE_NUMBER, REFUSAL, Table, guarded};
+use super::tables::{REFUSAL, Table, guarded};
 use crate::instance::InstanceState;
 use crate::migrations::{self, APPLIED, Applied};
 use crate::sql::Value;
@@ -149,8 +149,8 @@ impl Side for File {
         self.run("BEGIN IMMEDIATE")
     }
 
-    async fn clear_change_number(&mut self) -> Copied<()> {
-        self.run(&format!("DELETE FROM {CHANGE_NUMBER}"))
+    async fn clear(&mut self, table: &Table) -> Copied<()> {
+        self.run(&format!("DELETE FROM {}", table.name))
     }
 
     async fn commit(&mut self) -> Copied<()> {

@@ -10,10 +10,12 @@ pub(super) struct Table {
     pub(super) own: &'static [&'static str],
     /// A number that is one higher in the target, so that nothing which was read from the source passes for new there.
     pub(super) raised: Option<&'static str>,
+    /// Whether a migration puts a row into it, so that a new database has one.
+    pub(super) made: bool,
 }
 
 const fn table(name: &'static str, key: &'static [&'static str]) -> Table {
-    Table { name, key, own: &[], raised: None }
+    Table { name, key, own: &[], raised: None, made: false }
 }
 
 /// Every table that is copied; what is referred to stands before what refers to it.
@@ -21,7 +23,7 @@ pub(super) static TABLES: &[Table] = &[
     Table { own: &["state", "note"], ..table("instance", &["id"]) },
     table("root_key_slots", &["key_id", "fingerprint"]),
     table("users", &["id"]),
-    table("subjects", &["name"]),
+    Table { made: true, ..table("subjects", &["name"]) },
     table("teams", &["id"]),
     table("team_members", &["team", "member"]),
     table("team_managers", &["team", "member"]),
@@ -43,11 +45,8 @@ pub(super) static TABLES: &[Table] = &[
     table("lifetimes", &["group_id", "secret_id", "from_revision"]),
     table("grants", &["group_id", "subject", "source", "source_id"]),
     table("audit_events", &["id"]),
-    Table { raised: Some("number"), ..table(CHANGE_NUMBER, &["id"]) },
+    Table { raised: Some("number"), made: true, ..table("change_number", &["id"]) },
 ];
-
-/// The one table that has a row in a new database.
-pub(super) const CHANGE_NUMBER: &str = "change_number";
 
 /// Tables that belong to the database: its own schema, who does what at the moment, which batches were committed.
 #[cfg(test)]

@@ -2,12 +2,10 @@ use futures_util::FutureExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strongroom_domain::subject::Actor;
 use strongroom_domain::{EventId, Timestamp, UserId};
 
 use super::*;
-use crate::identity::UserRow;
-use crate::{AuditRow, Metadata, audit, identity};
+use crate::{AuditRow, Metadata, UserRow, audit, identity_change};
 
 /// A writer's thread without the thread, so that a test decides which batches share a transaction.
 struct World {
@@ -88,12 +86,12 @@ fn lone(number: u32, size: usize) -> Batch {
 fn pair(number: u32, size: usize) -> Batch {
     let mut batch = Batch::default();
     let at = Timestamp::from_micros(1);
-    identity::insert_user(
+    identity_change::insert_user(
         &mut batch,
         &UserRow {
             id: UserId::parse(&format!("0192f0c1-2b3c-7d4e-8f50-{number:012}")).unwrap(),
             email: format!("{number}@x.io"),
-            tenant_role: strongroom_domain::role::TenantRole::Member,
+            tenant_role: strongroom_domain::role::TenantRole::Member.id().into(),
             active: true,
             created_at: at,
             updated_at: at,

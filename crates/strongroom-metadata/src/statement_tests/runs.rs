@@ -18,38 +18,139 @@ macro_rules! params {
 }
 
 const ID: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";
+const GONE: &str = "0192f0c1-2b3c-7d4e-8f50-112233445577";
+const BYTES: &[u8; 32] = &[7; 32];
+const ACTOR: &str = r#"{"id":"i","type":"user","slug":"s"}"#;
+const A: &str = "user:a@x.io";
+const CI: &str = "virtualaccount:ci";
+const DEVS: &str = "team:devs";
+
+type Runs = Vec<(&'static str, Vec<Value>, usize)>;
 
 /// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
+fn runs() -> Runs {
+    [identities(), groups(), trash(), endings(), jobs()].concat()
+}
+
+/// A person in a team, a machine, and what they were given.
 #[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
-fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
-    let gone = "0192f0c1-2b3c-7d4e-8f50-112233445577";
-    let bytes = &[7_u8; 32];
-    let actor = || r#"{"id":"i","type":"user","slug":"s"}"#;
-    let secret = |id: &'static str, key: &'static str| params![id, ID, key, key.to_lowercase(), actor(), 1];
-    let update =
-        |from: i64, to: i64, purge: Option<i64>| params![ID, from, to, bytes, "g", "g", ID, "{}", 1, 2, purge, purge];
-    let look = |rest: Vec<Value>| params!["user:a", ""].into_iter().chain(rest).collect::<Vec<_>>();
+fn identities() -> Runs {
+    let named = |id, name| params![id, name, "{}", ACTOR, 1, 1];
+    vec![
+        ("INSERT_INSTANCE", params!["default", "one", ID, 1], 1),
+        ("INSERT_SLOT", params![1, "file", "f", BYTES, 1], 1),
+        ("INSERT_USER", params![ID, "a@x.io", "own", 1, 1, 1], 1),
+        ("UPDATE_USER", params![ID, "own", 1, 2], 1),
+        ("UPDATE_USER", params![GONE, "own", 1, 2], 0),
+        ("INSERT_SUBJECT", params![A, ID], 1),
+        ("INSERT_SUBJECT", params![CI, "ci"], 1),
+        ("INSERT_SUBJECT", params![DEVS, "devs"], 1),
+        ("INSERT_TOKEN", params![BYTES, ID, "user", ID, "t", "personal", None::<i64>, 1, None::<i64>], 1),
+        ("INSERT_TOKEN", params![&[8; 32], GONE, "user", ID, "t", "first", ID, 1, 9], 1),
+        ("INSERT_INVITATION", params![BYTES, ID, 1, 9], 1),
+        ("INSERT_MACHINE", params!["ci", "virtual-account", "ci", "{}", 5, ACTOR, 1, 1], 1),
+        ("UPDATE_MACHINE", params!["ci", "{}", 6, "t1", 2, None::<i64>, 2], 1),
+        ("SET_SYNC", params!["ci", "t2", 3, "no group"], 1),
+        ("INSERT_TEAM", named("devs", "devs"), 1),
+        ("UPDATE_TEAM", params!["devs", "{}", 2], 1),
+        ("INSERT_ROLE", params!["own", "own", "account", "[\"x\"]", "{}", ACTOR, 1, 1], 1),
+        ("UPDATE_ROLE", params!["own", "[]", "{}", 2], 1),
+        ("INSERT_BINDING", named("bind", "bind"), 1),
+        ("UPDATE_BINDING", params!["bind", "{}", 2], 1),
+        ("INSERT_PROVIDER", named("idp", "idp"), 1),
+        ("UPDATE_PROVIDER", params!["idp", "{}", 2], 1),
+        ("INSERT_MAPPING", params!["idp", "sub", CI], 1),
+        ("INSERT_MEMBER", params!["team:everyone", A], 1),
+        ("INSERT_MEMBER", params![DEVS, A], 1),
+        ("INSERT_MANAGER", params![DEVS, A], 1),
+        ("INSERT_MANAGER", params![DEVS, CI], 1),
+        ("INSERT_ROLE_GRANT", params![A, "team", "devs", "team-manager", "role-binding", "bind", None::<i64>], 1),
+        ("INSERT_ROLE_GRANT", params![DEVS, "account", ID, "own", "role-binding", "bind", 9], 1),
+        ("INSERT_ROLE_GRANT", params![CI, "provider-account", ID, "own", "virtual-account", "ci", None::<i64>], 1),
+        ("INSERT_SIGNING_KEY", params![ID, BYTES, BYTES, 1, 1], 1),
+        ("SELECT_INSTANCE", params![], 1),
+        ("SELECT_SLOTS", params![], 1),
+        ("SELECT_FINGERPRINTS", params![], 1),
+        ("SELECT_SIGNING_KEYS", params![], 1),
+        ("SELECT_TOKEN", params![BYTES], 1),
+        ("SELECT_TOKEN_BY_ID", params![GONE], 1),
+        ("TOKENS_OF", params![ID], 2),
+        ("SELECT_SUBJECT", params![A], 1),
+        ("SELECT_SUBJECT", params!["user:A@x.io"], 0),
+        ("TEAMS_OF", params![A], 2),
+        ("TEAMS_MANAGED_BY", params![CI], 1),
+        ("ROLES_OF", params![A], 2),
+        ("ROLES_OF", params![CI], 1),
+        ("ROLES_ON", params!["account", ID], 1),
+        ("MAPPED_SUBJECT", params!["idp", "sub"], 1),
+        ("SELECT_USER_BY_EMAIL", params!["a@x.io"], 1),
+        ("SELECT_USER_BY_ID", params![ID], 1),
+        ("USER_PAGE", params!["%a@%", 0, "~", 10, 0], 1),
+        ("USER_PAGE", params!["", 1, ID, 10, 0], 0),
+        ("COUNT_USERS", params!["%a\\_%", 0], 1),
+        ("COUNT_ADMINS", params![], 1),
+        ("SELECT_INVITATION", params![BYTES], 1),
+        ("SELECT_MACHINE_BY_NAME", params!["ci"], 1),
+        ("SELECT_MACHINE_BY_ID", params!["ci"], 1),
+        ("MACHINE_PAGE", params!["virtual-account", "%c%", "~", 10, 0], 1),
+        ("MACHINE_PAGE", params!["agent-identity", "", "~", 10, 0], 0),
+        ("COUNT_MACHINES", params!["virtual-account", ""], 1),
+        ("DUE_ROTATIONS", params![5, 10], 0),
+        ("DUE_ROTATIONS", params![6, 10], 1),
+        ("TEAM_BY_ID", params!["devs"], 1),
+        ("TEAM_BY_NAME", params!["devs"], 1),
+        ("TEAM_PAGE", params!["", "~", 10, 0], 1),
+        ("COUNT_TEAMS", params!["%d%"], 1),
+        ("ROLE_BY_ID", params!["own"], 1),
+        ("ROLE_BY_NAME", params!["own"], 1),
+        ("ROLE_PAGE", params!["", "~", 10, 0], 1),
+        ("COUNT_ROLES", params![""], 1),
+        ("BINDING_BY_ID", params!["bind"], 1),
+        ("BINDING_BY_NAME", params!["bind"], 1),
+        ("BINDING_PAGE", params!["%x%", "~", 10, 0], 0),
+        ("COUNT_BINDINGS", params![""], 1),
+        ("PROVIDER_BY_ID", params!["idp"], 1),
+        ("PROVIDER_BY_NAME", params!["idp"], 1),
+        ("PROVIDER_PAGE", params!["", "~", 10, 0], 1),
+        ("COUNT_PROVIDERS", params![""], 1),
+        ("MEMBERS_OF", params![DEVS, 10, 0], 1),
+        ("COUNT_MEMBERS", params![DEVS], 1),
+        ("MANAGERS_OF", params![DEVS, 10, 0], 2),
+        ("COUNT_MANAGERS", params![DEVS], 1),
+        ("ROLE_HOLDERS", params!["own"], 1),
+        ("ROLE_GRANTED", params!["own"], 1),
+    ]
+}
+
+/// Who looks, at which time: a member of the team, when what the machine was granted has ended.
+fn look(rest: Vec<Value>) -> Vec<Value> {
+    params![A, 5].into_iter().chain(rest).collect()
+}
+
+/// A group with a living secret and one in the trash, as everybody reads it.
+#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
+fn groups() -> Runs {
+    let secret = |id: &'static str, key: &'static str| params![id, ID, key, key.to_lowercase(), ACTOR, 1];
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
     let filtered = |rest: Vec<Value>| filter().into_iter().chain(rest).collect::<Vec<_>>();
     vec![
-        ("INSERT_INSTANCE", params!["default", "one", ID, 1], 1),
-        ("INSERT_SLOT", params![1, "file", "f", bytes, 1], 1),
-        ("INSERT_USER", params![ID, "a@x.io", "tenant-admin", 1, 1, 1], 1),
-        ("INSERT_TOKEN", params![bytes, ID, "user", ID, "t", 1, None::<i64>], 1),
-        ("INSERT_VIRTUAL_ACCOUNT", params![ID, "ci", "{}", actor(), 1, 1], 1),
-        ("UPDATE_VIRTUAL_ACCOUNT", params![ID, "{}", 2], 1),
-        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", actor(), 1, 1], 1),
-        ("INSERT_INTEGRATION", params![ID, ID, "db", "secret-store", "d:t:d:s:db", "{}", actor(), 1, 1], 1),
-        ("INSERT_GROUP", params![ID, "g", "g", ID, "{}", bytes, bytes, 1, 1, actor(), 1], 1),
-        ("INSERT_REVISION", params![ID, 1, 1, actor(), "create", "put", "r", "g", ID, "{}", bytes], 1),
+        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", ACTOR, 1, 1], 1),
+        ("INSERT_ACCOUNT", params![GONE, "other", "truefoundry", "d:t:o", "{}", ACTOR, 1, 1], 1),
+        ("UPDATE_ACCOUNT", params![ID, "{}", 2], 1),
+        ("INSERT_INTEGRATION", params![ID, ID, "db", "secret-store", "d:t:d:s:db", "{}", ACTOR, 1, 1], 1),
+        ("INSERT_INTEGRATION", params![GONE, GONE, "db", "secret-store", "d:t:o:s:db", "{}", ACTOR, 1, 1], 1),
+        ("UPDATE_INTEGRATION", params![ID, "{}", 2], 1),
+        ("INSERT_GROUP", params![ID, "g", "g", ID, "{}", BYTES, BYTES, 1, 1, ACTOR, 1], 1),
+        ("INSERT_REVISION", params![ID, 1, 1, ACTOR, "create", "put", "r", "g", ID, "{}", BYTES], 1),
         ("INSERT_SECRET", secret(ID, "K"), 1),
-        ("INSERT_SECRET", secret(gone, "L"), 1),
-        ("INSERT_VERSION", params![ID, 1, ID, bytes, "1", bytes, actor(), 1], 1),
-        ("INSERT_VERSION", params![gone, 1, gone, bytes, "1", bytes, actor(), 1], 1),
+        ("INSERT_SECRET", secret(GONE, "L"), 1),
+        ("INSERT_VERSION", params![ID, 1, ID, BYTES, "1", BYTES, ACTOR, 1], 1),
+        ("INSERT_VERSION", params![GONE, 1, GONE, BYTES, "1", BYTES, ACTOR, 1], 1),
         ("INSERT_LIFETIME", params![ID, ID, 1, 1, "K"], 1),
-        ("INSERT_LIFETIME", params![ID, gone, 1, 1, "L"], 1),
-        ("INSERT_GRANT", params![ID, "user:a", "manifest", 3], 1),
-        ("INSERT_GRANT", params![ID, "user:b", "virtual-account", 1], 1),
+        ("INSERT_LIFETIME", params![ID, GONE, 1, 1, "L"], 1),
+        ("INSERT_GRANT", params![ID, A, "manifest", "", 20, None::<i64>], 1),
+        ("INSERT_GRANT", params![ID, DEVS, "role-binding", "bind", 30, 9], 1),
+        ("INSERT_GRANT", params![ID, CI, "virtual-account", "ci", 10, 5], 1),
         (
             "INSERT_EVENT",
             params![
@@ -57,7 +158,7 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
                 1,
                 "A",
                 "success",
-                actor(),
+                ACTOR,
                 "s",
                 None::<i64>,
                 "::1",
@@ -70,33 +171,33 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
                 1,
                 "{}",
                 1,
-                bytes
+                BYTES
             ],
             1,
         ),
         ("UPDATE_GROUP", update(1, 2, None), 1),
-        ("UPDATE_SECRET", params![gone, 1, 1, "L", "l", 2, 2, 9, ID], 1),
-        ("END_LIFETIME", params![ID, gone, 2], 1),
-        ("DELETE_GRANTS_OF_SUBJECT", params!["user:b", "virtual-account"], 1),
-        ("SELECT_INSTANCE", params![], 1),
-        ("SELECT_SLOTS", params![], 1),
-        ("SELECT_FINGERPRINTS", params![], 1),
-        ("SELECT_TOKEN", params![bytes], 1),
-        ("REVOKE_TOKENS", params![ID, "user", 3], 1),
-        ("REVOKE_TOKENS", params![ID, "user", 4], 0),
-        ("SELECT_USER_BY_EMAIL", params!["a@x.io"], 1),
-        ("SELECT_VIRTUAL_ACCOUNT_BY_NAME", params!["ci"], 1),
-        ("SELECT_ACCOUNTS", params![], 1),
-        ("SELECT_INTEGRATIONS", params![], 1),
+        ("UPDATE_SECRET", params![GONE, 1, 1, "L", "l", 2, 2, 9, ID], 1),
+        ("END_LIFETIME", params![ID, GONE, 2], 1),
+        ("SELECT_ACCOUNTS", params![], 2),
+        ("SELECT_INTEGRATIONS", params![], 2),
         ("SELECT_REVISIONS", params![ID, 0, 10], 1),
         ("SELECT_CURRENT_AT", params![ID, 1], 2),
         ("SELECT_CURRENT_AT", params![ID, 2], 1),
+        ("GRANTS_ON_GROUP", params![ID, 5], 2),
+        ("GRANTS_ON_GROUP", params![ID, 4], 3),
+        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 5, A], 2),
+        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 9, A], 1),
+        ("GROUP_GRANTS_OF_SUBJECT", params![A, 5], 2),
+        ("GROUP_GRANTS_OF_SUBJECT", params![CI, 5], 0),
         ("GROUP_BY_ID", look(params![ID, 1]), 1),
+        ("GROUP_BY_ID", params![CI, 4, ID, 0], 1),
+        ("GROUP_BY_ID", params![CI, 5, ID, 0], 0),
         ("GROUP_BY_ID_SEALED", look(params![ID, 0]), 1),
         ("GROUP_NAME_TAKEN", params!["g"], 1),
         ("GROUP_BY_NAME", look(params!["g", 0]), 1),
         ("GROUP_PAGE_ALL", look(params!["%g%", "~", 10, 0]), 1),
         ("GROUP_PAGE_MEMBER", look(params!["", "f", 10, 0]), 1),
+        ("GROUP_PAGE_MEMBER", params![CI, 5, "", "f", 10, 0], 0),
         ("GROUP_COUNT_ALL", look(params!["%k%"]), 1),
         ("GROUP_COUNT_MEMBER", look(params![""]), 1),
         ("SECRET_BY_ID", look(params![ID, 10, 0]), 1),
@@ -114,28 +215,88 @@ fn runs() -> Vec<(&'static str, Vec<Value>, usize)> {
         ("SECRET_COUNT_ALL", look(params![]), 1),
         ("SECRET_COUNT_MEMBER", look(params![]), 1),
         ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
+        ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
+        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 1),
         ("SELECT_EVENTS", filtered(params![10, 0]), 1),
         ("COUNT_EVENTS", filter(), 1),
-        ("DELETED_SECRETS", look(params![0, 2, 10]), 1),
+    ]
+}
+
+fn update(from: i64, to: i64, purge: Option<i64>) -> Vec<Value> {
+    params![ID, from, to, BYTES, "g", "g", ID, "{}", 1, 2, purge, purge]
+}
+
+/// First a secret ends for good, then its group.
+fn trash() -> Runs {
+    vec![
+        ("DELETED_SECRETS", look(params![0, 20, 10]), 1),
+        ("DELETED_SECRETS", params![CI, 4, 0, 20, 10], 0),
         ("DUE_SECRETS", params![9, 10], 1),
-        ("PURGE_SECRET", params![gone, 8], 0),
-        ("PURGE_SECRET", params![gone, 9], 1),
-        ("PURGE_VERSIONS_OF_SECRET", params![gone, 9], 1),
-        ("UPDATE_SECRET", params![gone, 1, 1, "L", "l", 2, None::<i64>, None::<i64>, ID], 0),
+        ("PURGE_SECRET", params![GONE, 8], 0),
+        ("PURGE_SECRET", params![GONE, 9], 1),
+        ("PURGE_VERSIONS_OF_SECRET", params![GONE, 9], 1),
+        ("UPDATE_SECRET", params![GONE, 1, 1, "L", "l", 2, None::<i64>, None::<i64>, ID], 0),
         ("UPDATE_SECRET", params![ID, 1, 1, "K", "k", 2, 2, 9, ID], 1),
         ("END_LIFETIMES", params![ID, 3], 1),
         ("UPDATE_GROUP", update(2, 3, Some(9)), 1),
-        ("DELETED_GROUPS", look(params![0, 3, 10]), 1),
+        ("DELETED_GROUPS", look(params![0, 30, 10]), 1),
+        ("DELETED_GROUPS", params![A, 9, 0, 30, 10], 0),
         ("DUE_GROUPS", params![9, 10], 1),
         ("PURGE_GROUP", params![ID, 8], 0),
         ("PURGE_GROUP", params![ID, 9], 1),
         ("UPDATE_GROUP", update(3, 4, None), 0),
         ("PURGE_SECRETS_OF_GROUP", params![ID], 1),
         ("PURGE_VERSIONS_OF_GROUP", params![ID, 9], 1),
+    ]
+}
+
+/// Everybody goes again, after what refers to them.
+fn endings() -> Runs {
+    vec![
+        ("DELETE_GRANTS_OF_SOURCE", params![""], 0),
+        ("DELETE_GRANTS_OF_SOURCE", params!["ci"], 1),
+        ("DELETE_GRANTS_OF_SUBJECT", params![DEVS], 1),
         ("DELETE_GRANTS_OF_GROUP", params![ID, "manifest"], 1),
         ("DELETE_GRANTS", params![ID], 0),
+        ("DELETE_ROLE_GRANTS_OF_SOURCE", params!["ci"], 1),
+        ("DELETE_ROLE_GRANTS_ON", params!["team", "devs"], 1),
+        ("DELETE_ROLE_GRANTS_OF_SUBJECT", params![DEVS], 1),
+        ("DELETE_MAPPINGS_OF", params![CI], 1),
+        ("DELETE_MANAGER_EVERYWHERE", params![CI], 1),
+        ("DELETE_MANAGERS", params![DEVS], 1),
+        ("DELETE_MEMBERS", params![DEVS], 1),
+        ("DELETE_MEMBER_EVERYWHERE", params![A], 1),
+        ("SHORTEN_TOKENS", params![ID, 7], 2),
+        ("SHORTEN_TOKENS", params![ID, 8], 0),
+        ("REVOKE_TOKEN", params![GONE, 3], 1),
+        ("REVOKE_TOKENS", params![ID, "user", 3], 1),
+        ("REVOKE_TOKENS", params![ID, "user", 4], 0),
+        ("DELETE_INVITATION", params![BYTES], 1),
+        ("DELETE_INVITATION", params![BYTES], 0),
+        ("INSERT_INVITATION", params![BYTES, ID, 1, 9], 1),
+        ("DELETE_INVITATIONS_OF", params![ID], 1),
+        ("DELETE_INTEGRATION", params![GONE], 1),
+        ("DELETE_ACCOUNT", params![GONE], 1),
+        ("DELETE_PROVIDER", params!["idp"], 1),
+        ("DELETE_BINDING", params!["bind"], 1),
+        ("DELETE_ROLE", params!["own"], 1),
+        ("DELETE_TEAM", params!["devs"], 1),
+        ("DELETE_MACHINE", params!["ci"], 1),
+        ("DELETE_USER", params![ID], 1),
+        ("DELETE_SUBJECT", params![CI], 1),
+        ("DELETE_SUBJECT", params![A], 1),
+        ("DELETE_SUBJECT", params![A], 0),
+    ]
+}
+
+/// What replicas tell each other.
+fn jobs() -> Runs {
+    vec![
         ("SELECT_PULSE", params![], 1),
         ("BUMP_CHANGE_NUMBER", params![1], 1),
+        ("BUMP_CHANGE_NUMBER_FROM", params![1, 0], 0),
+        ("BUMP_CHANGE_NUMBER_FROM", params![1, 1], 1),
+        ("SELECT_CHANGE_NUMBER", params![], 1),
         ("SELECT_LEASE", params!["job"], 0),
         ("INSERT_LEASE", params!["job", "a", 60_000_000], 1),
         ("SELECT_LEASE", params!["job"], 1),

@@ -9,7 +9,10 @@ use strongroom_domain::subject::SubjectKind;
 use strongroom_domain::{Timestamp, TokenId};
 use strongroom_metadata::{AuditFilter, AuditRow, CommitError, Guard, KeyState, Metadata, NewSecret, PurgeItem};
 
-use crate::world::{NOW, World, actor, event, grant, id, lifetime, machine, purge, token, user, version};
+use crate::world::{
+    NOW, World, actor, create_machine, create_token, create_user, event, grant, id, lifetime, machine, purge, token,
+    update_machine, user, version,
+};
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 /// A write that carries the given event.
@@ -20,25 +23,25 @@ const DUE: Timestamp = NOW.plus_days(30);
 /// Every write that there is. Each makes what it needs, with events of its own.
 pub(crate) const WRITES: [Write; 9] = [
     ("record", |world, event| Box::pin(async move { world.metadata.record(event.clone()).await })),
-    ("create_user", |world, event| {
-        Box::pin(async move { world.metadata.create_user(&user("new@x.io"), &event).await })
+    ("create a user", |world, event| {
+        Box::pin(async move { create_user(&world.metadata, &user("new@x.io"), &event).await })
     }),
-    ("create_token", |world, event| {
-        Box::pin(async move { world.metadata.create_token(&token(8, SubjectKind::User, "x"), &event).await })
+    ("create a token", |world, event| {
+        Box::pin(async move { create_token(&world.metadata, &token(8, SubjectKind::User, "x"), &event).await })
     }),
-    ("create_virtual_account", |world, event| {
+    ("create a machine", |world, event| {
         Box::pin(async move {
             let bot = machine("bot");
             let secret = token(9, SubjectKind::VirtualAccount, bot.id);
-            world.metadata.create_virtual_account(&bot, &secret, &[], &event).await
+            create_machine(&world.metadata, &bot, &secret, &[], &event).await
         })
     }),
-    ("update_virtual_account", |world, event| {
+    ("update a machine", |world, event| {
         Box::pin(async move {
-            let bot = world.metadata.virtual_account_by_name("old-bot").await.unwrap().unwrap();
+            let bot = world.metadata.machine_by_name("old-bot").await.unwrap().unwrap();
             let group = world.metadata.group_by_name("living", &crate::world::admin()).await.unwrap().unwrap().group.id;
             let grants = [grant(group, "virtualaccount:old-bot", GroupRole::Admin)];
-            world.metadata.update_virtual_account(&bot, "virtualaccount:old-bot", Some(&grants), &event).await
+            update_machine(&world.metadata, &bot, Some(&grants), &event).await
         })
     }),
     ("create_group", |world, event| {
@@ -94,7 +97,8 @@ pub(crate) async fn stage() -> World {
     world.delete(&dead).await;
     let bot = machine("old-bot");
     let secret = token(2, SubjectKind::VirtualAccount, bot.id);
-    world.metadata.create_virtual_account(&bot, &secret, &[], &event("X")).await.unwrap();
+    create_machine(&world.metadata, &bot, &secret, &[], &event("X")).await.unwrap();
+    world.know(&["user:bob@x.io"]).await;
     world
 }
 

@@ -5,9 +5,12 @@ use std::pin::Pin;
 
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectKind;
-use strongroom_metadata::{CommitError, GroupCreation, Guard, KeyState, NewSecret, PurgeItem, VirtualAccountRow};
+use strongroom_metadata::{CommitError, GroupCreation, Guard, KeyState, MachineRow, NewSecret, PurgeItem};
 
-use crate::world::{NOW, World, event, grant, id, lifetime, machine, purge, token, user, version};
+use crate::world::{
+    NOW, World, change_identities, create_machine, create_token, create_user, event, grant, id, lifetime, machine,
+    purge, token, update_machine, user, version,
+};
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 
@@ -18,12 +21,15 @@ struct Stage {
     group: GroupCreation,
     /// Deleted, with two secrets.
     deleted: GroupCreation,
-    machine: VirtualAccountRow,
+    machine: MachineRow,
+    /// Another one, to which nothing is granted.
+    idle: MachineRow,
 }
 
 impl Stage {
     async fn new() -> Self {
         let world = World::started().await;
+        world.know(&["user:bob@x.io"]).await;
         let trash = Some((NOW, NOW.plus_days(30)));
         let mut group = world.group("live", &["A", "B", "C"]);
         group.grants = vec![grant(group.id, "user:bob@x.io", GroupRole::Editor)];
@@ -42,8 +48,12 @@ impl Stage {
         let machine = machine("bot");
         let secret = token(2, SubjectKind::VirtualAccount, machine.id);
         let grants = [grant(group.id, "virtualaccount:bot", GroupRole::Viewer)];
-        world.metadata.create_virtual_account(&machine, &secret, &grants, &event("X")).await.unwrap();
-        Self { world, group, deleted, machine }
+        create_machine(&world.metadata, &machine, &secret, &grants, &event("X")).await.unwrap();
+        let idle = crate::world::machine("idle");
+        change_identities(&world.metadata, &event("X"), |change| change.add_machine(&idle, "virtualaccount:idle"))
+            .await
+            .unwrap();
+        Self { world, group, deleted, machine, idle }
     }
 
     /// From now on the write of the row number `at` (from 1, in a transaction) does not happen: silently, so that the
@@ -83,14 +93,15 @@ async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome
 
 #[tokio::test]
 async fn a_user_a_token_an_event() {
-    misses(&[Guard::UserEmail, Guard::Fresh, Guard::ChangeNumber], |stage| {
-        Box::pin(async { stage.world.metadata.create_user(&user("new@x.io"), &event("X")).await })
+    let expected = [Guard::ChangeNumber, Guard::UserEmail, Guard::UserEmail, Guard::UserEmail, Guard::Fresh];
+    misses(&expected, |stage| {
+        Box::pin(async { create_user(&stage.world.metadata, &user("new@x.io"), &event("X")).await })
     })
     .await;
-    misses(&[Guard::Token, Guard::Fresh, Guard::ChangeNumber], |stage| {
+    misses(&[Guard::ChangeNumber, Guard::Token, Guard::Fresh], |stage| {
         Box::pin(async {
             let new = token(9, SubjectKind::User, stage.world.new.admin.id);
-            stage.world.metadata.create_token(&new, &event("X")).await
+            create_token(&stage.world.metadata, &new, &event("X")).await
         })
     })
     .await;
@@ -99,8 +110,15 @@ async fn a_user_a_token_an_event() {
 
 #[tokio::test]
 async fn a_virtual_account() {
-    let expected =
-        [Guard::VirtualAccountName, Guard::Token, Guard::Fresh, Guard::Fresh, Guard::Fresh, Guard::ChangeNumber];
+    let expected = [
+        Guard::ChangeNumber,
+        Guard::SubjectName,
+        Guard::SubjectName,
+        Guard::Token,
+        Guard::SubjectName,
+        Guard::SubjectName,
+        Guard::Fresh,
+    ];
     misses(&expected, |stage| {
         Box::pin(async {
             let bot = machine("new");
@@ -108,15 +126,15 @@ async fn a_virtual_account() {
             let own = "virtualaccount:new";
             let grants =
                 [grant(stage.group.id, own, GroupRole::Viewer), grant(stage.deleted.id, own, GroupRole::Viewer)];
-            stage.world.metadata.create_virtual_account(&bot, &secret, &grants, &event("X")).await
+            create_machine(&stage.world.metadata, &bot, &secret, &grants, &event("X")).await
         })
     })
     .await;
-    misses(&[Guard::VirtualAccountState, Guard::Fresh, Guard::Fresh, Guard::ChangeNumber], |stage| {
+    let expected = [Guard::ChangeNumber, Guard::MachineState, Guard::SubjectName, Guard::Fresh];
+    misses(&expected, |stage| {
         Box::pin(async {
-            let own = "virtualaccount:nobody";
-            let grants = [grant(stage.group.id, own, GroupRole::Admin)];
-            stage.world.metadata.update_virtual_account(&stage.machine, own, Some(&grants), &event("X")).await
+            let grants = [grant(stage.group.id, "virtualaccount:idle", GroupRole::Admin)];
+            update_machine(&stage.world.metadata, &stage.idle, Some(&grants), &event("X")).await
         })
     })
     .await;
@@ -133,7 +151,7 @@ async fn a_new_group() {
         Guard::Fresh,
         Guard::Fresh,
         Guard::Fresh,
-        Guard::Fresh,
+        Guard::SubjectName,
         Guard::Fresh,
     ];
     misses(&expected, |stage| {
@@ -211,24 +229,17 @@ async fn the_first_start() {
     missed(world.metadata.create_instance(&again).await, Guard::Instance);
     assert_eq!(world.dump(), before);
     let parts = [
-        "root_key_slots",
-        "users",
-        "tokens",
-        "provider_accounts",
-        "provider_integrations",
-        "audit_events",
-        "change_number",
+        ("root_key_slots", Guard::Instance),
+        ("users", Guard::UserEmail),
+        ("subjects", Guard::UserEmail),
+        ("team_members", Guard::UserEmail),
+        ("tokens", Guard::Token),
+        ("provider_accounts", Guard::Instance),
+        ("provider_integrations", Guard::Instance),
+        ("audit_events", Guard::Fresh),
+        ("change_number", Guard::ChangeNumber),
     ];
-    let guards = [
-        Guard::Instance,
-        Guard::UserEmail,
-        Guard::Token,
-        Guard::Instance,
-        Guard::Instance,
-        Guard::Fresh,
-        Guard::ChangeNumber,
-    ];
-    for (table, guard) in parts.into_iter().zip(guards) {
+    for (table, guard) in parts {
         let world = World::empty().await;
         world.behind().sabotage(&[table.to_owned()], 1, true);
         let before = world.dump();
@@ -243,7 +254,7 @@ async fn the_first_start() {
 #[tokio::test]
 async fn what_somebody_else_did_first() {
     let stage = Stage::new().await;
-    let Stage { world, group, deleted, machine: bot } = &stage;
+    let Stage { world, group, deleted, machine: bot, .. } = &stage;
     let metadata = &world.metadata;
     let before = world.dump();
     let [a, b, c] = [0, 1, 2].map(|at| group.secrets[at].id);
@@ -251,18 +262,15 @@ async fn what_somebody_else_did_first() {
     let key_state =
         |id, expected_version, key: &str| KeyState { id, expected_version, version: 2, key: key.into(), deleted: None };
 
-    missed(metadata.create_user(&user("admin@x.io"), &event("X")).await, Guard::UserEmail);
-    missed(metadata.create_token(&token(1, SubjectKind::User, "x"), &event("X")).await, Guard::Token);
+    missed(create_user(metadata, &user("admin@x.io"), &event("X")).await, Guard::UserEmail);
+    missed(create_token(metadata, &token(1, SubjectKind::User, "x"), &event("X")).await, Guard::Token);
     missed(metadata.record(world.new.event.clone()).await, Guard::Fresh);
     let double = machine("bot");
     let secret = token(9, SubjectKind::VirtualAccount, double.id);
-    missed(metadata.create_virtual_account(&double, &secret, &[], &event("X")).await, Guard::VirtualAccountName);
-    missed(
-        metadata.update_virtual_account(&double, "virtualaccount:bot", Some(&[]), &event("X")).await,
-        Guard::VirtualAccountState,
-    );
+    missed(create_machine(metadata, &double, &secret, &[], &event("X")).await, Guard::SubjectName);
+    missed(update_machine(metadata, &double, Some(&[]), &event("X")).await, Guard::MachineState);
     let lost = [grant(id(), "virtualaccount:bot", GroupRole::Admin)];
-    missed(metadata.update_virtual_account(bot, "virtualaccount:bot", Some(&lost), &event("X")).await, Guard::Fresh);
+    missed(update_machine(metadata, bot, Some(&lost), &event("X")).await, Guard::SubjectName);
 
     missed(metadata.create_group(&world.group("LIVE", &["A"])).await, Guard::GroupName);
     let mut homeless = world.group("new", &[]);

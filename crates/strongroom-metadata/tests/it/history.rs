@@ -133,7 +133,9 @@ impl Group {
 
 impl Model {
     async fn new() -> Self {
-        Self { world: World::started().await, groups: Vec::new(), now: NOW }
+        let world = World::started().await;
+        world.know(&["user:bob@x.io"]).await;
+        Self { world, groups: Vec::new(), now: NOW }
     }
 
     fn taken(&self, name: &str, but: usize) -> bool {

@@ -3,11 +3,12 @@
 use strongroom_domain::role::GroupRole::{self, Admin, Editor, Viewer};
 use strongroom_domain::subject::SubjectKind;
 use strongroom_domain::{GroupId, SecretId, Timestamp};
-use strongroom_metadata::{
-    GroupCreation, GroupFilter, GroupState, KeyState, NewSecret, Page, SecretRow, SubjectRow, Viewpoint,
-};
+use strongroom_metadata::{GroupCreation, GroupFilter, GroupState, KeyState, NewSecret, Page, SecretRow, Viewpoint};
 
-use crate::world::{NOW, World, actor, admin, event, grant, id, lifetime, machine, member, token, user, version};
+use crate::world::{
+    NOW, World, actor, admin, create_machine, create_token, create_user, event, grant, id, lifetime, machine, member,
+    token, update_machine, user, version,
+};
 
 const TRASH: Option<(Timestamp, Timestamp)> = Some((NOW, NOW.plus_days(30)));
 
@@ -17,7 +18,9 @@ const fn all<Id>() -> Page<Id> {
 }
 
 impl World {
+    /// A group that is shared with these, who are registered where they are not.
     pub(crate) async fn create(&self, name: &str, keys: &[&str], grants: &[(&str, GroupRole)]) -> GroupCreation {
+        self.know(&grants.iter().map(|(subject, _)| *subject).collect::<Vec<_>>()).await;
         let mut new = self.group(name, keys);
         new.grants = grants.iter().map(|(subject, role)| grant(new.id, subject, *role)).collect();
         self.metadata.create_group(&new).await.unwrap();
@@ -57,19 +60,23 @@ async fn everyone_sees_what_is_shared_with_them() {
     world.create("nobodys", &["N"], &[]).await;
     let dead = world.create("dead", &["D"], &[(bob, Admin), ("team:everyone", Viewer)]).await;
     world.delete(&dead).await;
-    let two = |own: &str, team: &str| Viewpoint { sees_all: false, subjects: [own.into(), team.into()] };
-    let cases: [(Viewpoint, &[(&str, GroupRole)]); 8] = [
-        (member(bob), &[("bobs", Editor), ("teams", Admin)]),
-        (member("user:carol@x.io"), &[("teams", Viewer), ("carols", Admin)]),
-        (member("user:dave@x.io"), &[("teams", Viewer)]),
-        (two(bob, ""), &[("bobs", Editor), ("teams", Admin)]),
-        (two("team:everyone", bob), &[("bobs", Editor), ("teams", Admin)]),
-        (two("", ""), &[]),
+    world.know(&["user:dave@x.io", "virtualaccount:bot", "agent:helper"]).await;
+    let cases: [(&str, &[(&str, GroupRole)]); 10] = [
+        (bob, &[("bobs", Editor), ("teams", Admin)]),
+        ("user:carol@x.io", &[("teams", Viewer), ("carols", Admin)]),
+        ("user:dave@x.io", &[("teams", Viewer)]),
+        // Everyone are the persons.
+        ("virtualaccount:bot", &[]),
+        ("agent:helper", &[]),
         // Neither a part of a name nor the name in other letters, nor a wildcard, is the name.
-        (two("user:bob@x.i", "user:%"), &[]),
-        (two("USER:BOB@X.IO", "bob@x.io"), &[]),
+        ("", &[]),
+        ("user:bob@x.i", &[]),
+        ("user:%", &[]),
+        ("USER:BOB@X.IO", &[]),
+        ("bob@x.io", &[]),
     ];
-    for (looks, expected) in cases {
+    for (own, expected) in cases {
+        let looks = member(own);
         let names: Vec<_> = expected.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(world.seen(&looks, "").await, names, "{looks:?}");
         let keys: Vec<_> = names.iter().map(|name| format!("{name}/{}", name[..1].to_uppercase())).collect();
@@ -204,7 +211,7 @@ async fn what_is_not_there_is_none() {
     assert_eq!(metadata.current_at(id(), 1).await.unwrap(), []);
     for email in ["", "Admin@x.io", "admin@x.io\0", "admin@x.i", "%"] {
         assert_eq!(metadata.user_by_email(email).await.unwrap(), None, "{email:?}");
-        assert_eq!(metadata.virtual_account_by_name(email).await.unwrap(), None, "{email:?}");
+        assert_eq!(metadata.machine_by_name(email).await.unwrap(), None, "{email:?}");
     }
 }
 
@@ -340,19 +347,19 @@ async fn values_come_only_where_they_are_asked_for() {
 async fn tokens_by_their_hash() {
     let world = World::started().await;
     let bob = user("bob@x.io");
-    world.metadata.create_user(&bob, &event("X")).await.unwrap();
+    create_user(&world.metadata, &bob, &event("X")).await.unwrap();
     let bot = machine("bot");
     let mut hash = [0x80; 32];
     let create = async |hash: [u8; 32], kind, owner: String| {
         let mut new = token(0, kind, owner);
         new.hash = hash;
-        world.metadata.create_token(&new, &event("X")).await.unwrap();
+        create_token(&world.metadata, &new, &event("X")).await.unwrap();
         new
     };
     let personal = create(hash, SubjectKind::User, bob.id.to_string()).await;
     hash[31] = 0x81;
     let of_bot = token(7, SubjectKind::VirtualAccount, bot.id);
-    world.metadata.create_virtual_account(&bot, &of_bot, &[], &event("X")).await.unwrap();
+    create_machine(&world.metadata, &bot, &of_bot, &[], &event("X")).await.unwrap();
     create([0; 32], SubjectKind::User, "no id".into()).await;
     create([0xff; 32], SubjectKind::User, bot.id.to_string()).await;
 
@@ -361,10 +368,12 @@ async fn tokens_by_their_hash() {
     assert_eq!(metadata.token(&[0; 32]).await.unwrap().unwrap().subject, None);
     assert_eq!(metadata.token(&[0xff; 32]).await.unwrap().unwrap().subject, None, "a machine's id is no person's");
     let found = metadata.token(&of_bot.hash).await.unwrap().unwrap();
-    assert_eq!(found.subject, Some(SubjectRow::VirtualAccount { id: bot.id, name: "bot".into() }));
+    let subject = found.subject.unwrap();
+    assert_eq!((subject.id, subject.name.as_str(), subject.person), (bot.id.to_string(), "virtualaccount:bot", None));
     let found = metadata.token(&personal.hash).await.unwrap().unwrap();
     assert_eq!((found.id, found.expires_at, found.revoked_at), (personal.id, personal.expires_at, None));
-    assert!(matches!(found.subject, Some(SubjectRow::User { active: true, .. })));
+    let active = |token: strongroom_metadata::TokenRow| token.subject.unwrap().person.unwrap().active;
+    assert!(active(found));
 
     // The row says when a token ended or was revoked, and that its owner may not act; the server decides by its clock.
     let behind = world.behind();
@@ -373,8 +382,10 @@ async fn tokens_by_their_hash() {
     let found = metadata.token(&personal.hash).await.unwrap().unwrap();
     let at = |micros| Some(Timestamp::from_micros(micros));
     assert_eq!((found.expires_at, found.revoked_at), (at(5), at(7)));
-    assert!(matches!(found.subject, Some(SubjectRow::User { active: false, .. })));
-    behind.run("DELETE FROM users WHERE email = 'bob@x.io'");
+    assert!(!active(found));
+    behind.run(
+        "DELETE FROM team_members WHERE member = 'user:bob@x.io'; DELETE FROM subjects WHERE name = 'user:bob@x.io'",
+    );
     assert_eq!(metadata.token(&personal.hash).await.unwrap().unwrap().subject, None);
 }
 
@@ -412,17 +423,16 @@ async fn the_stamp_of_identities_moves_with_users_machines_and_tokens_only() {
         stamp != before
     };
     assert!(!moved());
-    metadata.create_user(&user("bob@x.io"), &event("X")).await.unwrap();
+    create_user(metadata, &user("bob@x.io"), &event("X")).await.unwrap();
     assert!(moved());
-    metadata.create_token(&token(5, SubjectKind::User, "x"), &event("X")).await.unwrap();
+    create_token(metadata, &token(5, SubjectKind::User, "x"), &event("X")).await.unwrap();
     assert!(moved());
     let bot = machine("bot");
-    metadata
-        .create_virtual_account(&bot, &token(6, SubjectKind::VirtualAccount, bot.id), &[], &event("X"))
-        .await
-        .unwrap();
+    create_machine(metadata, &bot, &token(6, SubjectKind::VirtualAccount, bot.id), &[], &event("X")).await.unwrap();
     assert!(moved());
-    metadata.update_virtual_account(&bot, "virtualaccount:bot", None, &event("X")).await.unwrap();
+    update_machine(metadata, &bot, None, &event("X")).await.unwrap();
+    assert!(moved());
+    world.in_team("team:everyone", &["user:admin@x.io"]).await;
     assert!(moved());
     if world.postgres.is_some() {
         // Until the replica has heard of its own changes, too.

@@ -1,16 +1,18 @@
 //! A database in a folder of its own, and rows to put into it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use strongroom_domain::role::{GroupRole, TenantRole};
-use strongroom_domain::subject::{Actor, SubjectKind};
-use strongroom_domain::{GroupId, SecretId, Timestamp};
+use strongroom_domain::subject::{Actor, SubjectKind, SubjectName, SubjectType};
+use strongroom_domain::{Clock, GroupId, SecretId, Timestamp};
 use strongroom_metadata::{
-    AccountRow, AuditRow, CommitError, Grant, GroupChange, GroupCreation, GroupUpdate, InstanceRow, InstanceState,
-    IntegrationRow, LeaseError, Metadata, NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem,
-    RevisionRow, RootKeySlotRow, TokenPurpose, UserRow, Viewpoint,
+    AccountRow, AuditRow, CommitError, Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, IdentityChange,
+    InstanceRow, InstanceState, IntegrationRow, LeaseError, MachineKind, MachineRow, Metadata, Named, NamedRow,
+    NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem, RevisionRow, RoleGrant, RootKeySlotRow,
+    SigningKeyRow, SyncState, TokenPurpose, UserRow, Viewpoint,
 };
 
 use crate::behind::{Behind, TestDatabase, connect};
@@ -60,6 +62,39 @@ impl World {
         let world = Self::empty().await;
         world.metadata.create_instance(&world.new).await.unwrap();
         world
+    }
+
+    /// The same database, where grants end by a clock that the test moves; it begins at [`NOW`].
+    pub(crate) fn by_hand(&self) -> (Metadata, Arc<Hand>) {
+        let hand = Arc::new(Hand(AtomicI64::new(NOW.micros())));
+        (self.metadata.clone().with_clock(hand.clone()), hand)
+    }
+
+    /// Registers whom grants will name, as far as nobody has.
+    pub(crate) async fn know(&self, subjects: &[&str]) {
+        for subject in subjects {
+            let subject = SubjectName::parse(subject).unwrap();
+            if self.metadata.subject(&subject).await.unwrap().is_some() {
+                continue;
+            }
+            let add = |change: &mut IdentityChange| match subject.kind() {
+                SubjectType::User => change.add_user(&user(subject.name())),
+                SubjectType::Team => change.add_named(Named::Team, &named(subject.name()), None),
+                SubjectType::VirtualAccount => change.add_machine(&machine(subject.name()), subject.as_str()),
+                SubjectType::Agent => {
+                    let agent = MachineRow { kind: MachineKind::AgentIdentity, ..machine(subject.name()) };
+                    change.add_machine(&agent, subject.as_str());
+                }
+            };
+            change_identities(&self.metadata, &event("KNOW"), add).await.unwrap();
+        }
+    }
+
+    /// Says who is in a team from now on.
+    pub(crate) async fn in_team(&self, team: &str, members: &[&str]) {
+        let members: Vec<_> = members.iter().map(|member| (*member).to_owned()).collect();
+        let change = |change: &mut IdentityChange| change.replace_team_people(team, &members, &[]);
+        change_identities(&self.metadata, &event("TEAM"), change).await.unwrap();
     }
 
     /// A second way into the same file, without its foreign keys and checks.
@@ -126,6 +161,109 @@ impl World {
             event: event("UPDATE_SECRET_GROUP"),
         }
     }
+}
+
+/// A clock that stands still until it is moved.
+pub(crate) struct Hand(AtomicI64);
+
+impl Hand {
+    pub(crate) fn set(&self, at: Timestamp) {
+        self.0.store(at.micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Decides a change of identities and writes it, once.
+pub(crate) async fn change_identities(
+    metadata: &Metadata,
+    event: &AuditRow,
+    decide: impl FnOnce(&mut IdentityChange),
+) -> Result<(), CommitError> {
+    let begun = metadata.begin_identity_change().await;
+    let mut change = begun.map_err(|error| CommitError::Unavailable(error.to_string()))?;
+    decide(&mut change);
+    metadata.commit_identity_change(change, event).await
+}
+
+pub(crate) async fn create_user(metadata: &Metadata, user: &UserRow, event: &AuditRow) -> Result<(), CommitError> {
+    change_identities(metadata, event, |change| change.add_user(user)).await
+}
+
+pub(crate) async fn create_token(metadata: &Metadata, token: &NewToken, event: &AuditRow) -> Result<(), CommitError> {
+    change_identities(metadata, event, |change| change.add_token(token)).await
+}
+
+/// A virtual account with its token and what its manifest grants.
+pub(crate) async fn create_machine(
+    metadata: &Metadata,
+    machine: &MachineRow,
+    token: &NewToken,
+    grants: &[Grant],
+    event: &AuditRow,
+) -> Result<(), CommitError> {
+    change_identities(metadata, event, |change| {
+        change.add_machine(machine, &format!("virtualaccount:{}", machine.name));
+        change.add_token(token);
+        change.grant(GrantSource::VirtualAccount, &machine.id.to_string(), grants, &[]);
+    })
+    .await
+}
+
+/// Writes a machine's manifest, and what it grants where that changes.
+pub(crate) async fn update_machine(
+    metadata: &Metadata,
+    machine: &MachineRow,
+    grants: Option<&[Grant]>,
+    event: &AuditRow,
+) -> Result<(), CommitError> {
+    change_identities(metadata, event, |change| {
+        change.update_machine(machine);
+        if let Some(grants) = grants {
+            change.take_grants_from(&machine.id.to_string());
+            change.grant(GrantSource::VirtualAccount, &machine.id.to_string(), grants, &[]);
+        }
+    })
+    .await
+}
+
+/// A row at least in each of the tables of teams, bindings and what else decides who may do what. Gives a team, a role, a
+/// binding and a provider.
+pub(crate) async fn furnish(metadata: &Metadata, group: GroupId, who: &UserRow, bot: &MachineRow) -> [NamedRow; 4] {
+    let [team, role, binding, provider] = ["devs", "own", "bind", "idp"].map(named);
+    let (member, expires_at) = (format!("user:{}", who.email), Some(NOW.plus_days(9)));
+    let decide = |change: &mut IdentityChange| {
+        change.add_named(Named::Team, &team, None);
+        change.add_named(Named::Role, &role, Some(("account", "[\"x\"]")));
+        change.add_named(Named::RoleBinding, &binding, None);
+        change.add_named(Named::IdentityProvider, &provider, None);
+        change.replace_team_people(
+            "team:devs",
+            std::slice::from_ref(&member),
+            &[member.clone(), "user:admin@x.io".into()],
+        );
+        change.replace_mappings(&format!("virtualaccount:{}", bot.name), &[(provider.id.clone(), "ä sub".into())]);
+        change.invite(&[0x80; 32], who.id, NOW, NOW.plus_days(1));
+        let groups = [Grant { expires_at, ..grant(group, "team:devs", GroupRole::Reader) }];
+        let others = [
+            role_grant("team:devs", "team", &team.id, "team-manager"),
+            RoleGrant { expires_at, ..role_grant(&member, "account", "tenant", "own") },
+        ];
+        change.grant(GrantSource::RoleBinding, &binding.id, &groups, &others);
+        change.update_machine(&MachineRow {
+            rotate_at: expires_at,
+            sync: SyncState { token: Some("t".into()), at: Some(NOW), error: Some("ü".into()) },
+            ..bot.clone()
+        });
+    };
+    change_identities(metadata, &event("X"), decide).await.unwrap();
+    let key = SigningKeyRow { id: id(), public: vec![1; 32], sealed: vec![2; 60], kek: 1, created_at: NOW };
+    metadata.add_signing_key(&key, &event("X")).await.unwrap();
+    [team, role, binding, provider]
 }
 
 /// Purges as the job does that holds the lease.
@@ -224,6 +362,18 @@ pub(crate) fn machine(name: &str) -> MachineRow {
     }
 }
 
+/// A team, a role, a binding or a provider.
+pub(crate) fn named(name: &str) -> NamedRow {
+    NamedRow {
+        id: id::<uuid::Uuid>().to_string(),
+        name: name.into(),
+        manifest: "{\"name\":1}".into(),
+        created_by: actor("admin@x.io"),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
 pub(crate) fn version(secret: SecretId, key: &str, number: i64) -> NewVersion {
     NewVersion {
         secret_id: secret,
@@ -241,6 +391,11 @@ pub(crate) fn lifetime(secret: SecretId, key: &str, version: i64) -> NewLifetime
 
 pub(crate) fn grant(group_id: GroupId, subject: &str, role: GroupRole) -> Grant {
     Grant { group_id, subject: subject.into(), role, expires_at: None }
+}
+
+pub(crate) fn role_grant(subject: &str, resource_type: &str, resource_id: &str, role: &str) -> RoleGrant {
+    let [subject, resource_type, resource_id, role] = [subject, resource_type, resource_id, role].map(str::to_owned);
+    RoleGrant { subject, resource_type, resource_id, role, expires_at: None }
 }
 
 pub(crate) fn admin() -> Viewpoint {

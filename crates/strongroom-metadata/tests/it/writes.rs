@@ -1,11 +1,12 @@
 //! What is written is read back, through the public functions only.
 
 use strongroom_domain::role::GroupRole;
-use strongroom_domain::subject::SubjectKind;
-use strongroom_metadata::{AuditFilter, KeyState, Metadata, NewSecret, PurgeItem, SubjectRow, Viewpoint};
+use strongroom_domain::subject::{SubjectKind, SubjectName};
+use strongroom_metadata::{AuditFilter, KeyState, Metadata, NewSecret, PersonRow, PurgeItem, SubjectRow, Viewpoint};
 
 use crate::world::{
-    NOW, World, actor, admin, event, grant, id, lifetime, machine, member, purge, token, user, version,
+    NOW, World, actor, admin, create_machine, create_token, create_user, event, grant, id, lifetime, machine, member,
+    purge, token, update_machine, user, version,
 };
 
 #[tokio::test]
@@ -22,13 +23,12 @@ async fn the_first_start() {
     let found = world.metadata.token(&new.admin_token.hash).await.unwrap().unwrap();
     assert_eq!((found.id, &found.name), (new.admin_token.id, &new.admin_token.name));
     assert_eq!((found.expires_at, found.revoked_at), (new.admin_token.expires_at, None));
-    let owner = SubjectRow::User {
-        id: new.admin.id,
-        email: "admin@x.io".into(),
-        tenant_role: new.admin.tenant_role,
-        active: true,
-    };
-    assert_eq!(found.subject, Some(owner));
+    let person = PersonRow { tenant_role: new.admin.tenant_role.clone(), permissions: None, active: true };
+    let name = SubjectName::parse("user:admin@x.io").unwrap();
+    let owner = SubjectRow { id: new.admin.id.to_string(), name: name.clone(), person: Some(person) };
+    assert_eq!(found.subject.as_ref(), Some(&owner));
+    assert_eq!(world.metadata.subject(&name).await.unwrap(), Some(owner));
+    assert_eq!(world.metadata.memberships(&name).await.unwrap().teams, ["team:everyone"]);
     assert_eq!(events(&world.metadata).await, ["CREATE_INSTANCE"]);
     assert_eq!(world.metadata.token(&[99; 32]).await.unwrap(), None);
 }
@@ -46,17 +46,17 @@ async fn everything_outlives_the_process() {
 async fn users_and_tokens() {
     let world = World::started().await;
     let bob = user("bob@x.io");
-    world.metadata.create_user(&bob, &event("CREATE_USER")).await.unwrap();
+    create_user(&world.metadata, &bob, &event("CREATE_USER")).await.unwrap();
     assert_eq!(world.metadata.user_by_email("bob@x.io").await.unwrap().as_ref(), Some(&bob));
     assert_eq!(world.metadata.user_by_email("carol@x.io").await.unwrap(), None);
     let mut new = token(2, SubjectKind::User, bob.id);
     new.expires_at = None;
-    world.metadata.create_token(&new, &event("CREATE_TOKEN")).await.unwrap();
+    create_token(&world.metadata, &new, &event("CREATE_TOKEN")).await.unwrap();
     let found = world.metadata.token(&[2; 32]).await.unwrap().unwrap();
     assert_eq!((found.id, found.expires_at), (new.id, None));
-    assert!(matches!(found.subject, Some(SubjectRow::User { id, .. }) if id == bob.id));
+    assert_eq!(found.subject.map(|subject| subject.id), Some(bob.id.to_string()));
     // A machine's token whose id happens to be a person's belongs to nobody.
-    world.metadata.create_token(&token(3, SubjectKind::VirtualAccount, bob.id), &event("X")).await.unwrap();
+    create_token(&world.metadata, &token(3, SubjectKind::VirtualAccount, bob.id), &event("X")).await.unwrap();
     assert_eq!(world.metadata.token(&[3; 32]).await.unwrap().unwrap().subject, None);
     assert_eq!(events(&world.metadata).await, ["X", "CREATE_TOKEN", "CREATE_USER", "CREATE_INSTANCE"]);
 }
@@ -71,10 +71,10 @@ async fn virtual_accounts_and_their_grants() {
     let own = "virtualaccount:bot";
     let grants = [grant(one.id, own, GroupRole::Editor)];
     let secret = token(2, SubjectKind::VirtualAccount, bot.id);
-    world.metadata.create_virtual_account(&bot, &secret, &grants, &event("CREATE")).await.unwrap();
-    assert_eq!(world.metadata.virtual_account_by_name("bot").await.unwrap().as_ref(), Some(&bot));
-    let subject = world.metadata.token(&[2; 32]).await.unwrap().unwrap().subject;
-    assert_eq!(subject, Some(SubjectRow::VirtualAccount { id: bot.id, name: "bot".into() }));
+    create_machine(&world.metadata, &bot, &secret, &grants, &event("CREATE")).await.unwrap();
+    assert_eq!(world.metadata.machine_by_name("bot").await.unwrap().as_ref(), Some(&bot));
+    let subject = world.metadata.token(&[2; 32]).await.unwrap().unwrap().subject.unwrap();
+    assert_eq!((subject.id, subject.name.as_str(), subject.person), (bot.id.to_string(), own, None));
     let roles = async |name: &str| {
         world.metadata.group_by_name(name, &member(own)).await.unwrap().and_then(|state| state.group.role)
     };
@@ -83,15 +83,15 @@ async fn virtual_accounts_and_their_grants() {
     // A change of the manifest alone leaves the grants, also those of the group's own manifest.
     bot.manifest = "{\"name\":2}".into();
     bot.updated_at = NOW.plus_seconds(9);
-    world.metadata.update_virtual_account(&bot, own, None, &event("UPDATE")).await.unwrap();
-    assert_eq!(world.metadata.virtual_account_by_name("bot").await.unwrap().as_ref(), Some(&bot));
+    update_machine(&world.metadata, &bot, None, &event("UPDATE")).await.unwrap();
+    assert_eq!(world.metadata.machine_by_name("bot").await.unwrap().as_ref(), Some(&bot));
     assert_eq!((roles("one").await, roles("two").await), (Some(GroupRole::Editor), None));
     let mut shared = world.change(one.id, "one", 1);
     shared.grants = Some(vec![grant(one.id, own, GroupRole::Viewer)]);
     world.metadata.change_group(&shared).await.unwrap();
     assert_eq!(roles("one").await, Some(GroupRole::Editor), "the strongest of two");
     let grants = [grant(two.id, own, GroupRole::Admin)];
-    world.metadata.update_virtual_account(&bot, own, Some(&grants), &event("UPDATE")).await.unwrap();
+    update_machine(&world.metadata, &bot, Some(&grants), &event("UPDATE")).await.unwrap();
     assert_eq!((roles("one").await, roles("two").await), (Some(GroupRole::Viewer), Some(GroupRole::Admin)));
     let mut private = world.change(one.id, "one", 2);
     private.grants = Some(Vec::new());
@@ -162,6 +162,7 @@ async fn a_group_and_its_change() {
 #[tokio::test]
 async fn the_trash_shows_what_the_viewer_may_bring_back() {
     let world = World::started().await;
+    world.know(&["user:bob@x.io"]).await;
     for (name, role) in [("v", GroupRole::Viewer), ("e", GroupRole::Editor), ("a", GroupRole::Admin)] {
         let mut new = world.group(name, &["K"]);
         new.grants = vec![grant(new.id, "user:bob@x.io", role)];
@@ -200,6 +201,7 @@ async fn the_trash_shows_what_the_viewer_may_bring_back() {
 #[tokio::test]
 async fn a_purge_takes_the_values_out_of_the_files() {
     let world = World::started().await;
+    world.know(&["user:bob@x.io"]).await;
     let marker = |text: &str| format!("needle-{text}-needle").into_bytes();
     let mut one = world.group("one", &["A", "B"]);
     let mut two = world.group("two", &["C"]);

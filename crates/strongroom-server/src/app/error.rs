@@ -3,6 +3,7 @@ use strongroom_metadata::{AuditRow, CommitError, ReadError};
 use strongroom_stores::StoreError;
 
 use crate::http::ApiError;
+use crate::limits::RetryAfter;
 
 /// What can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub(crate) enum Resource {
     Secret,
     User,
     Token,
+    Team,
+    Role,
+    RoleBinding,
+    VirtualAccount,
+    ProviderAccount,
+    IdentityProvider,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -18,6 +25,8 @@ pub(crate) enum Resource {
 pub(crate) enum AppError {
     /// No valid token.
     Unauthenticated(&'static str),
+    /// Too many requests.
+    RateLimited(RetryAfter),
     /// They may know of it, but not do this; with the event that says so, which the router writes.
     Forbidden(&'static str, Box<AuditRow>),
     /// It isn't there, or they may not know that it is.
@@ -26,7 +35,7 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
-    /// It can't go while others hold on to it; the text says what.
+    /// Something else refers to it; the text says what to do first.
     InUse(String),
     /// The tenant would have no active admin any more.
     LastAdmin,
@@ -72,6 +81,12 @@ impl From<ReadError> for AppError {
             },
             error => Self::Unavailable { internal: describe(&error) },
         }
+    }
+}
+
+impl From<RetryAfter> for AppError {
+    fn from(after: RetryAfter) -> Self {
+        Self::RateLimited(after)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use strongroom_domain::policy;
 use strongroom_domain::rights::{TenantPermission, TenantRights};
-use strongroom_domain::role::{AccountRole, IntegrationRole, TeamRole, TenantRole};
+use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_domain::subject::{SubjectName, SubjectType};
 use strongroom_domain::{AccountId, IntegrationId, Timestamp};
 use strongroom_metadata::{Memberships, Metadata, PersonRow, ReadError, RoleGrantRow, SubjectRow, Viewpoint};
@@ -33,24 +33,17 @@ impl Standing {
         Ok(Self::of(subject, memberships, now))
     }
 
-    fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
+    pub(super) fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
+        let given = tenant_grants(subject, &memberships, now);
         let Memberships { teams, manages, mut roles } = memberships;
         roles.retain(|role| role.expires_at.is_none_or(|at| at > now));
         let until = roles.iter().filter_map(|role| role.expires_at).min();
-        let mut rights = TenantRights::MEMBER;
-        let mut tenant_roles = Vec::new();
-        let mut give = |role: &str, permissions: Option<&str>| {
-            rights = rights.union(rights_of(role, permissions));
-            if !tenant_roles.iter().any(|known| known == role) {
-                tenant_roles.push(role.to_owned());
+        let rights = given.iter().fold(TenantRights::MEMBER, |rights, one| rights.union(one.rights));
+        let mut tenant_roles: Vec<String> = Vec::new();
+        for TenantGrant { role, .. } in given {
+            if !tenant_roles.contains(&role) {
+                tenant_roles.push(role);
             }
-        };
-        match &subject.person {
-            Some(PersonRow { tenant_role, permissions, .. }) => give(tenant_role, permissions.as_deref()),
-            None => give(TenantRole::Member.id(), None),
-        }
-        for role in roles.iter().filter(|role| role.resource_type == "account") {
-            give(&role.role, role.permissions.as_deref());
         }
         roles.retain(|role| role.resource_type != "account");
         let viewpoint = Viewpoint { floor: rights.floor(), subject: subject.name.as_str().to_owned() };
@@ -65,6 +58,12 @@ impl Standing {
             viewpoint,
             until,
         }
+    }
+
+    /// Where they stand to a group on which grants give them a role.
+    pub(super) fn toward(&self, group_role: Option<GroupRole>) -> policy::Standing {
+        let machine = !matches!(self.subject.kind(), SubjectType::User | SubjectType::Team);
+        policy::Standing { floor: self.rights.floor(), group_role, machine }
     }
 
     /// Whether they see people and teams: people do.
@@ -131,8 +130,40 @@ impl Context {
     }
 }
 
+/// A role in the tenant that somebody has: a person's own, or one that is granted to them or a team of theirs.
+pub(super) struct TenantGrant {
+    pub(super) role: String,
+    pub(super) rights: TenantRights,
+    /// Who has it: they themselves, or the team.
+    pub(super) subject: String,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// All roles in the tenant that hold, somebody's own first.
+pub(super) fn tenant_grants(subject: &SubjectRow, memberships: &Memberships, now: Timestamp) -> Vec<TenantGrant> {
+    let (own, permissions) = match &subject.person {
+        Some(PersonRow { tenant_role, permissions, .. }) => (tenant_role.as_str(), permissions.as_deref()),
+        None => (TenantRole::Member.id(), None),
+    };
+    let own = TenantGrant {
+        role: own.to_owned(),
+        rights: rights_of(own, permissions),
+        subject: subject.name.as_str().to_owned(),
+        expires_at: None,
+    };
+    let holds = |role: &&RoleGrantRow| role.expires_at.is_none_or(|at| at > now);
+    let granted = memberships.roles.iter().filter(|role| role.resource_type == "account").filter(holds);
+    let granted = granted.map(|role| TenantGrant {
+        role: role.role.clone(),
+        rights: rights_of(&role.role, role.permissions.as_deref()),
+        subject: role.subject.clone(),
+        expires_at: role.expires_at,
+    });
+    std::iter::once(own).chain(granted).collect()
+}
+
 /// What a role gives in the tenant: a built-in one, or one of the tenant's own with its permissions.
-fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
+pub(super) fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
     match TenantRole::parse(role) {
         Some(TenantRole::Admin) => TenantRights::ADMIN,
         Some(TenantRole::Member) => TenantRights::MEMBER,

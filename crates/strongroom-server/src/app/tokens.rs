@@ -155,6 +155,22 @@ impl Context {
         Ok(attempts.commit(change, event).await?.is_none().then_some(text))
     }
 
+    /// Makes a token of either kind; the caller writes its row.
+    pub(crate) async fn issue_token(
+        &self,
+        subject_kind: SubjectKind,
+        subject_id: &str,
+        name: &str,
+        purpose: TokenPurpose,
+        expires_at: Option<Timestamp>,
+        jwt: bool,
+    ) -> Result<(IssuedToken, NewToken), AppError> {
+        if jwt {
+            return Err(AppError::invalid("manifest.token_type", "this server makes `opaque` tokens only"));
+        }
+        Ok(self.issue(subject_kind, subject_id.to_owned(), name, purpose, expires_at))
+    }
+
     /// Makes an opaque token; the caller writes its row.
     pub(crate) fn issue(
         &self,

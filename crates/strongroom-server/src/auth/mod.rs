@@ -1,5 +1,6 @@
 //! From a bearer token to a caller.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
@@ -7,7 +8,7 @@ use strongroom_crypto::sha256;
 use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
 use strongroom_domain::{SecretValue, Timestamp};
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 
@@ -22,13 +23,22 @@ pub(crate) async fn authenticate(
     authorization: Option<&[u8]>,
     request: RequestInfo,
 ) -> Result<Context, AppError> {
+    let found = identify(app, authorization, request.address).await;
+    if let Err(AppError::Unauthenticated(_)) = found {
+        app.rate_limits.failed(request.address)?;
+    }
+    let caller = found?;
+    app.rate_limits.subject(&caller.actor.id)?;
+    Ok(Context::new(app.clone(), caller, request))
+}
+
+async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
     if !token::is_well_formed(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    let caller = known_caller(app, sha256(text.as_bytes())).await?.ok_or(AppError::Unauthenticated(INVALID))?;
-    Ok(Context::new(app.clone(), caller, request))
+    known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 /// The context of whoever has an invitation's code: the person whom it is for, or 401.
@@ -41,7 +51,7 @@ pub(crate) async fn authenticate_invitation(
     Ok(Context::new(app.clone(), Arc::new(caller), request))
 }
 
-async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadError> {
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
     if !token::is_invitation(code) {
         return Ok(None);
     }
@@ -49,7 +59,7 @@ async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadErr
     let invitation = app.metadata.invitation(&sha256(code.as_bytes())).await?;
     let Some((id, _)) = invitation.filter(|(_, until)| *until > now) else { return Ok(None) };
     let Some(user) = app.metadata.user(id).await? else { return Ok(None) };
-    let Ok(name) = SubjectName::from_parts("user", &user.email) else { return Ok(None) };
+    let Ok(name) = SubjectName::parse(&format!("user:{}", user.email)) else { return Ok(None) };
     let subject = app.metadata.subject(&name).await?;
     let Some(subject) = subject.filter(may_act) else { return Ok(None) };
     let standing = Standing::read(&app.metadata, &subject, now).await?;
@@ -74,30 +84,45 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
+async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
     let now = app.clock.now();
     let present = app.metadata.identity_stamp();
-    if let Some(known) = app.caches.callers.0.get(&hash) {
-        if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) {
+    match app.caches.callers.0.get(&hash) {
+        Some(known) if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) => {
             return Ok(Some(known.caller));
         }
+        // It was valid a moment ago: what others fail at from the same address doesn't stop it.
+        Some(_) => {}
+        None => app.rate_limits.may_try(address)?,
     }
-    let Some(token) = app.metadata.token(&hash).await? else { return Ok(None) };
-    if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
+    let Some((caller, until)) = read_caller(app, &hash, now).await? else {
+        app.caches.callers.0.remove(&hash);
         return Ok(None);
-    }
-    let Some(subject) = token.subject.as_ref().filter(|subject| may_act(subject)) else { return Ok(None) };
-    let standing = Standing::read(&app.metadata, subject, now).await?;
-    let until = token.expires_at.into_iter().chain(standing.until).min();
-    let Some(caller) = caller(standing, &token).map(Arc::new) else { return Ok(None) };
+    };
     if let Some(as_of) = present {
         app.caches.callers.0.insert(hash, Known { caller: caller.clone(), until, as_of });
     }
     Ok(Some(caller))
 }
 
+/// Whom a token stands for at present, and until when at most.
+async fn read_caller(
+    app: &App,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
+    let Some(token) = app.metadata.token(hash).await? else { return Ok(None) };
+    if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    let Some(subject) = token.subject.as_ref().filter(|subject| may_act(subject)) else { return Ok(None) };
+    let standing = Standing::read(&app.metadata, subject, now).await?;
+    let until = token.expires_at.into_iter().chain(standing.until).min();
+    Ok(caller(standing, &token).map(|caller| (Arc::new(caller), until)))
+}
+
 /// Persons may be deactivated; machines act as long as they are there.
-fn may_act(subject: &SubjectRow) -> bool {
+pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
 }
 

@@ -104,6 +104,12 @@ pub(super) fn number(text: &str, least: usize, most: usize) -> Parsed<usize> {
     number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
+/// Requests a second; 0 is none.
+pub(super) fn rate(text: &str) -> Parsed<u32> {
+    let rate = number(text, 0, 1_000_000)?;
+    u32::try_from(rate).map_err(|error| error.to_string())
+}
+
 /// Seconds from `least` to an hour.
 pub(super) fn seconds(text: &str, least: usize) -> Parsed<Duration> {
     let seconds = number(text, least, 3_600).map_err(|problem| format!("{problem}, in seconds"))?;

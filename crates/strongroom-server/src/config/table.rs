@@ -176,6 +176,21 @@ pub(super) const ROWS: &[Row] = &[
         "Connections served at once. More wait until one of them ends.",
     ),
     row(
+        "rate-limit-subject",
+        "STRONGROOM_RATE_LIMIT_SUBJECT",
+        Kind::Count,
+        "Requests a second that one subject, a person or a virtual account, may send with all its tokens. Ten \
+         times as many may come at once. Each server counts for itself. 0 is without limit.",
+    ),
+    row(
+        "rate-limit-address",
+        "STRONGROOM_RATE_LIMIT_ADDRESS",
+        Kind::Count,
+        "Requests a second from one client address (IPv6: one /64) that bring no token, or one that isn't valid. \
+         Ten times as many may come at once. Probes, and whoever has a token that is in use, are not counted. Each \
+         server counts for itself. 0 is without limit.",
+    ),
+    row(
         "header-timeout",
         "STRONGROOM_HEADER_TIMEOUT",
         Kind::Seconds,

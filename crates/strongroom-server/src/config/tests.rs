@@ -68,6 +68,7 @@ fn nothing_given_is_the_documented_default() {
     assert_eq!(settings.retention_days, 30);
     assert_eq!((settings.max_value_bytes, settings.max_body_bytes), (64 << 10, 8 << 20));
     assert_eq!(settings.max_connections, 1_024);
+    assert_eq!((settings.rate_limit_subject, settings.rate_limit_address), (1_000, 20));
     let timeouts = [settings.header_timeout, settings.body_timeout, settings.drain_timeout];
     assert_eq!(timeouts, [10, 30, 20].map(Duration::from_secs));
     assert_eq!((settings.log_format, settings.log_level), (LogFormat::Text, LogLevel::Info));
@@ -203,6 +204,8 @@ fn every_wrong_value_is_refused_with_its_name_and_place() {
         ("max-value-bytes", "64k"),
         ("max-body-bytes", "1000"),
         ("max-connections", "0"),
+        ("rate-limit-subject", "1000001"),
+        ("rate-limit-address", "20/s"),
         ("header-timeout", "0"),
         ("body-timeout", "3601"),
         ("drain-timeout", "-1"),

@@ -60,9 +60,14 @@ impl Call {
 
     /// The `{id}` of the path, as an id. What can't be an id is the id of nothing.
     pub(crate) fn id<T>(&self, parse: impl Fn(&str) -> Option<T>, missing: AppError) -> Result<T, AppError> {
+        parse(self.segment()).ok_or(missing)
+    }
+
+    /// The first parameter of the path as it was sent.
+    pub(crate) fn segment(&self) -> &str {
         let segments = self.spec.path.split('/').zip(self.parts.uri.path().split('/'));
-        let id = segments.into_iter().find_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment));
-        id.and_then(parse).ok_or(missing)
+        let found = segments.into_iter().find_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment));
+        found.unwrap_or_default()
     }
 
     /// The query.

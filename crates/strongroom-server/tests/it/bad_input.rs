@@ -98,9 +98,13 @@ async fn what_is_no_id_is_the_id_of_nothing() {
             let body =
                 if spec.request.is_some() { json!({"secrets": [{"key": "K", "value": "v"}]}) } else { Value::Null };
             let answer = request.json(&body).send().await;
-            let code = if spec.path.contains("secret-groups") { "secret_group_not_found" } else { "secret_not_found" };
+            let code = ["secret-groups", "teams", "role-bindings", "identity-providers", "secrets"]
+                .into_iter()
+                .find(|part| spec.path.contains(&format!("/{part}/")))
+                .map(|part| format!("{}_not_found", part.trim_end_matches('s').replace('-', "_")))
+                .unwrap();
             assert!(
-                answer.status == 404 && [code, "no_route"].contains(&answer.code()),
+                answer.status == 404 && [code.as_str(), "no_route"].contains(&answer.code()),
                 "{} {id}: {}",
                 spec.id,
                 answer.text

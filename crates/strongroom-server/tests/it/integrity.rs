@@ -215,7 +215,7 @@ async fn any_damage_to_any_sealed_blob_is_found() {
             scene.assert_whole(&format!("after {table}.{column}")).await;
         }
     }
-    assert!(columns == 8 && tried > 120, "{columns} columns, {tried} damages");
+    assert!(columns == 11 && tried > 120, "{columns} columns, {tried} damages");
 }
 
 async fn inspect(scene: &Scene, tamper: &Tamper, blob: &Blob, stake: &Stake, cold: bool, what: &str) {

@@ -12,6 +12,7 @@ mod bad_input;
 mod concurrency;
 mod faults;
 mod integrity;
+mod limits;
 mod secrecy;
 mod semantics;
 mod support;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use strongroom_metadata::{CommitError, CopyError, Phase, Progress, copy_database, undo_copy};
 
 use super::{Engine, Place, copy, engines, killed, pairs};
-use crate::world::{event, user};
+use crate::world::{create_user, event, user};
 
 const BEFORE_THE_COMMIT: [Phase; 3] = [Phase::Marked, Phase::Copying, Phase::Comparing];
 
@@ -96,7 +96,7 @@ async fn a_writer_loses_nothing_that_was_acknowledged() {
             let (mut kept, mut started) = (Vec::new(), Some(started));
             loop {
                 let new = user(&format!("writer-{}@x.io", kept.len()));
-                match metadata.create_user(&new, &event("CREATE_USER")).await {
+                match create_user(&metadata, &new, &event("CREATE_USER")).await {
                     Ok(()) => kept.push(new.email),
                     Err(CommitError::ReadOnly) => return kept,
                     Err(error) => panic!("{error}"),

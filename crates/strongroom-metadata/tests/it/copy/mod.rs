@@ -17,7 +17,9 @@ use strongroom_metadata::{
 };
 
 use crate::behind::{Behind, TestDatabase, connect};
-use crate::world::{World, event, grant, id, lifetime, machine, token, user, version};
+use crate::world::{
+    World, create_machine, create_user, event, furnish, grant, id, lifetime, machine, token, user, version,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Engine {
@@ -112,7 +114,7 @@ impl Place {
         behind
             .tables()
             .iter()
-            .filter(|table| !["schema_migrations", "change_number"].contains(&table.as_str()))
+            .filter(|table| !["schema_migrations", "change_number", "subjects"].contains(&table.as_str()))
             .all(|table| behind.number(&format!("SELECT COUNT(*) FROM {table}")) == 0)
     }
 
@@ -128,7 +130,7 @@ impl Place {
     pub(super) async fn is_read_only(&self) -> bool {
         let metadata = self.open().await;
         let event = event("CREATE_USER");
-        let written = metadata.create_user(&user(&format!("{}@x.io", id::<uuid::Uuid>())), &event).await;
+        let written = create_user(&metadata, &user(&format!("{}@x.io", id::<uuid::Uuid>())), &event).await;
         match written {
             Ok(()) => false,
             Err(CommitError::ReadOnly) => true,
@@ -159,20 +161,22 @@ async fn filled(postgres: Option<TestDatabase>) -> World {
     let world = World::on(postgres).await;
     let metadata = &world.metadata;
     metadata.create_instance(&world.new).await.unwrap();
-    metadata.create_user(&user("ä-Ω-🗝@x.io"), &event("CREATE_USER")).await.unwrap();
+    let omega = user("ä-Ω-🗝@x.io");
+    create_user(metadata, &omega, &event("CREATE_USER")).await.unwrap();
     let ci = machine("ci");
     let mut group = world.group("pay", &["A", "B", "C"]);
     group.grants = vec![grant(group.id, "team:everyone", GroupRole::Viewer)];
     metadata.create_group(&group).await.unwrap();
-    metadata
-        .create_virtual_account(
-            &ci,
-            &token(2, SubjectKind::VirtualAccount, ci.id),
-            &[grant(group.id, "virtual-account:ci", GroupRole::Editor)],
-            &event("X"),
-        )
-        .await
-        .unwrap();
+    create_machine(
+        metadata,
+        &ci,
+        &token(2, SubjectKind::VirtualAccount, ci.id),
+        &[grant(group.id, "virtualaccount:ci", GroupRole::Editor)],
+        &event("X"),
+    )
+    .await
+    .unwrap();
+    furnish(metadata, group.id, &omega, &ci).await;
     let mut change = world.change(group.id, "pay", 1);
     let a = group.secrets[0].id;
     change.versions = vec![version(a, "A", 2)];

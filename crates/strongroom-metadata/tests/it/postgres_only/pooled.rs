@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::replicas::noticed;
 use super::writes::{Kind, Seen, Told, Write, told};
 use super::{ask, client, within};
-use crate::world::{World, admin, event, grant, user};
+use crate::world::{World, admin, create_user, event, grant, user};
 
 /// Both servers, and an instance that is reached through the pooler.
 struct Pooled {
@@ -61,7 +61,7 @@ async fn reads_and_writes() {
     let (world, metadata) = (&pooled.world, &pooled.world.metadata);
     assert_eq!(metadata.instance().await.unwrap().as_ref(), Some(&world.new.instance));
     let bob = user("bob@x.io");
-    metadata.create_user(&bob, &event("CREATE_USER")).await.unwrap();
+    create_user(metadata, &bob, &event("CREATE_USER")).await.unwrap();
     assert_eq!(metadata.user_by_email("bob@x.io").await.unwrap().as_ref(), Some(&bob));
     let mut new = world.group("prod", &["A", "B"]);
     new.grants = vec![grant(new.id, "user:bob@x.io", GroupRole::Viewer)];

@@ -1,11 +1,15 @@
 //! Writes of four kinds, each with a question by which the database tells whether all of it is there, nothing, or half.
 
+use std::sync::Mutex;
+
 use strongroom_domain::role::GroupRole;
-use strongroom_metadata::{AuditRow, CommitError, GroupChange, GroupCreation, KeyState, Metadata, UserRow};
+use strongroom_metadata::{
+    AuditRow, CommitError, GroupChange, GroupCreation, Guard, IdentityChange, KeyState, Metadata, UserRow,
+};
 use tokio_postgres::Client;
 
 use super::ask;
-use crate::world::{World, event, grant, id, lifetime, user, version};
+use crate::world::{World, change_identities, event, grant, id, lifetime, user, version};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -22,7 +26,8 @@ impl Kind {
 enum What {
     Create(Box<GroupCreation>),
     Change(Box<GroupChange>),
-    User(UserRow, AuditRow),
+    /// Decided when it is made; again where somebody else was first.
+    User(UserRow, Mutex<Option<IdentityChange>>, AuditRow),
     Event(AuditRow),
 }
 
@@ -64,7 +69,7 @@ impl Write {
         match kind {
             Kind::CreateGroup => {
                 let mut new = world.group(&name, &["A", "B"]);
-                new.grants = vec![grant(new.id, "user:bob@x.io", GroupRole::Viewer)];
+                new.grants = vec![grant(new.id, "user:admin@x.io", GroupRole::Viewer)];
                 Self {
                     question: of_group(&new.id.to_string(), &new.event),
                     what: What::Create(Box::new(new)),
@@ -77,11 +82,19 @@ impl Write {
                 let user = UserRow { email: format!("{name}@x.io"), ..user("") };
                 let event = event("CREATE_USER");
                 let question = format!(
-                    "concat_ws(' ', (SELECT COUNT(*) FROM users WHERE id = '{}'), {})",
-                    user.id,
-                    of_event(&event)
+                    "concat_ws(' ', (SELECT COUNT(*) FROM users WHERE id = '{id}'), \
+                     (SELECT COUNT(*) FROM subjects WHERE id = '{id}'), \
+                     (SELECT COUNT(*) FROM team_members WHERE member = 'user:{}'), {})",
+                    user.email,
+                    of_event(&event),
+                    id = user.id,
                 );
-                Self { what: What::User(user, event), question, whole: "1 1", nothing: "0 0" }
+                let mut change = world.metadata.begin_identity_change().await.ok();
+                if let Some(change) = &mut change {
+                    change.add_user(&user);
+                }
+                let what = What::User(user, Mutex::new(change), event);
+                Self { what, question, whole: "1 1 1 1", nothing: "0 0 0 0" }
             }
             Kind::Event => {
                 let event = event("READ_SECRET_VALUE");
@@ -95,7 +108,7 @@ impl Write {
     pub(crate) async fn try_change(world: &World) -> Option<Self> {
         let name = id::<uuid::Uuid>().to_string();
         let mut new = world.group(&name, &["A"]);
-        new.grants = vec![grant(new.id, "user:bob@x.io", GroupRole::Viewer)];
+        new.grants = vec![grant(new.id, "user:admin@x.io", GroupRole::Viewer)];
         world.metadata.create_group(&new).await.ok()?;
         let a = new.secrets[0].id;
         let mut change = world.change(new.id, &name, 1);
@@ -117,7 +130,17 @@ impl Write {
         match &self.what {
             What::Create(new) => metadata.create_group(new).await,
             What::Change(change) => metadata.change_group(change).await,
-            What::User(user, event) => metadata.create_user(user, event).await,
+            What::User(user, change, event) => {
+                let decided = change.lock().unwrap().take();
+                let mut outcome = match decided {
+                    Some(change) => metadata.commit_identity_change(change, event).await,
+                    None => Err(CommitError::Missed { guard: Guard::ChangeNumber }),
+                };
+                while matches!(outcome, Err(CommitError::Missed { guard: Guard::ChangeNumber })) {
+                    outcome = change_identities(metadata, event, |change| change.add_user(user)).await;
+                }
+                outcome
+            }
             What::Event(event) => metadata.record(event.clone()).await,
         }
     }

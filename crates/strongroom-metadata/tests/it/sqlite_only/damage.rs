@@ -4,19 +4,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rusqlite::Connection;
-use strongroom_domain::{GroupId, SecretId};
+use strongroom_domain::subject::SubjectName;
+use strongroom_domain::{GroupId, SecretId, UserId};
 use strongroom_metadata::{
-    AuditFilter, AuditRow, CommitError, GroupFilter, Metadata, OpenError, Page, PurgeItem, ReadError,
+    AuditFilter, AuditRow, CommitError, GroupCreation, GroupFilter, MachineKind, MachineRow, Metadata, Named, NamedRow,
+    OpenError, Page, PurgeItem, ReadError, UserRow,
 };
 
-use crate::world::{NOW, World, admin, event, member, purge, user};
+use crate::world::{NOW, World, admin, create_user, event, furnish, member, purge, user};
 
 /// A database at rest, in one file, with a row in every table.
 struct Sample {
     bytes: Vec<u8>,
     living: GroupId,
     secrets: [SecretId; 2],
+    admin: UserId,
+    user: UserRow,
+    machine: MachineRow,
+    /// A team, a role, a binding and a provider.
+    named: [NamedRow; 4],
     folder: tempfile::TempDir,
+}
+
+/// Everything that there is.
+const fn all<Id>() -> Page<Id> {
+    Page { before: None, offset: 0, limit: 100 }
 }
 
 impl Sample {
@@ -27,16 +39,25 @@ impl Sample {
         let secrets = [living.secrets[0].id, trashed[0].id];
         let group = living.group.id;
         let raw = world.raw();
-        for role in [1, 2] {
-            let sql = "INSERT INTO grants VALUES (?1, ?2, 'manifest', ?3)";
-            raw.execute(sql, (group.to_string(), format!("user:{role}@x.io"), role)).unwrap();
+        for (email, role) in [("1@x.io", 10), ("2@x.io", 20)] {
+            let sql = "INSERT INTO grants VALUES (?1, ?2, 'manifest', '', ?3, NULL)";
+            raw.execute(sql, (group.to_string(), format!("user:{email}"), role)).unwrap();
         }
+        let (bob, bot) = (user("1@x.io"), world.metadata.machine_by_name("old-bot").await.unwrap().unwrap());
+        create_user(&world.metadata, &bob, &event("X")).await.unwrap();
+        let named = furnish(&world.metadata, group, &bob, &bot).await;
         // Whatever may be null has a value somewhere.
-        raw.execute_batch("UPDATE tokens SET revoked_at = 1; UPDATE audit_events SET token_id = id").unwrap();
+        raw.execute_batch(
+            "UPDATE tokens SET revoked_at = 1 WHERE subject_type <> 'user'; \
+             UPDATE tokens SET signing_key = id WHERE subject_type = 'user'; \
+             UPDATE audit_events SET token_id = id",
+        )
+        .unwrap();
         raw.execute("UPDATE secret_versions SET gone_at = 1 WHERE secret_id = ?1", [secrets[1].to_string()]).unwrap();
         world.metadata.scrub().await.unwrap();
         let bytes = std::fs::read(world.folder.path().join("metadata.db")).unwrap();
-        Self { bytes, living: group, secrets, folder: world.folder }
+        let admin = world.new.admin.id;
+        Self { bytes, living: group, secrets, admin, user: bob, machine: bot, named, folder: world.folder }
     }
 
     /// A new file with these bytes.
@@ -52,14 +73,13 @@ impl Sample {
     /// Runs every read there is, and gives back what failed.
     async fn read(&self, metadata: &Metadata) -> Vec<ReadError> {
         let (looks, bob) = (admin(), member("user:1@x.io"));
-        let page = || Page { before: None, offset: 0, limit: 100 };
         let mut errors = vec![
             metadata.instance().await.err(),
             metadata.root_key_slots().await.err(),
             metadata.provider_accounts().await.err(),
             metadata.provider_integrations().await.err(),
             metadata.user_by_email("admin@x.io").await.err(),
-            metadata.virtual_account_by_name("old-bot").await.err(),
+            metadata.machine_by_name("old-bot").await.err(),
             metadata.token(&[1; 32]).await.err(),
             metadata.token(&[2; 32]).await.err(),
             metadata.group_by_name("living", &bob).await.err(),
@@ -71,12 +91,12 @@ impl Sample {
             metadata.deleted_groups(looks.clone(), 100).await.err(),
             metadata.deleted_secrets(looks.clone(), 100).await.err(),
             metadata.audit_events(AuditFilter::default(), 0, 100).await.err(),
-            metadata.secret_page(looks.clone(), None, page(), Some(usize::MAX)).await.err(),
-            metadata.secret_page(bob.clone(), None, page(), None).await.err(),
+            metadata.secret_page(looks.clone(), None, all(), Some(usize::MAX)).await.err(),
+            metadata.secret_page(bob.clone(), None, all(), None).await.err(),
         ];
-        let page = || Page { before: None, offset: 0, limit: 100 };
-        errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), page()).await.err());
-        errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, page()).await.err());
+        errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), all()).await.err());
+        errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, all()).await.err());
+        errors.extend(self.read_identities(metadata).await);
         for id in self.secrets {
             errors.push(metadata.secret(id, &looks, 100).await.err());
             errors.push(metadata.secret_versions(id, 0, 100).await.err());
@@ -84,6 +104,43 @@ impl Sample {
         let errors: Vec<_> = errors.into_iter().flatten().collect();
         // A panic on a thread of its own comes back as a lost thread.
         assert!(!errors.iter().any(|error| matches!(error, ReadError::Lost)));
+        errors
+    }
+
+    /// Those of who may do what, by names that are known from before the damage.
+    async fn read_identities(&self, metadata: &Metadata) -> Vec<Option<ReadError>> {
+        let mut errors = vec![
+            metadata.signing_keys().await.err(),
+            metadata.invitation(&[0x80; 32]).await.err(),
+            metadata.mapped_subject(&self.named[3].id, "ä sub").await.err(),
+            metadata.user(self.user.id).await.err(),
+            metadata.user_page("", true, all()).await.err(),
+            metadata.count_admins().await.err(),
+            metadata.tokens_of(&self.admin.to_string()).await.err(),
+            metadata.tokens_of(&self.machine.id.to_string()).await.err(),
+            metadata.machine(self.machine.id).await.err(),
+            metadata.machine_page(MachineKind::VirtualAccount, "", all()).await.err(),
+            metadata.due_rotations(NOW.plus_days(99), 100).await.err(),
+            metadata.role_uses("own").await.err(),
+            metadata.roles_on("team", &self.named[0].id).await.err(),
+            metadata.grants_on(self.living).await.err(),
+            metadata.group_grants_of("team:devs").await.err(),
+        ];
+        for subject in ["user:1@x.io", "user:admin@x.io", "virtualaccount:old-bot", "team:devs"] {
+            let subject = SubjectName::parse(subject).unwrap();
+            errors.push(metadata.subject(&subject).await.err());
+            errors.push(metadata.memberships(&subject).await.err());
+            errors.push(metadata.grants_on_for(self.living, subject.as_str()).await.err());
+        }
+        let kinds = [Named::Team, Named::Role, Named::RoleBinding, Named::IdentityProvider];
+        for (what, row) in kinds.into_iter().zip(&self.named) {
+            errors.push(metadata.named(what, &row.id).await.err());
+            errors.push(metadata.named_by_name(what, &row.name).await.err());
+            errors.push(metadata.named_page(what, "", all()).await.err());
+        }
+        for managers in [false, true] {
+            errors.push(metadata.team_people("team:devs", managers, 0, 100).await.err());
+        }
         errors
     }
 
@@ -100,7 +157,7 @@ impl Sample {
         };
         let told = event("PURGE");
         for outcome in [
-            metadata.create_user(&user("new@x.io"), &event("X")).await,
+            create_user(&metadata, &user("new@x.io"), &event("X")).await,
             purge(&metadata, &item, NOW.plus_days(99), &told).await,
             metadata.scrub().await,
             metadata.record(event("X")).await,
@@ -185,21 +242,25 @@ async fn flipped_bits_never_end_in_a_panic() {
 const LINKS: &[&str] = &[
     "audit_events.at",
     "grants.group_id",
-    "grants.subject",
     "group_revisions.group_id",
+    "identity_mappings.provider_id",
+    "identity_mappings.value",
+    "invitations.hash",
     "lifetimes.from_revision",
     "lifetimes.group_id",
     "provider_integrations.account_id",
     "secret_groups.name_search",
     "secrets.group_id",
     "secrets.key_search",
+    "team_managers.member",
+    "team_members.member",
     "tokens.hash",
     "tokens.subject_id",
 ];
 
 /// Columns that no read gives back.
 const UNREAD: &[&str] =
-    &["audit_events.actor_slug", "grants.source", "group_revisions.integration_id", "tokens.created_at"];
+    &["audit_events.actor_slug", "group_revisions.integration_id", "invitations.created_at", "roles.resource_type"];
 
 /// A field of another type than the column's is an error that names the statement.
 #[tokio::test]
@@ -258,7 +319,16 @@ async fn a_field_without_a_meaning_is_an_error() {
         ("root_key_slots.key_id", "-9223372036854775808"),
         ("grants.role", "0"),
         ("grants.role", "4"),
-        ("users.tenant_role", "'king'"),
+        ("grants.role", "25"),
+        ("virtual_accounts.kind", "'robot'"),
+        ("tokens.purpose", "'fun'"),
+        ("tokens.signing_key", "'x'"),
+        ("subjects.name", "'nobody' || id"),
+        ("identity_mappings.subject", "'robot:1'"),
+        ("invitations.user_id", "'x'"),
+        ("signing_keys.kek", "-1"),
+        ("teams.created_by", "'{}'"),
+        ("role_bindings.created_by", "''"),
         ("tokens.subject_type", "'alien'"),
         ("tokens.id", "'x'"),
         ("provider_accounts.created_by", "'{}'"),
@@ -289,7 +359,7 @@ async fn a_field_without_a_meaning_is_an_error() {
 async fn a_damaged_role_is_an_error_wherever_it_is_read() {
     let sample = Sample::new().await;
     let path = sample.write("role", &sample.bytes);
-    Connection::open(&path).unwrap().execute_batch("UPDATE grants SET role = 9").unwrap();
+    Connection::open(&path).unwrap().execute_batch("UPDATE grants SET role = 99").unwrap();
     let metadata = Metadata::open(&path).unwrap();
     let bob = member("user:1@x.io");
     let groups = Page { before: None, offset: 0, limit: 9 };
@@ -367,14 +437,12 @@ async fn around_a_big_one(
         if number == 20 {
             new.detail = "x".repeat(big);
         }
-        let (metadata, user) = (world.metadata.clone(), user(&format!("{}@x.io", new.id)));
+        let metadata = world.metadata.clone();
+        let group = GroupCreation { event: new.clone(), ..world.group(&new.id.to_string(), &[]) };
         tasks.push(tokio::spawn(async move {
             // Half run in a savepoint, half without.
-            let outcome = if number % 2 == 0 {
-                metadata.create_user(&user, &new).await
-            } else {
-                metadata.record(new.clone()).await
-            };
+            let outcome =
+                if number % 2 == 0 { metadata.create_group(&group).await } else { metadata.record(new.clone()).await };
             (new, outcome)
         }));
     }
@@ -404,7 +472,7 @@ async fn write_until_refused(world: &World, size: usize, kept: &mut Vec<AuditRow
     }
 }
 
-/// Every acknowledged event is there, whole, and nothing else; so is every user that came with one.
+/// Every acknowledged event is there, whole, and nothing else; so is every group that came with one.
 async fn all_there(metadata: &Metadata, kept: &[AuditRow], refused: &[AuditRow]) {
     let (events, _) = metadata.audit_events(AuditFilter::default(), 0, i64::MAX).await.unwrap();
     let of_test: Vec<_> = events.iter().filter(|event| ["SHARED", "FILL"].contains(&event.action.as_str())).collect();
@@ -414,7 +482,7 @@ async fn all_there(metadata: &Metadata, kept: &[AuditRow], refused: &[AuditRow])
     assert_eq!(of_test.len(), kept.len());
     for event in refused {
         assert!(!events.contains(event));
-        assert_eq!(metadata.user_by_email(&format!("{}@x.io", event.id)).await.unwrap(), None, "half of a batch");
+        assert!(!metadata.group_name_taken(&event.id.to_string()).await.unwrap(), "half of a batch");
     }
 }
 
@@ -468,7 +536,8 @@ async fn on_a_full_disk() {
     for _ in 0..3 {
         let mut big = event("SHARED");
         big.detail = "x".repeat(50_000);
-        let outcome = world.metadata.create_user(&user(&format!("{}@x.io", big.id)), &big).await;
+        let new = GroupCreation { event: big.clone(), ..world.group(&big.id.to_string(), &[]) };
+        let outcome = world.metadata.create_group(&new).await;
         assert!(matches!(outcome, Err(CommitError::StorageFull)), "{outcome:?}");
         refused.push(big);
         // Reads go on.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use strongroom_metadata::{AuditFilter, CommitError, Guard, Metadata};
 
-use crate::world::{World, admin, event, user};
+use crate::world::{World, admin, change_identities, event, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_at_a_time_share_transactions_and_each_gets_its_own_answer() {
@@ -21,16 +21,19 @@ async fn two_hundred_at_a_time_share_transactions_and_each_gets_its_own_answer()
     let mut tasks = Vec::new();
     for number in 0..200_i64 {
         let metadata = world.metadata.clone();
-        // A quarter fights for one address, a quarter for one revision; the others are alone.
+        // A quarter decides on one change number, a quarter fights for one revision, one for a name; the others are alone.
+        let identities = world.metadata.begin_identity_change().await.unwrap();
         let change = world.change(group.id, "g", 1);
-        let user = user(&if number % 4 == 0 { "same@x.io".into() } else { format!("{number}@x.io") });
+        let new = world.group(&if number % 4 == 2 { "same".into() } else { number.to_string() }, &[]);
         tasks.push(tokio::spawn(async move {
-            let outcome = if number % 4 == 1 {
-                let mut change = change;
-                change.event = event("X");
-                metadata.change_group(&change).await
-            } else {
-                metadata.create_user(&user, &event("X")).await
+            let outcome = match number % 4 {
+                0 => {
+                    let mut identities = identities;
+                    identities.add_user(&user(&format!("{number}@x.io")));
+                    metadata.commit_identity_change(identities, &event("X")).await
+                }
+                1 => metadata.change_group(&change).await,
+                _ => metadata.create_group(&new).await,
             };
             (number, outcome)
         }));
@@ -44,21 +47,22 @@ async fn two_hundred_at_a_time_share_transactions_and_each_gets_its_own_answer()
         let class = usize::try_from(number % 4).unwrap();
         match outcome {
             Ok(()) => wins[class] += 1,
-            Err(CommitError::Missed { guard: Guard::UserEmail }) if class == 0 => misses[class] += 1,
+            Err(CommitError::Missed { guard: Guard::ChangeNumber }) if class == 0 => misses[class] += 1,
             Err(CommitError::Missed { guard: Guard::GroupRevision }) if class == 1 => misses[class] += 1,
+            Err(CommitError::Missed { guard: Guard::GroupName }) if class == 2 => misses[class] += 1,
             Err(error) => panic!("{number}: {error}"),
         }
     }
-    assert_eq!((wins, misses), ([1, 1, 50, 50], [49, 49, 0, 0]));
+    assert_eq!((wins, misses), ([1, 1, 1, 50], [49, 49, 49, 0]));
     let stats = world.metadata.writer_stats();
-    assert_eq!(stats.batches - before.batches, 102);
+    assert_eq!(stats.batches - before.batches, 53);
     assert!(stats.transactions - before.transactions <= 20, "{stats:?}");
     assert_eq!(stats.reruns, 0);
-    let users: i64 = world.raw().query_row("SELECT COUNT(*) FROM users", [], |row| row.get(0)).unwrap();
-    assert_eq!(users, 1 + 1 + 100);
+    let count = |table: &str| world.behind().number(&format!("SELECT COUNT(*) FROM {table}"));
+    assert_eq!((count("users"), count("subjects"), count("secret_groups")), (1 + 1, 2 + 1, 1 + 1 + 50));
     assert_eq!(world.metadata.group(group.id, &admin()).await.unwrap().unwrap().group.revision, 2);
     let (_, events) = world.metadata.audit_events(AuditFilter::default(), 0, 1).await.unwrap();
-    assert_eq!(events, 2 + 102, "an event for each that was written and none for the others");
+    assert_eq!(events, 2 + 53, "an event for each that was written and none for the others");
 }
 
 #[tokio::test]
@@ -68,7 +72,7 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     {
         let (user, event) = (user("gone@x.io"), event("X"));
-        let commit = std::pin::pin!(world.metadata.create_user(&user, &event));
+        let commit = std::pin::pin!(change_identities(&world.metadata, &event, |change| change.add_user(&user)));
         assert!(commit.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     lock.execute_batch("ROLLBACK").unwrap();

@@ -72,17 +72,7 @@ async fn own_teams(context: &Context) -> Result<Vec<wire::SessionAccount>, AppEr
 pub(in crate::http) async fn apply_virtual_account(mut call: Call) -> Result<Response, AppError> {
     let request: wire::ApplyVirtualAccountRequest = call.json().await?;
     let dry_run = request.dry_run.unwrap_or(false);
-    let (row, token) = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
-    let app = call.context.app();
-    let data = wire::VirtualAccount {
-        id: row.id.to_string(),
-        kind: "serviceaccount".into(),
-        tenant_name: app.tenant.as_str().to_owned(),
-        manifest: view::manifest(&row.manifest)?,
-        created_by_subject: view::subject(&row.created_by),
-        created_at: row.created_at.to_wire(),
-        updated_at: row.updated_at.to_wire(),
-        account_id: app.account_id.to_string(),
-    };
-    ok(&wire::GetVirtualAccountResponse { data, token: token.map(|token| token.0) })
+    let applied = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
+    let data = view::machine(call.context.app(), &applied.machine)?;
+    ok(&wire::GetVirtualAccountResponse { data, token: applied.token.map(|token| token.0) })
 }

@@ -49,6 +49,22 @@ pub(super) fn oracle(operation: Operation, values_hidden: bool) -> &'static str 
         // Who can't bring a group back doesn't learn that it was ever there.
         Operation::RestoreSecretGroup => "200+ 200+ 404 404 404 404 404 404",
         Operation::RestoreSecret => "200+ 200+ 200+ 403 404 200+ 403 404",
+        Operation::ExplainAccess | Operation::ListReaders => "200 200 403 403 404 403 403 404",
+        Operation::DependencyTree | Operation::ListRoleBindings | Operation::RoleBindingExists => {
+            "200 200 200 200 200 200 200 200"
+        }
+        // People see each other and teams; machines don't.
+        Operation::ListTeams
+        | Operation::GetTeam
+        | Operation::ListTeamMembers
+        | Operation::ListTeamManagers
+        | Operation::ListRoles => "200 200 200 200 200 403 403 403",
+        Operation::ApplyTeam | Operation::DeleteTeam => "200 403 403 403 403 403 403 403",
+        Operation::ApplyRoleBinding => "200 200 403 403 404 403 403 404",
+        Operation::GetRoleBinding | Operation::DeleteRoleBinding => "200 200 404 404 404 404 404 404",
+        Operation::ListIdentityProviders | Operation::ApplyIdentityProvider | Operation::DeleteIdentityProvider => {
+            "200 403 403 403 403 403 403 403"
+        }
         Operation::MinCliVersion
         | Operation::TenantId
         | Operation::Healthz

@@ -16,6 +16,8 @@ pub(super) struct Target {
     pub(super) secret_id: String,
     /// A person of its own, where the operation is about one.
     pub(super) person: Person,
+    /// Of the team, role binding or identity provider that the operation is about.
+    pub(super) other_id: String,
 }
 
 #[derive(Clone)]
@@ -34,9 +36,32 @@ impl Person {
     }
 }
 
+const TEAMS: &str = "/api/svc/v1/teams";
+const BINDINGS: &str = "/api/svc/v1/role-bindings";
+const PROVIDERS: &str = "/api/v1/identity-providers";
+
+fn team(name: &str) -> Value {
+    json!({"type": "team", "name": name, "members": ["shared-stranger@example.com"]})
+}
+
+fn binding(group: &str, which: &str) -> Value {
+    json!({
+        "type": "role-binding",
+        "name": format!("{group}-{which}"),
+        "subjects": [{"type": "user", "name": "shared-viewer@example.com"}],
+        "permissions": [
+            {"resourceType": "secret-group", "resourceFqn": format!("default:{group}"), "role": "secret-group-viewer"},
+        ],
+    })
+}
+
+fn provider(name: &str) -> Value {
+    json!({"type": "identity-provider", "name": name, "issuer": "https://idp.example.com", "jwks_uri": "https://idp.example.com/keys"})
+}
+
 /// The request that does an operation to a target.
 fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Option<Value>) {
-    let Target { name, group_id, secret_id, person } = target;
+    let Target { name, group_id, secret_id, person, other_id } = target;
     let group = format!("{GROUPS}/{group_id}");
     let secret = format!("{SECRETS}/{secret_id}");
     let mut manifest = app.manifest(name, &[]);
@@ -100,6 +125,27 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::ListTrash => (format!("{TRASH}?limit=1000"), None),
         Operation::RestoreSecretGroup => (format!("/api/v1/secret-groups/{group_id}/restore"), Some(json!({}))),
         Operation::RestoreSecret => (format!("/api/v1/secrets/{secret_id}/restore"), Some(json!({}))),
+        Operation::ExplainAccess => {
+            let asked = "subject=user:shared-editor@example.com&action=read-values";
+            (format!("/api/v1/access/explain?{asked}&resource={group_id}"), None)
+        }
+        Operation::ListReaders => (format!("/api/v1/secret-groups/{group_id}/access"), None),
+        Operation::DependencyTree => ("/api/svc/v1/dependency-tree".into(), Some(json!({"manifests": [manifest]}))),
+        Operation::ListTeams => (format!("{TEAMS}/user"), None),
+        Operation::ApplyTeam => (TEAMS.into(), Some(json!({"manifest": team(&format!("{name}-new"))}))),
+        Operation::GetTeam | Operation::DeleteTeam => (format!("{TEAMS}/{other_id}"), None),
+        Operation::ListTeamMembers => (format!("{TEAMS}/{other_id}/members"), None),
+        Operation::ListTeamManagers => (format!("{TEAMS}/{other_id}/managers"), None),
+        Operation::ListRoles => ("/api/svc/v1/roles".into(), None),
+        Operation::ListRoleBindings => (BINDINGS.into(), None),
+        Operation::ApplyRoleBinding => (BINDINGS.into(), Some(json!({"manifest": binding(name, "new")}))),
+        Operation::RoleBindingExists => (format!("{BINDINGS}/exists?name={name}-old"), None),
+        Operation::GetRoleBinding | Operation::DeleteRoleBinding => (format!("{BINDINGS}/{other_id}"), None),
+        Operation::ListIdentityProviders => (PROVIDERS.into(), None),
+        Operation::ApplyIdentityProvider => {
+            (PROVIDERS.into(), Some(json!({"manifest": provider(&format!("{name}-new"))})))
+        }
+        Operation::DeleteIdentityProvider => (format!("{PROVIDERS}/{other_id}"), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
@@ -142,8 +188,20 @@ pub(super) async fn target(app: &TestApp, cast: &Cast, number: usize, operation:
         }
         _ => {}
     }
+    let made = |manifest: Value, path: &'static str| async move {
+        let answer = cast.admin.put(path, json!({"manifest": manifest})).await.expect(200);
+        text(&answer, "/data/id").to_owned()
+    };
+    let other_id = match operation {
+        Operation::GetTeam | Operation::DeleteTeam | Operation::ListTeamMembers | Operation::ListTeamManagers => {
+            made(team(&name), TEAMS).await
+        }
+        Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
+        Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
+        _ => ABSENT.into(),
+    };
     let person = person(app, &name, operation).await;
-    Target { name, group_id: text(&group, "/id").into(), secret_id: secret, person }
+    Target { name, group_id: text(&group, "/id").into(), secret_id: secret, person, other_id }
 }
 
 /// A person with a token and an invitation, where the operation is about one.

@@ -222,7 +222,7 @@ async fn manifests_are_checked_field_by_field() {
     for (body, fault) in [
         (with("secrets", json!({"K": "v"})), "manifest.secrets"),
         (with("secrets", json!([])), "manifest.secrets"),
-        (with("secrets", json!(null)), "manifest.secrets"),
+        (with("secrets", json!({})), "manifest.secrets"),
         (with("type", json!("workspace")), "manifest.type"),
         (with("name", json!(7)), "manifest.name"),
         (with("integration_fqn", json!(null)), "manifest.integration_fqn"),
