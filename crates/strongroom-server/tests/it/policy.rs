@@ -45,13 +45,18 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// `PROPTEST_CASES` says how many, where it is set.
+/// `PROPTEST_CASES` and `PROPTEST_MAX_SHRINK_ITERS` say how many, where they are set.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    ProptestConfig { cases, max_shrink_iters: 150, failure_persistence: None, ..ProptestConfig::default() }
+    let set = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    // Over a network each case takes several times as long.
+    let usual = if std::env::var_os("STRONGROOM_TEST_POSTGRES").is_some() { 6 } else { 20 };
+    ProptestConfig {
+        cases: set("PROPTEST_CASES").unwrap_or(usual),
+        max_shrink_iters: set("PROPTEST_MAX_SHRINK_ITERS").unwrap_or(150),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
-
-const CASES: u32 = 12;
 
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);

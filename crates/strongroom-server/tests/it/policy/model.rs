@@ -143,7 +143,7 @@ impl Model {
         self.persons[slot].as_ref()
     }
 
-    fn is_active(&self, subject: &str) -> bool {
+    pub(super) fn is_active(&self, subject: &str) -> bool {
         self.person(subject).is_none_or(|person| person.active)
     }
 
