@@ -10,6 +10,8 @@
 //!        |    |- seals values           AES-256-GCM-SIV
 //!        |    |- value digests          HMAC-SHA256
 //!        |    `- revision MACs          HMAC-SHA256
+//!        |- wraps SigningKey            stored wrapped; vouches to others
+//!        |    `- signatures             Ed25519
 //!        `- audit event MACs            HMAC-SHA256
 //! ```
 //!
@@ -35,6 +37,7 @@ mod primitives;
 mod ring;
 mod root_key;
 mod sealed;
+mod signing_key;
 
 pub use binding::Binding;
 pub use data_key::DataKey;
@@ -43,6 +46,7 @@ pub use primitives::{constant_time_eq, random_fill, sha256};
 pub use ring::KeyRing;
 pub use root_key::{FileRootKey, RootKey, RootKeyError, RootKeyFormatError, RootKeyFuture};
 pub use sealed::OpenError;
+pub use signing_key::{SigningKey, verify_ed25519};
 
 #[cfg(test)]
 mod test_support;
