@@ -9,6 +9,7 @@ pub mod fqn;
 mod ids;
 pub mod manifest;
 pub mod names;
+mod network;
 pub mod policy;
 mod retry;
 pub mod role;
@@ -22,6 +23,7 @@ pub use entropy::Entropy;
 pub use ids::{
     AccountId, EventId, GroupId, Ids, IntegrationId, SecretId, TokenId, UserId, VersionId, VirtualAccountId,
 };
+pub use network::{Network, NetworkError};
 pub use retry::Backoff;
 pub use secret_value::SecretValue;
 pub use violation::Violation;
