@@ -33,7 +33,6 @@ fn runs() -> Runs {
 }
 
 /// A person in a team, a machine, and what they were given.
-#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
 fn identities() -> Runs {
     let named = |id, name| params![id, name, "{}", ACTOR, 1, 1];
     vec![
@@ -128,7 +127,6 @@ fn look(rest: Vec<Value>) -> Vec<Value> {
 }
 
 /// A group with a living secret and one in the trash, as everybody reads it.
-#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
 fn groups() -> Runs {
     let secret = |id: &'static str, key: &'static str| params![id, ID, key, key.to_lowercase(), ACTOR, 1];
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
