@@ -98,11 +98,9 @@ async fn what_is_no_id_is_the_id_of_nothing() {
             let body =
                 if spec.request.is_some() { json!({"secrets": [{"key": "K", "value": "v"}]}) } else { Value::Null };
             let answer = request.json(&body).send().await;
-            let code = ["secret-groups", "teams", "role-bindings", "identity-providers", "secrets"]
-                .into_iter()
-                .find(|part| spec.path.contains(&format!("/{part}/")))
-                .map(|part| format!("{}_not_found", part.trim_end_matches('s').replace('-', "_")))
-                .unwrap();
+            let kind = spec.path.split("/{id}").next().and_then(|before| before.rsplit('/').next()).unwrap();
+            let kind = if kind == "personal-access-tokens" { "tokens" } else { kind };
+            let code = format!("{}_not_found", kind.trim_end_matches('s').replace('-', "_"));
             assert!(
                 answer.status == 404 && [code.as_str(), "no_route"].contains(&answer.code()),
                 "{} {id}: {}",
