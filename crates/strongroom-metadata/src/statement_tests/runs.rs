@@ -258,8 +258,8 @@ fn trash() -> Runs {
 fn endings() -> Runs {
     vec![
         ("DELETE_EXPIRED_GRANTS_OF", params![A, 0], 0),
-        ("DELETE_EXPIRED_ROLE_GRANTS_OF", params![DEVS, 8], 0),
-        ("DELETE_EXPIRED_ROLE_GRANTS_OF", params![DEVS, 9], 1),
+        ("INSERT_ROLE_GRANT", params![DEVS, "account", ID, "gone", "role-binding", "bind", 3], 1),
+        ("DELETE_EXPIRED_ROLE_GRANTS_OF", params![DEVS, 3], 1),
         ("DELETE_GRANTS_OF_SOURCE", params![""], 0),
         ("DELETE_GRANTS_OF_SOURCE", params!["ci"], 1),
         ("DELETE_GRANTS_OF_SUBJECT", params![DEVS], 1),
