@@ -1,5 +1,7 @@
 //! From a bearer token to a caller.
 
+mod jwt;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
