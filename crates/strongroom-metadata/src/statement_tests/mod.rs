@@ -15,6 +15,8 @@ use crate::{
 
 /// Statements that a batch may run without a count of rows.
 const ANY: &[&str] = &[
+    "DELETE_EXPIRED_GRANTS_OF",
+    "DELETE_EXPIRED_ROLE_GRANTS_OF",
     "DELETE_GRANTS",
     "DELETE_GRANTS_OF_GROUP",
     "DELETE_GRANTS_OF_SOURCE",

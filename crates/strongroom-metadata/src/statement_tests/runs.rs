@@ -88,6 +88,10 @@ fn identities() -> Runs {
         ("USER_PAGE", params!["", 1, ID, 10, 0], 0),
         ("COUNT_USERS", params!["%a\\_%", 0], 1),
         ("COUNT_ADMINS", params![], 1),
+        ("HOLDINGS_OF", params![A, 5, "team:everyone"], 1),
+        ("TEAM_ROLES_OF", params![A], 3),
+        ("TENANT_ROLE", params!["own"], 1),
+        ("TENANT_ROLE", params!["tenant-admin"], 0),
         ("SELECT_INVITATION", params![BYTES], 1),
         ("SELECT_MACHINE_BY_NAME", params!["ci"], 1),
         ("SELECT_MACHINE_BY_ID", params!["ci"], 1),
@@ -251,6 +255,9 @@ fn trash() -> Runs {
 /// Everybody goes again, after what refers to them.
 fn endings() -> Runs {
     vec![
+        ("DELETE_EXPIRED_GRANTS_OF", params![A, 0], 0),
+        ("INSERT_ROLE_GRANT", params![DEVS, "account", ID, "gone", "role-binding", "bind", 3], 1),
+        ("DELETE_EXPIRED_ROLE_GRANTS_OF", params![DEVS, 3], 1),
         ("DELETE_GRANTS_OF_SOURCE", params![""], 0),
         ("DELETE_GRANTS_OF_SOURCE", params!["ci"], 1),
         ("DELETE_GRANTS_OF_SUBJECT", params![DEVS], 1),
