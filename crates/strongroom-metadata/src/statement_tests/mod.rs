@@ -64,6 +64,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("COUNT_PROVIDERS", "a total"),
     ("ROLE_HOLDERS", "asked when a role goes"),
     ("ROLE_GRANTED", "asked when a role goes"),
+    ("COUNT_READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
+    ("READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
 ];
 
 /// Words of SQLite that PostgreSQL doesn't know or reads otherwise, and such as hide a second statement in one.

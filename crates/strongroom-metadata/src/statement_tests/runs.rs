@@ -218,7 +218,7 @@ fn groups() -> Runs {
         ("SECRET_COUNT_MEMBER", look(params![]), 1),
         ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
         ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
-        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 1),
+        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 2),
         ("SELECT_EVENTS", filtered(params![10, 0]), 1),
         ("COUNT_EVENTS", filter(), 1),
     ]
