@@ -86,7 +86,7 @@ pub struct ListReadersResponse {
 pub struct Reader {
     /// `<type>:<name>`
     pub subject: String,
-    /// Id of their role on the group
+    /// Id of the strongest role of those that are listed
     pub role: String,
     /// False for a person who was deactivated: they can read again when they are activated
     pub active: bool,

@@ -1,5 +1,7 @@
 //! From a bearer token to a caller.
 
+mod jwt;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use strongroom_crypto::sha256;
 use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
 use strongroom_domain::{SecretValue, Timestamp};
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 
@@ -51,7 +53,7 @@ pub(crate) async fn authenticate_invitation(
     Ok(Context::new(app.clone(), Arc::new(caller), request))
 }
 
-async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadError> {
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
     if !token::is_invitation(code) {
         return Ok(None);
     }
