@@ -1,5 +1,8 @@
 //! From a bearer token to a caller.
 
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "authentication will use it"))]
+mod jwt;
+
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
