@@ -101,7 +101,9 @@ pub(super) async fn read_caller(
                 tracing::info!(target: "auth", provider = name, "a good token stands for nobody here");
             }
             // The token's own words are nowhere in this.
-            Err(error) => tracing::info!(target: "auth", provider = provider.config.name, %error, "a token isn't taken"),
+            Err(error) => {
+                tracing::info!(target: "auth", provider = provider.config.name, %error, "a token isn't taken")
+            }
         }
     }
     Ok(None)
