@@ -9,7 +9,7 @@ use crate::process::{self, Closing, Ended};
 /// The tests by their names: properties of parsers, each of which takes its number of cases from the environment.
 const TESTS: [&str; 2] = ["property_tests::", "panic"];
 /// Random inputs that each of them takes in a round: some seconds.
-const CASES: &str = "4000";
+const CASES: &str = "1000";
 
 /// Runs rounds, each with other inputs, until the time is over or one of them fails.
 pub(crate) fn run(root: &Path, time: Duration, environment: &Environment) -> Result<Ended, String> {
