@@ -17,7 +17,7 @@ use crate::template::{Template, UNIQUE, VALUE};
 
 const GROUPS: &str = "/api/svc/v1/secret-groups";
 /// Answers 200 as soon as everything does.
-pub(super) const READY: &str = "/readyz";
+pub(crate) const READY: &str = "/readyz";
 
 pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     if let Some(why) = missing(options, Kind::Strongroom) {
@@ -51,12 +51,15 @@ pub(super) fn missing(options: &Options, kind: Kind) -> Option<String> {
 }
 
 /// The command of a server that logs as the bench wants it.
-pub(super) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Command {
+pub(crate) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Command {
     let mut command = program(options);
     command
         .arg("serve")
         .env("STRONGROOM_LISTEN", address.to_string())
         .env("STRONGROOM_DATA_DIR", data)
+        // All load comes with one token.
+        .env("STRONGROOM_RATE_LIMIT_SUBJECT", "0")
+        .env("STRONGROOM_RATE_LIMIT_ADDRESS", "0")
         .env("STRONGROOM_LOG_LEVEL", "info");
     command
 }

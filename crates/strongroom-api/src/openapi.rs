@@ -34,8 +34,8 @@ pub fn document() -> Value {
             "description": "Secret groups: named sets of key/value secrets with versions. Every answer under `/api` that is \
                 not a success has the body `HttpError`: 400 for a body that can't be read, 401 without a valid token, 404 also \
                 where the caller may not know that a thing exists, 405, 409, 413, 415, 422 with the faults in `details`, \
-                424 when a secret store fails, 503 with `Retry-After` when the database can't be written. Unknown fields \
-                are ignored. Answers may carry fields that this document does not name.",
+                424 when a secret store fails, 429 with `Retry-After` after too many requests, 503 with `Retry-After` when the \
+                database can't be written. Unknown fields are ignored. Answers may carry fields that this document does not name.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

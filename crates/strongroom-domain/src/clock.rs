@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
@@ -61,6 +62,30 @@ impl Timestamp {
     }
 }
 
+/// A day, in UTC, as `yyyy-mm-dd`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(Timestamp);
+
+impl Day {
+    /// Reads `yyyy-mm-dd` and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Timestamp::parse(text).map(Self).filter(|day| day.to_string() == text)
+    }
+
+    /// Its first moment.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_wire()[..10])
+    }
+}
+
 fn put_digits(out: &mut [u8], mut number: u16) {
     for digit in out.iter_mut().rev() {
         *digit = b"0123456789"[usize::from(number % 10)];
@@ -106,5 +131,14 @@ mod tests {
         assert_eq!(Timestamp::parse("1970-01-01T01:00:00+01:00"), Some(Timestamp::from_micros(0)));
         assert_eq!(Timestamp::parse("1970-01-02"), Some(Timestamp::from_micros(86_400_000_000)));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn days_have_one_spelling() {
+        let day = Day::parse("1970-01-02").unwrap();
+        assert_eq!((day.start(), day.to_string().as_str()), (Timestamp::from_micros(86_400_000_000), "1970-01-02"));
+        for bad in ["", "1970-1-2", "1970-02-30", "1970-01-02T00:00:00Z", "02.01.1970", "1970-01-02 "] {
+            assert_eq!(Day::parse(bad), None, "{bad}");
+        }
     }
 }

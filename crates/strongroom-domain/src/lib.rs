@@ -9,6 +9,7 @@ pub mod fqn;
 mod ids;
 pub mod manifest;
 pub mod names;
+mod network;
 pub mod policy;
 mod retry;
 pub mod rights;
@@ -18,12 +19,13 @@ pub mod subject;
 pub mod token;
 mod violation;
 
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{Clock, Day, SystemClock, Timestamp};
 pub use entropy::Entropy;
 pub use ids::{
     AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, RoleBindingId, RoleId,
     SecretId, SigningKeyId, TeamId, TokenId, UserId, VersionId, VirtualAccountId,
 };
+pub use network::{Network, NetworkError};
 pub use retry::Backoff;
 pub use secret_value::SecretValue;
 pub use violation::Violation;

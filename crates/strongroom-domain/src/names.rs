@@ -46,6 +46,9 @@ name_types! {
     BindingName,
     /// A custom role's name: `^[a-z][a-z0-9-]{1,61}[a-z0-9]$`, unlike any built-in role's.
     RoleName,
+    /// The name of a provider account, an integration or an identity provider:
+    /// `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`.
+    ProviderName,
 }
 
 /// Which group names an instance takes.
@@ -200,6 +203,18 @@ impl RoleName {
     }
 }
 
+impl ProviderName {
+    /// Checks the name of a provider account, an integration or an identity provider.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if spelled(text, 1..=63, edge, |byte| edge(byte) || byte == b'-', edge) {
+            Ok(Self(text.into()))
+        } else {
+            refuse("a provider's name has 1 to 63 characters a-z, 0-9 and `-`, and neither begins nor ends with `-`")
+        }
+    }
+}
+
 fn spelled(
     text: &str,
     lengths: std::ops::RangeInclusive<usize>,
@@ -282,5 +297,7 @@ mod tests {
             assert!(RoleName::parse(bad).is_err(), "{bad}");
         }
         assert!(RoleName::parse(&"a".repeat(64)).is_err());
+        assert!(["a", "db", "aws-1", &"a".repeat(63)].iter().all(|good| ProviderName::parse(good).is_ok()));
+        assert!(["", "-a", "a-", "A", "a:b", &"a".repeat(64)].iter().all(|bad| ProviderName::parse(bad).is_err()));
     }
 }

@@ -19,6 +19,33 @@ pub enum GroupAction {
 impl GroupAction {
     /// Every action.
     pub const ALL: [Self; 4] = [Self::See, Self::ReadValues, Self::WriteSecrets, Self::Manage];
+
+    /// Reads an action as questions about access write it.
+    #[must_use]
+    pub fn parse(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.id() == id)
+    }
+
+    /// As questions about access write it.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::See => "see",
+            Self::ReadValues => "read-values",
+            Self::WriteSecrets => "write-secrets",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// The least role that allows it, where nothing is hidden.
+    #[must_use]
+    pub fn least_role(self) -> GroupRole {
+        let allows = |role: &GroupRole| {
+            let standing = Standing { floor: None, group_role: Some(*role), machine: true };
+            decide(standing, self, PolicyRules::default()) == Decision::Allowed
+        };
+        GroupRole::ALL.into_iter().find(allows).unwrap_or(GroupRole::Admin)
+    }
 }
 
 /// What is known of a caller with respect to one group.
@@ -81,8 +108,9 @@ pub const fn may_manage_team(rights: TenantRights, is_manager: bool) -> bool {
     rights.is_admin() || is_manager
 }
 
-/// `None` is less than any role.
-fn effective_role(standing: Standing) -> Option<GroupRole> {
+/// The role that counts: `None` is less than any role.
+#[must_use]
+pub fn effective_role(standing: Standing) -> Option<GroupRole> {
     standing.floor.max(standing.group_role)
 }
 
@@ -132,6 +160,15 @@ mod tests {
             }
         }
         assert_eq!(picture, include_str!("policy_matrix.txt"), "\n{picture}");
+    }
+
+    #[test]
+    fn actions_read_back_and_take_a_role() {
+        for action in GroupAction::ALL {
+            assert_eq!(GroupAction::parse(action.id()), Some(action));
+        }
+        assert_eq!(GroupAction::parse("See"), None);
+        assert_eq!(GroupAction::ALL.map(GroupAction::least_role), GroupRole::ALL);
     }
 
     #[test]

@@ -39,7 +39,7 @@ permissions! {
     TenantPermission {
         /// See people and teams. People may anyway, machines may not.
         ReadUsers = "user:read",
-        /// Register and invite people.
+        /// Register people. Not invite them: whoever has an invitation's link can act as the person.
         RegisterUsers = "user:register",
         /// Make teams.
         CreateTeams = "team:create",

@@ -1,9 +1,13 @@
 //! Subjects: who is granted something, and who acts.
 
-use crate::names::{Email, MachineName, TeamName};
+use crate::names::{Email, MachineName, NameError, TeamName};
 
 /// The team that every person of the tenant is in. Machines are not: what they may do is granted to them by name.
 pub const EVERYONE: &str = "team:everyone";
+
+const EXTERNAL_IDENTITY: &str = "external identities are mapped, not named: give the role to a virtual account or an \
+                                 agent whose `identity_provider_mapping` has the identity, and name that as \
+                                 `virtualaccount:<name>` or `agent:<name>`";
 
 /// What a subject is, as manifests and role bindings write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +35,15 @@ impl SubjectType {
             "team" => Some(Self::Team),
             "agent" => Some(Self::Agent),
             _ => None,
+        }
+    }
+
+    /// Reads a type; the error says which there are.
+    pub fn read(text: &str) -> Result<Self, &'static str> {
+        match Self::parse(text) {
+            Some(kind) => Ok(kind),
+            None if text == "external-identity" => Err(EXTERNAL_IDENTITY),
+            None => Err("a subject is a `user`, a `virtualaccount`, a `team` or an `agent`"),
         }
     }
 
@@ -62,25 +75,21 @@ impl SubjectName {
     /// Reads `<type>:<name>`; the error says what is expected.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (kind, name) = text.split_once(':').ok_or(Self::FORM)?;
-        Self::from_parts(kind, name)
+        match SubjectType::parse(kind) {
+            Some(kind) => Self::of(kind, name).map_err(|_| Self::FORM),
+            None if kind == "external-identity" => Err(EXTERNAL_IDENTITY),
+            None => Err(Self::FORM),
+        }
     }
 
-    /// Reads a type and a name that were written apart, as role bindings have them.
-    pub fn from_parts(kind: &str, name: &str) -> Result<Self, &'static str> {
-        if kind == "external-identity" {
-            return Err(
-                "external identities are mapped, not named: give the role to a virtual account or an agent whose \
-                        `identity_provider_mapping` has the identity, and name that as `virtualaccount:<name>` or \
-                        `agent:<name>`",
-            );
-        }
-        let subject = match SubjectType::parse(kind).ok_or(Self::FORM)? {
+    /// A type and a name that were written apart, as role bindings have them.
+    pub fn of(kind: SubjectType, name: &str) -> Result<Self, NameError> {
+        match kind {
             SubjectType::User => Email::parse(name).map(|email| Self::user(&email)),
             SubjectType::VirtualAccount => MachineName::parse(name).map(|name| Self::virtual_account(&name)),
             SubjectType::Team => TeamName::parse(name).map(|name| Self::team(&name)),
             SubjectType::Agent => MachineName::parse(name).map(|name| Self::agent(&name)),
-        };
-        subject.map_err(|_| Self::FORM)
+        }
     }
 
     /// A person.
@@ -227,7 +236,7 @@ mod tests {
         ] {
             let subject = SubjectName::parse(written).unwrap();
             assert_eq!((subject.as_str(), subject.kind(), subject.name()), (stored, kind, name));
-            assert_eq!(SubjectName::from_parts(kind.id(), name), Ok(subject));
+            assert_eq!(SubjectName::of(kind, name), Ok(subject));
         }
         for bad in ["", "user", "user:", "alice@x.io", "team:", "team:A", "role:x", "virtualaccount:X", "user:a:b@c"] {
             assert!(SubjectName::parse(bad).is_err(), "{bad}");
@@ -244,7 +253,10 @@ mod tests {
 
     #[test]
     fn external_identities_are_told_where_to_go() {
-        assert!(SubjectName::parse("external-identity:x").unwrap_err().contains("identity_provider_mapping"));
+        assert_eq!(SubjectName::parse("external-identity:x"), Err(EXTERNAL_IDENTITY));
+        assert_eq!(SubjectType::read("external-identity"), Err(EXTERNAL_IDENTITY));
+        assert_eq!(SubjectType::read("team"), Ok(SubjectType::Team));
+        assert!(SubjectType::read("role").is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Opaque tokens: `tfy_`, 37 random base62 characters, and a checksum of six.
+//! Opaque tokens: `tfy_`, 37 random base62 characters, and a checksum of six; and the codes of invitations, `tfyi_` and
+//! the same.
 //!
 //! The checksum lets secret scanners tell a leaked token from random text, and lets a mistyped one fail without a
 //! look-up. It protects nothing else; 37 characters of base62 carry 220 bits.
@@ -8,6 +9,8 @@ use zeroize::Zeroizing;
 use crate::Entropy;
 
 const PREFIX: &str = "tfy_";
+/// Neither is the beginning of the other: an invitation's code is never taken for a token.
+const INVITATION: &str = "tfyi_";
 const RANDOM: usize = 37;
 const CHECKSUM: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -15,9 +18,31 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// Makes a new token.
 #[must_use]
 pub fn make(entropy: &dyn Entropy) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM + CHECKSUM));
-    text.push_str(PREFIX);
-    while text.len() < PREFIX.len() + RANDOM {
+    make_with(PREFIX, entropy)
+}
+
+/// Whether the text has the form of a token and its checksum fits.
+#[must_use]
+pub fn is_well_formed(text: &str) -> bool {
+    fits(PREFIX, text)
+}
+
+/// Makes the code of a new invitation.
+#[must_use]
+pub fn make_invitation(entropy: &dyn Entropy) -> Zeroizing<String> {
+    make_with(INVITATION, entropy)
+}
+
+/// Whether the text has the form of an invitation's code and its checksum fits.
+#[must_use]
+pub fn is_invitation(text: &str) -> bool {
+    fits(INVITATION, text)
+}
+
+fn make_with(prefix: &str, entropy: &dyn Entropy) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + RANDOM + CHECKSUM));
+    text.push_str(prefix);
+    while text.len() < prefix.len() + RANDOM {
         let mut byte = [0];
         entropy.fill(&mut byte);
         // 248 is the largest multiple of 62 in a byte: what lies above would favour the first characters.
@@ -25,15 +50,13 @@ pub fn make(entropy: &dyn Entropy) -> Zeroizing<String> {
             text.push(char::from(ALPHABET[usize::from(byte[0] % 62)]));
         }
     }
-    let checksum = checksum(&text.as_bytes()[PREFIX.len()..]);
+    let checksum = checksum(&text.as_bytes()[prefix.len()..]);
     text.push_str(std::str::from_utf8(&checksum).unwrap_or_default());
     text
 }
 
-/// Whether the text has the form of a token and its checksum fits.
-#[must_use]
-pub fn is_well_formed(text: &str) -> bool {
-    let Some(body) = text.strip_prefix(PREFIX) else { return false };
+fn fits(prefix: &str, text: &str) -> bool {
+    let Some(body) = text.strip_prefix(prefix) else { return false };
     body.len() == RANDOM + CHECKSUM
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && body.as_bytes()[RANDOM..] == checksum(&body.as_bytes()[..RANDOM])
@@ -86,5 +109,13 @@ mod tests {
         }
         assert!(!is_well_formed("") && !is_well_formed("tfy_") && !is_well_formed(&token[1..]));
         assert!(!is_well_formed(&format!("{}é", &token[..45])));
+    }
+
+    #[test]
+    fn an_invitation_is_no_token() {
+        let entropy = Counting(std::sync::atomic::AtomicU8::new(5));
+        let (token, code) = (make(&entropy), make_invitation(&entropy));
+        assert!(is_invitation(&code) && !is_well_formed(&code));
+        assert!(is_well_formed(&token) && !is_invitation(&token));
     }
 }

@@ -90,14 +90,13 @@ CREATE TABLE role_grants (
 CREATE INDEX role_grants_resource ON role_grants (resource_type, resource_id);
 CREATE INDEX role_grants_source ON role_grants (source_id);
 
--- A person's way in that works once: whoever has the code gets a token.
+-- A person's way in that works once, by the person's id: whoever has the code gets a token.
 CREATE TABLE invitations (
-    hash       {bytes} NOT NULL PRIMARY KEY,
-    user_id    {text}  NOT NULL REFERENCES users (id),
+    id         {text}  NOT NULL PRIMARY KEY REFERENCES users (id),
+    hash       {bytes} NOT NULL UNIQUE,
     created_at {int}   NOT NULL,
     expires_at {int}   NOT NULL
-) {clustered};
-CREATE INDEX invitations_user ON invitations (user_id);
+);
 
 -- Whose tokens are taken besides our own.
 CREATE TABLE identity_providers (

@@ -1,6 +1,8 @@
 //! Who has what on a secret group, and through what.
 
+use strongroom_domain::rights::TenantPermission;
 use strongroom_domain::role::GroupRole;
+use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
 use crate::groups::read_role;
@@ -15,7 +17,62 @@ macro_rules! grant_columns {
     };
 }
 
+/// How somebody comes to read the values of group ?1 at the time ?2: by a grant of at least the role ?3, or by a role in
+/// the tenant that is an admin's or has the permission that the pattern ?4 finds. A team stands for its members, but ?6
+/// for itself: everyone is in it. Where ?5 is not 1 machines only; of the types of subjects these two begin so.
+macro_rules! routes {
+    () => {
+        concat!(
+            "(SELECT y.* FROM (",
+            granted_routes!("r.subject", "", "(r.subject = ?6 OR r.subject NOT LIKE 'team%')"),
+            " UNION ALL ",
+            granted_routes!("t.member", "JOIN team_members t ON t.team = r.subject ", "r.subject <> ?6"),
+            " UNION ALL SELECT s.name, s.name, 'tenant-role', u.tenant_role, NULL, c.permissions, NULL FROM users u \
+             JOIN subjects s ON s.id = u.id LEFT JOIN roles c ON c.name = u.tenant_role \
+             WHERE (u.tenant_role = 'tenant-admin' OR c.permissions LIKE ?4) UNION ALL ",
+            tenant_routes!("r.subject", "", "(r.subject = ?6 OR r.subject NOT LIKE 'team%')"),
+            " UNION ALL ",
+            tenant_routes!("t.member", "JOIN team_members t ON t.team = r.subject ", "r.subject <> ?6"),
+            ") y WHERE (?5 = 1 OR y.name LIKE 'virtualaccount%' OR y.name LIKE 'agent%'))"
+        )
+    };
+}
+macro_rules! granted_routes {
+    ($name:literal, $join:literal, $filter:literal) => {
+        concat!(
+            "SELECT ",
+            $name,
+            " AS name, r.subject AS via, r.source AS source, COALESCE(b.name, v.name, '') AS label, r.role AS role, \
+             NULL AS permissions, r.expires_at AS until FROM grants r ",
+            $join,
+            "LEFT JOIN role_bindings b ON b.id = r.source_id LEFT JOIN virtual_accounts v ON v.id = r.source_id \
+             WHERE r.group_id = ?1 AND (r.expires_at IS NULL OR r.expires_at > ?2) AND r.role >= ?3 AND ",
+            $filter
+        )
+    };
+}
+macro_rules! tenant_routes {
+    ($name:literal, $join:literal, $filter:literal) => {
+        concat!(
+            "SELECT ",
+            $name,
+            ", r.subject, 'tenant-role', r.role, NULL, c.permissions, r.expires_at FROM role_grants r ",
+            $join,
+            "LEFT JOIN roles c ON c.name = r.role WHERE r.resource_type = 'account' \
+             AND (r.expires_at IS NULL OR r.expires_at > ?2) AND (r.role = 'tenant-admin' OR c.permissions LIKE ?4) AND ",
+            $filter
+        )
+    };
+}
+
 statements! {
+    READERS = concat!(
+        "SELECT p.name, u.active, x.via, x.source, x.label, x.role, x.permissions, x.until \
+         FROM (SELECT DISTINCT d.name FROM ", routes!(), " d ORDER BY d.name LIMIT ?7 OFFSET ?8) p JOIN ", routes!(),
+        " x ON x.name = p.name LEFT JOIN subjects s ON s.name = p.name LEFT JOIN users u ON u.id = s.id \
+         ORDER BY p.name, x.source, x.via, x.label"
+    );
+    COUNT_READERS = concat!("SELECT COUNT(*) FROM (SELECT DISTINCT d.name FROM ", routes!(), " d) p");
     GRANTS_ON_GROUP = concat!(grant_columns!(), " ORDER BY r.subject, r.source, r.source_id");
     GRANTS_OF_SUBJECT_ON_GROUP = concat!(
         grant_columns!(),
@@ -46,7 +103,67 @@ pub struct GrantRow {
     pub source_name: String,
 }
 
+/// Whose access to a group's values is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadersOf {
+    /// The group.
+    pub group: GroupId,
+    /// The least role that lets somebody read.
+    pub least: GroupRole,
+    /// The permission in the tenant that does.
+    pub permission: TenantPermission,
+    /// Whether people may read at all.
+    pub people: bool,
+}
+
+/// Somebody who may read a group's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderRow {
+    /// `<type>:<name>`; of the teams only [`EVERYONE`] is here itself.
+    pub subject: String,
+    /// Whether they may act at all.
+    pub active: bool,
+    /// All that lets them.
+    pub routes: Vec<RouteRow>,
+}
+
+/// One thing that lets somebody read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// Whom it is given to: them, or a team of theirs.
+    pub subject: String,
+    /// `tenant-role`, or as in [`GrantRow`].
+    pub source: String,
+    /// The name of the role in the tenant, binding or virtual account.
+    pub name: String,
+    /// The role on the group; `None` for a role in the tenant.
+    pub role: Option<GroupRole>,
+    /// The permissions of a role in the tenant, JSON, when it is one of the tenant's own.
+    pub permissions: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
 impl Metadata {
+    /// A page of those who may read a group's values, by name, and how many they are.
+    pub async fn readers(&self, of: ReadersOf, offset: i64, limit: i64) -> Result<(Vec<ReaderRow>, i64), ReadError> {
+        self.aside(move |metadata| async move {
+            let pattern = format!("%\"{}\"%", of.permission.id());
+            let asked = params![of.group, metadata.now(), of.least.rank(), pattern, i64::from(of.people), EVERYONE];
+            let total = metadata.first(&COUNT_READERS, &asked, |row| row.int(0)).await?.unwrap_or(0);
+            let paged: Vec<_> = asked.into_iter().chain(params![limit, offset]).collect();
+            let mut readers: Vec<ReaderRow> = Vec::new();
+            for (subject, active, route) in metadata.rows(&READERS, &paged, read_route).await? {
+                match readers.last_mut().filter(|last| last.subject == subject) {
+                    Some(last) => last.routes.push(route),
+                    None => readers.push(ReaderRow { subject, active, routes: vec![route] }),
+                }
+            }
+            Ok((readers, total))
+        })
+        .await
+    }
+
     /// Every grant on a group that holds.
     pub async fn grants_on(&self, group: GroupId) -> Result<Vec<GrantRow>, ReadError> {
         self.rows(&GRANTS_ON_GROUP, &params![group, self.now()], read_grant).await
@@ -69,6 +186,18 @@ impl Metadata {
 
 fn read_grant(row: &Row<'_>) -> Result<GrantRow, ReadError> {
     Ok(GrantRow { source_name: row.text(5)?, ..read_row(row)? })
+}
+
+fn read_route(row: &Row<'_>) -> Result<(String, bool, RouteRow), ReadError> {
+    let route = RouteRow {
+        subject: row.text(2)?,
+        source: row.text(3)?,
+        name: row.text(4)?,
+        role: read_role(row, 5)?,
+        permissions: row.opt_text(6)?,
+        expires_at: row.opt_time(7)?,
+    };
+    Ok((row.text(0)?, row.opt_int(1)? != Some(0), route))
 }
 
 fn read_row(row: &Row<'_>) -> Result<GrantRow, ReadError> {

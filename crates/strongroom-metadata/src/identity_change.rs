@@ -23,9 +23,9 @@ statements! {
         "INSERT INTO users (id, email, tenant_role, active, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     UPDATE_USER = "UPDATE users SET tenant_role = ?2, active = ?3, updated_at = ?4 WHERE id = ?1";
     DELETE_USER = "DELETE FROM users WHERE id = ?1";
-    INSERT_INVITATION = "INSERT INTO invitations (hash, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+    INSERT_INVITATION = "INSERT INTO invitations (hash, id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
     DELETE_INVITATION = "DELETE FROM invitations WHERE hash = ?1";
-    DELETE_INVITATIONS_OF = "DELETE FROM invitations WHERE user_id = ?1";
+    DELETE_INVITATIONS_OF = "DELETE FROM invitations WHERE id = ?1";
     INSERT_MACHINE = "INSERT INTO virtual_accounts (id, kind, name, manifest, rotate_at, created_by, created_at, \
         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     UPDATE_MACHINE = "UPDATE virtual_accounts SET manifest = ?2, rotate_at = ?3, synced_token = ?4, synced_at = ?5, \
@@ -39,6 +39,9 @@ statements! {
         "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
     SHORTEN_TOKENS = "UPDATE tokens SET expires_at = ?2 WHERE subject_id = ?1 AND revoked_at IS NULL \
         AND (expires_at IS NULL OR expires_at > ?2)";
+    // Those that ended with their machine's date (0: never) end with its new one. A JWT says itself when it ends.
+    MOVE_TOKENS_END = "UPDATE tokens SET expires_at = ?3 WHERE subject_id = ?1 AND revoked_at IS NULL \
+        AND signing_key IS NULL AND COALESCE(expires_at, 0) = ?2";
     INSERT_TEAM = "INSERT INTO teams (id, name, manifest, created_by, created_at, updated_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     UPDATE_TEAM = "UPDATE teams SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
@@ -70,6 +73,8 @@ statements! {
     DELETE_ROLE_GRANTS_OF_SUBJECT = "DELETE FROM role_grants WHERE subject = ?1";
     DELETE_GRANTS_OF_SOURCE = "DELETE FROM grants WHERE source_id = ?1 AND source_id <> ''";
     DELETE_GRANTS_OF_SUBJECT = "DELETE FROM grants WHERE subject = ?1";
+    DELETE_EXPIRED_ROLE_GRANTS_OF = "DELETE FROM role_grants WHERE subject = ?1 AND expires_at <= ?2";
+    DELETE_EXPIRED_GRANTS_OF = "DELETE FROM grants WHERE subject = ?1 AND expires_at <= ?2";
     UPDATE_ACCOUNT = "UPDATE provider_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
     DELETE_ACCOUNT = "DELETE FROM provider_accounts WHERE id = ?1";
     UPDATE_INTEGRATION = "UPDATE provider_integrations SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
@@ -140,6 +145,12 @@ impl IdentityChange {
     pub fn take_grants_of(&mut self, subject: &str) {
         self.batch.any(Guard::Fresh, &DELETE_GRANTS_OF_SUBJECT, params![subject]);
         self.batch.any(Guard::Fresh, &DELETE_ROLE_GRANTS_OF_SUBJECT, params![subject]);
+    }
+
+    /// Clears away what was granted to somebody and has ended.
+    pub fn take_expired_grants_of(&mut self, subject: &str, now: Timestamp) {
+        self.batch.any(Guard::Fresh, &DELETE_EXPIRED_GRANTS_OF, params![subject, now]);
+        self.batch.any(Guard::Fresh, &DELETE_EXPIRED_ROLE_GRANTS_OF, params![subject, now]);
     }
 
     /// Keeps the hash of an invitation's code; one that was there before for the same person ends.
@@ -217,6 +228,12 @@ impl IdentityChange {
     /// Lets no token of somebody live longer than until a time.
     pub fn shorten_tokens(&mut self, subject_id: &str, until: Timestamp) {
         self.batch.any(Guard::Token, &SHORTEN_TOKENS, params![subject_id, until]);
+    }
+
+    /// Lets the opaque tokens that were to end at one time end at another.
+    pub fn move_tokens_end(&mut self, subject_id: &str, from: Option<Timestamp>, to: Option<Timestamp>) {
+        let from = from.map_or(0, Timestamp::micros);
+        self.batch.any(Guard::Token, &MOVE_TOKENS_END, params![subject_id, from, to]);
     }
 
     /// Adds something that has a name and a manifest. A role's permissions are given with it.

@@ -42,7 +42,7 @@ mod users;
 #[cfg(test)]
 mod statement_tests;
 
-pub use access::GrantRow;
+pub use access::{GrantRow, ReaderRow, ReadersOf, RouteRow};
 pub use audit::{AuditFilter, AuditRow};
 pub use batch::{Batch, Guard};
 pub use changes::{
@@ -69,4 +69,4 @@ pub use secrets::{SecretRow, VersionRow};
 pub use signing_keys::SigningKeyRow;
 pub use stamps::Stamp;
 pub use trash::{DeletedGroup, DeletedSecret};
-pub use users::{OwnedToken, UserRow};
+pub use users::{Holdings, OwnedToken, TeamRoleRow, UserRow};

@@ -1,9 +1,9 @@
 //! Teams, roles of one's own, role bindings and identity providers: what is described by a manifest and no more.
 
-use strongroom_domain::Timestamp;
 use strongroom_domain::subject::Actor;
+use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::Page;
+use crate::groups::{Page, Viewpoint, granted};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Sql, params, statements};
 use crate::{Metadata, ReadError, dialect};
@@ -33,6 +33,22 @@ macro_rules! count {
     };
 }
 
+/// ?1 the one who looks, ?2 the time, ?3 a part of the name.
+macro_rules! managed {
+    () => {
+        concat!(
+            "(?3 = '' OR b.name LIKE ?3 ESCAPE '\\') AND b.id IN (SELECT x.source_id FROM grants x \
+             WHERE x.source = 'role-binding' AND x.group_id IN (SELECT m.group_id FROM grants m WHERE m.role >= 30 AND ",
+            granted!("m"),
+            ")) AND NOT EXISTS (SELECT 1 FROM role_grants y WHERE y.source_id = b.id) \
+             AND NOT EXISTS (SELECT 1 FROM grants x WHERE x.source_id = b.id AND x.source_id <> '' AND NOT EXISTS \
+             (SELECT 1 FROM grants r WHERE r.group_id = x.group_id AND r.role >= 30 AND ",
+            granted!("r"),
+            "))"
+        )
+    };
+}
+
 statements! {
     TEAM_BY_ID = by_id!("teams");
     TEAM_BY_NAME = by_name!("teams");
@@ -50,6 +66,14 @@ statements! {
     PROVIDER_BY_NAME = by_name!("identity_providers");
     PROVIDER_PAGE = page!("identity_providers");
     COUNT_PROVIDERS = count!("identity_providers");
+    // Bindings that are about secret groups only, all of which the caller manages.
+    BINDING_PAGE_MANAGED = concat!(
+        "SELECT b.id, b.name, b.manifest, b.created_by, b.created_at, b.updated_at FROM role_bindings b WHERE ",
+        managed!(), " AND b.id < ?4 ORDER BY b.id DESC LIMIT ?5 OFFSET ?6"
+    );
+    COUNT_BINDINGS_MANAGED = concat!("SELECT COUNT(*) FROM role_bindings b WHERE ", managed!());
+    GROUPS_OF_BINDING = "SELECT DISTINCT group_id FROM grants WHERE source_id = ?1 AND source_id <> '' ORDER BY group_id";
+    COUNT_ROLE_GRANTS_OF_SOURCE = "SELECT COUNT(*) FROM role_grants WHERE source_id = ?1";
     MEMBERS_OF = "SELECT m.member, s.id FROM team_members m JOIN subjects s ON s.name = m.member \
         WHERE m.team = ?1 ORDER BY m.member LIMIT ?2 OFFSET ?3";
     COUNT_MEMBERS = "SELECT COUNT(*) FROM team_members WHERE team = ?1";
@@ -137,6 +161,33 @@ impl Metadata {
             Ok((metadata.rows(rows, &paged, read_named).await?, total))
         })
         .await
+    }
+
+    /// The same of role bindings for one who manages no more than secret groups: those that are about such alone.
+    pub async fn managed_bindings(
+        &self,
+        viewpoint: &Viewpoint,
+        search: &str,
+        page: Page<uuid::Uuid>,
+    ) -> Result<(Vec<NamedRow>, i64), ReadError> {
+        let pattern = if search.is_empty() { Some(String::new()) } else { dialect::like_anywhere(search) };
+        let Some(pattern) = pattern else { return Ok((Vec::new(), 0)) };
+        let subject = viewpoint.subject.clone();
+        self.aside(move |metadata| async move {
+            let now = metadata.now();
+            let counted = params![&subject, now, &pattern];
+            let total = metadata.first(&COUNT_BINDINGS_MANAGED, &counted, |row| row.int(0)).await?.unwrap_or(0);
+            let paged = params![subject, now, pattern, page.bound(), page.limit, page.offset];
+            Ok((metadata.rows(&BINDING_PAGE_MANAGED, &paged, read_named).await?, total))
+        })
+        .await
+    }
+
+    /// The secret groups that a binding grants roles on, and whether it does on anything else.
+    pub async fn binding_resources(&self, id: &str) -> Result<(Vec<GroupId>, bool), ReadError> {
+        let groups = self.rows(&GROUPS_OF_BINDING, &params![id], |row| row.parsed(0, GroupId::parse)).await?;
+        let others = self.first(&COUNT_ROLE_GRANTS_OF_SOURCE, &params![id], |row| row.int(0)).await?.unwrap_or(0);
+        Ok((groups, others > 0))
     }
 
     /// A page of a team's members (or managers), by name, and how many there are.

@@ -1,5 +1,6 @@
 //! Persons and their tokens.
 
+use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId};
 
 use crate::groups::Page;
@@ -30,7 +31,17 @@ statements! {
     COUNT_ADMINS = "SELECT COUNT(*) FROM users WHERE tenant_role = 'tenant-admin' AND active = 1";
     TOKENS_OF = concat!(token_columns!(), "WHERE subject_id = ?1 AND revoked_at IS NULL ORDER BY id DESC");
     SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE id = ?1");
-    SELECT_INVITATION = "SELECT user_id, expires_at FROM invitations WHERE hash = ?1";
+    HOLDINGS_OF = "SELECT (SELECT COUNT(DISTINCT g.group_id) FROM grants g WHERE g.subject = ?1 \
+        AND (g.expires_at IS NULL OR g.expires_at > ?2)), \
+        (SELECT COUNT(*) FROM team_members m WHERE m.member = ?1 AND m.team <> ?3) \
+        + (SELECT COUNT(*) FROM team_managers g WHERE g.member = ?1 AND NOT EXISTS \
+        (SELECT 1 FROM team_members m WHERE m.team = g.team AND m.member = ?1)), \
+        (SELECT COUNT(*) FROM role_grants r WHERE r.subject = ?1 AND (r.expires_at IS NULL OR r.expires_at > ?2))";
+    TEAM_ROLES_OF = "SELECT t.team, s.id, t.role FROM (SELECT m.team, 'team-member' AS role FROM team_members m \
+        WHERE m.member = ?1 UNION ALL SELECT g.team, 'team-manager' FROM team_managers g WHERE g.member = ?1) t \
+        JOIN subjects s ON s.name = t.team ORDER BY t.team, t.role DESC";
+    TENANT_ROLE = "SELECT 1 FROM roles WHERE name = ?1 AND resource_type = 'account'";
+    SELECT_INVITATION = "SELECT id, expires_at FROM invitations WHERE hash = ?1";
 }
 
 /// A person.
@@ -48,6 +59,28 @@ pub struct UserRow {
     pub created_at: Timestamp,
     /// When last changed.
     pub updated_at: Timestamp,
+}
+
+/// How much somebody has that would go with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Secret groups that name them, those in the trash too.
+    pub groups: i64,
+    /// Teams that they are in or manage, apart from everyone.
+    pub teams: i64,
+    /// Roles on other things.
+    pub roles: i64,
+}
+
+/// A role that somebody has in a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamRoleRow {
+    /// The team, as `team:<name>`.
+    pub team: String,
+    /// Its id.
+    pub id: String,
+    /// `team-member` or `team-manager`.
+    pub role: String,
 }
 
 /// A token as its owner manages it.
@@ -103,6 +136,23 @@ impl Metadata {
     /// How many persons are active admins of the tenant in their own right.
     pub async fn count_admins(&self) -> Result<i64, ReadError> {
         Ok(self.first(&COUNT_ADMINS, &[], |row| row.int(0)).await?.unwrap_or(0))
+    }
+
+    /// How much is granted to somebody in their own name, and how many teams they are in.
+    pub async fn holdings_of(&self, subject: &str, now: Timestamp) -> Result<Holdings, ReadError> {
+        let read = |row: &Row<'_>| Ok(Holdings { groups: row.int(0)?, teams: row.int(1)?, roles: row.int(2)? });
+        Ok(self.first(&HOLDINGS_OF, &params![subject, now, EVERYONE], read).await?.unwrap_or_default())
+    }
+
+    /// The teams that somebody is in or manages, a row for each of the two, by name.
+    pub async fn team_roles_of(&self, subject: &str) -> Result<Vec<TeamRoleRow>, ReadError> {
+        let read = |row: &Row<'_>| Ok(TeamRoleRow { team: row.text(0)?, id: row.text(1)?, role: row.text(2)? });
+        self.rows(&TEAM_ROLES_OF, &params![subject], read).await
+    }
+
+    /// Whether the tenant has made a role of this name for the tenant itself.
+    pub async fn has_tenant_role(&self, name: &str) -> Result<bool, ReadError> {
+        Ok(self.first(&TENANT_ROLE, &params![name], |_| Ok(())).await?.is_some())
     }
 
     /// The tokens of somebody that were not revoked, newest first.

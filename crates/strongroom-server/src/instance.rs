@@ -9,16 +9,21 @@ use axum::Router;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
+use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
-use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_metadata::{CommitError, IdentityChange, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Caches, Limits, RunningWrites};
+use crate::audit::{Event, Origin, Target};
+use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
 use crate::keys::{self, KeyFileError, KeysError, RootKeySource};
+use crate::limits::{RateLimits, Refusals};
 use crate::{http, jobs};
 
 /// Why an instance could not be opened. The text names the setting or file to look at.
@@ -210,6 +215,9 @@ impl Instance {
             Database::Sqlite(_) => "the only one".to_owned(),
             Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
         };
+        let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
+        let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
+        let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
         let app = App {
             metadata,
             keys: ring,
@@ -221,8 +229,10 @@ impl Instance {
             instance_id: instance.instance_id,
             account_id: instance.account_id,
             limits,
+            rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
+            providers,
             replica,
             draining: AtomicBool::new(false),
             writes: RunningWrites::new(),
@@ -255,6 +265,35 @@ impl Instance {
     /// Purges at once what is due in the trash, and says how many things that were.
     pub async fn purge_now(&self) -> Result<usize, String> {
         self.app.purge_if_ours().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// How many requests were too many.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.app.rate_limits.refusals()
+    }
+
+    /// Changes identities and policy as `put` says, with an event, past the use cases and what they check: for tests of what
+    /// a change means to those who read.
+    #[doc(hidden)]
+    pub async fn change_identities(&self, put: impl FnOnce(&mut IdentityChange)) -> Result<(), String> {
+        let app = &self.app;
+        let mut change = app.metadata.begin_identity_change().await.map_err(|error| error.to_string())?;
+        put(&mut change);
+        let nobody = Actor {
+            id: String::new(),
+            kind: SubjectKind::User.wire().to_owned(),
+            slug: "test".to_owned(),
+            display_name: None,
+            token_name: None,
+            external_slug: None,
+            controller: None,
+        };
+        let origin =
+            Origin { actor: &nobody, token_id: None, address: String::new(), request_id: "", request_path: "" };
+        let target = Target { kind: "tenant", id: String::new(), name: String::new(), fqn: String::new() };
+        let event = app.event_row(&origin, Event { action: "TEST", ..Event::of(target) });
+        app.metadata.commit_identity_change(change, &event).await.map_err(|error| error.to_string())
     }
 
     /// What the metadata writer has done.

@@ -14,6 +14,7 @@ pub mod http;
 mod instance;
 mod jobs;
 mod keys;
+mod limits;
 mod migrate_database;
 mod run;
 
@@ -21,5 +22,6 @@ pub use doctor::{doctor_command, run_doctor};
 pub use first_start::FirstStart;
 pub use instance::{Instance, StartError, SystemEntropy, World};
 pub use keys::{KeyFileError, make_root_key_file};
+pub use limits::Refusals;
 pub use migrate_database::{MigrateError, migrate_database_command, run_migrate_database};
 pub use run::{RunError, keys_command, run_keys, serve, serve_in};

@@ -68,6 +68,7 @@ impl Client {
         let about = format!("{method} {} as {}", path.chars().take(200).collect::<String>(), self.name);
         Request {
             wire: self.wire.clone(),
+            address: ADDRESS,
             builder,
             body: Vec::new(),
             about,
@@ -79,6 +80,7 @@ impl Client {
 /// A request before it is sent.
 pub struct Request {
     wire: Wire,
+    address: IpAddr,
     builder: http::request::Builder,
     body: Vec<u8>,
     about: String,
@@ -90,6 +92,13 @@ impl Request {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// Comes from another address.
+    #[must_use]
+    pub const fn from(mut self, address: IpAddr) -> Self {
+        self.address = address;
         self
     }
 
@@ -110,7 +119,7 @@ impl Request {
     /// Sends it, and checks what every answer promises. Panics with the request when the answer breaks it.
     pub async fn send(self) -> Answer {
         let router = self.wire.read().unwrap_or_else(PoisonError::into_inner).clone().expect("the app is stopped");
-        let request = self.builder.extension(ClientAddress(ADDRESS)).body(Body::from(self.body)).unwrap();
+        let request = self.builder.extension(ClientAddress(self.address)).body(Body::from(self.body)).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();

@@ -187,14 +187,21 @@ impl Tamper {
 
     /// Ends every token of a person or machine, as an operation that does it would.
     pub fn revoke_tokens_of(&self, name: &str) {
+        self.set_tokens_of(name, "revoked_at = created_at");
+    }
+
+    /// Takes the end of their tokens back, as no operation does.
+    pub fn reinstate_tokens_of(&self, name: &str) {
+        self.set_tokens_of(name, "revoked_at = NULL");
+    }
+
+    fn set_tokens_of(&self, name: &str, change: &str) {
         let of = format!(
             "subject_id IN (SELECT id FROM users WHERE email = '{name}' \
              UNION SELECT id FROM virtual_accounts WHERE name = '{name}')"
         );
         assert!(self.number(&format!("SELECT COUNT(*) FROM tokens WHERE {of}")) > 0, "{name} has no token");
-        self.run(&format!(
-            "UPDATE tokens SET revoked_at = created_at WHERE {of}; UPDATE change_number SET number = number + 1"
-        ));
+        self.run(&format!("UPDATE tokens SET {change} WHERE {of}; UPDATE change_number SET number = number + 1"));
     }
 
     /// From now on what stands in no constraint's way may be written.

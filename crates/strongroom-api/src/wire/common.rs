@@ -73,7 +73,7 @@ pub struct Status {
 }
 
 /// One `enum` list instead of one `const` a variant, as the contract writes enums.
-fn plain_enum(schema: &mut schemars::Schema) {
+pub(super) fn plain_enum(schema: &mut schemars::Schema) {
     let Some(variants) = schema.remove("oneOf") else { return };
     let names: Vec<_> =
         variants.as_array().into_iter().flatten().filter_map(|variant| variant.get("const")).cloned().collect();

@@ -1,10 +1,11 @@
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use strongroom_domain::SecretValue;
 
 use super::Subject;
 use super::secret_group::{object, time};
+use super::tokens::exposed_if;
 
 /// Which command line versions the server takes.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -50,6 +51,10 @@ pub struct SessionUser {
     pub email: Option<String>,
     /// Who
     pub subject: SessionSubject,
+    /// Roles in the tenant
+    pub roles: Vec<String>,
+    /// Teams
+    pub teams: Vec<SessionAccount>,
     /// More
     pub metadata: SessionUserMetadata,
 }
@@ -125,93 +130,6 @@ pub struct SessionAccount {
     pub id: String,
 }
 
-/// A person to register.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RegisterUserRequest {
-    /// The address
-    pub email: String,
-    /// Taken and not acted on: this server sends no mail
-    #[serde(default)]
-    pub send_invite_email: Option<bool>,
-    /// Answer with success when the person is registered already
-    #[serde(default)]
-    pub skip_if_user_exists: Option<bool>,
-    /// Only check; change nothing
-    #[serde(default)]
-    pub dry_run: Option<bool>,
-}
-
-/// The registered person.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RegisterUserResponse {
-    /// The person
-    pub data: User,
-}
-
-/// A person.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct User {
-    /// Id of the person; null for one that a dry run would make
-    pub id: Option<String>,
-    /// The address
-    pub email: String,
-    /// The tenant
-    pub tenant_name: String,
-    /// More
-    pub metadata: UserMetadata,
-    /// Roles in the tenant
-    pub roles: Vec<String>,
-    /// Whether the person may act at all
-    pub active: bool,
-    /// Whether this server keeps the person
-    pub is_editable: bool,
-    /// When registered
-    #[schemars(schema_with = "time")]
-    pub created_at: String,
-    /// When last changed
-    #[schemars(schema_with = "time")]
-    pub updated_at: String,
-}
-
-/// More about a person.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UserMetadata {
-    /// As it is shown
-    pub display_name: String,
-}
-
-/// A token to make for a person.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CreateTokenForUserRequest {
-    /// Name of the token
-    pub name: String,
-    /// Whose
-    pub user_email: String,
-    /// When it ends: a date or a time
-    #[serde(default)]
-    pub expiration_date: Option<String>,
-}
-
-/// Whose tokens shall end.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub struct RevokeTokensRequest {
-    /// The person's address
-    pub email: String,
-}
-
-/// A token, shown this once.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct TokenResponse {
-    /// The token
-    #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String")]
-    pub token: SecretValue,
-}
-
 /// A machine.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -247,17 +165,4 @@ pub struct GetVirtualAccountResponse {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_if")]
     #[schemars(with = "Option<String>")]
     pub token: Option<SecretValue>,
-}
-
-/// The one way of a new token into an answer.
-fn exposed<S: Serializer>(token: &SecretValue, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(token.expose())
-}
-
-#[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
-fn exposed_if<S: Serializer>(token: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
-    match token {
-        Some(token) => exposed(token, serializer),
-        None => serializer.serialize_none(),
-    }
 }

@@ -1,7 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SecretGroup;
+use strongroom_domain::SecretValue;
+
+use super::{IdentityProvider, ProviderAccount, Role, RoleBinding, SecretGroup, Team, VirtualAccount};
 
 /// A manifest to apply, of any type that the server knows.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -23,7 +25,67 @@ pub struct ApplyResponse {
     /// `CREATE` or `UPDATE`
     pub action: String,
     /// The resource afterwards
-    pub data: SecretGroup,
+    pub data: Entity,
+    /// The token of a machine that was just made, shown this once
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::tokens::exposed_if")]
+    #[schemars(with = "Option<String>")]
+    pub token: Option<SecretValue>,
+}
+
+/// A resource, as a manifest of its type describes it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Entity {
+    /// A secret group
+    SecretGroup(Box<SecretGroup>),
+    /// A team
+    Team(Team),
+    /// A role
+    Role(Role),
+    /// A role binding
+    RoleBinding(RoleBinding),
+    /// An identity provider
+    IdentityProvider(IdentityProvider),
+    /// A virtual account or an agent's identity
+    VirtualAccount(VirtualAccount),
+    /// A provider account
+    ProviderAccount(Box<ProviderAccount>),
+}
+
+/// Manifests that shall be applied together.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct DependencyTreeRequest {
+    /// The manifests, of any types
+    pub manifests: Vec<serde_json::Value>,
+}
+
+/// Which of the manifests need which others to be applied before.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct DependencyTreeResponse {
+    /// One entry for each manifest
+    pub data: Vec<ResourceDependencies>,
+}
+
+/// What one manifest needs.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceDependencies {
+    /// Type of the resource
+    pub resource_type: String,
+    /// Its name
+    pub resource_name: String,
+    /// What has to be applied before
+    pub dependencies: Vec<ResourceName>,
+}
+
+/// A resource by type and name.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceName {
+    /// Type of the resource
+    pub resource_type: String,
+    /// Its name
+    pub resource_name: String,
 }
 
 /// The manifest of a resource to delete.

@@ -1,24 +1,36 @@
 //! Wire types, by resource. Field names are the contract's; the first line of a doc comment is its description.
 
+mod access;
 mod audit;
 mod common;
 mod identity;
 mod manifests;
 mod object;
+mod policy;
 mod provider;
 mod secret;
 mod secret_group;
+mod tokens;
 mod trash;
+mod users;
 
+pub use access::{AccessDecision, AccessGrant, AccessSource, ExplainAccessResponse, ListReadersResponse, Reader};
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
-    CreateTokenForUserRequest, GetVirtualAccountResponse, MinCliVersion, RegisterUserRequest, RegisterUserResponse,
-    RevokeTokensRequest, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser,
-    SessionUserMetadata, SessionUserObject, TenantId, TokenResponse, User, UserInfo, UserMetadata, VirtualAccount,
+    GetVirtualAccountResponse, MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant,
+    SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
 };
-pub use manifests::{ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest};
+pub use manifests::{
+    ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest, DependencyTreeRequest,
+    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+};
 pub use object::Object;
+pub use policy::{
+    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
+    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
+    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+};
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
 };
@@ -30,4 +42,14 @@ pub use secret_group::{
     ApplySecretGroupRequest, CreateSecretGroupRequest, DroppedSecret, GetSecretGroupResponse, ListSecretGroupsResponse,
     SecretGroup, SecretInput, UpdateSecretGroupRequest, UpdateSecretGroupResponse, UpdateSecretInput,
 };
+pub use tokens::{
+    CreateTokenForUserRequest, CreateTokenRequest, ListTokensResponse, PersonalAccessToken, RevokeTokensRequest,
+    TokenManifest, TokenResponse,
+};
 pub use trash::{DeletedGroup, DeletedSecret, RestoreSecretGroupRequest, RestoreSecretRequest, TrashResponse};
+pub use users::{
+    AcceptInvitationRequest, GetUserPermissionsResponse, GetUserResourcesResponse, GetUserResponse,
+    GetUserTeamsResponse, InviteUserRequest, InviteUserResponse, ListUsersResponse, RegisterUserRequest,
+    RegisterUserResponse, SubjectPermission, UpdateUserRolesRequest, User, UserActivationRequest, UserMetadata,
+    UserResource, UserTeam,
+};

@@ -30,7 +30,7 @@ pub(super) static TABLES: &[Table] = &[
     table("roles", &["id"]),
     table("role_bindings", &["id"]),
     table("role_grants", &["subject", "resource_type", "resource_id", "role", "source", "source_id"]),
-    table("invitations", &["hash"]),
+    table("invitations", &["id"]),
     table("identity_providers", &["id"]),
     table("identity_mappings", &["provider_id", "value"]),
     table("signing_keys", &["id"]),

@@ -3,9 +3,8 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use strongroom_domain::policy::{self, Decision, GroupAction, Standing};
+use strongroom_domain::policy::{self, Decision, GroupAction};
 use strongroom_domain::role::GroupRole;
-use strongroom_domain::subject::SubjectKind;
 use strongroom_metadata::{GroupState, SecretRow};
 
 use super::{AppError, Context, Resource};
@@ -129,12 +128,6 @@ impl Context {
     }
 
     fn decide<T: OfGroup, P: Permission>(&self, thing: &T) -> Decision {
-        let caller = self.caller();
-        let standing = Standing {
-            floor: caller.standing.rights.floor(),
-            group_role: thing.role(),
-            machine: caller.kind != SubjectKind::User,
-        };
-        policy::decide(standing, P::ACTION, self.app().rules)
+        policy::decide(self.caller().standing.toward(thing.role()), P::ACTION, self.app().rules)
     }
 }

@@ -3,12 +3,21 @@ use strongroom_metadata::{AuditRow, CommitError, ReadError};
 use strongroom_stores::StoreError;
 
 use crate::http::ApiError;
+use crate::limits::RetryAfter;
 
 /// What can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     SecretGroup,
     Secret,
+    User,
+    Token,
+    Team,
+    Role,
+    RoleBinding,
+    VirtualAccount,
+    ProviderAccount,
+    IdentityProvider,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -16,6 +25,8 @@ pub(crate) enum Resource {
 pub(crate) enum AppError {
     /// No valid token.
     Unauthenticated(&'static str),
+    /// Too many requests.
+    RateLimited(RetryAfter),
     /// They may know of it, but not do this; with the event that says so, which the router writes.
     Forbidden(&'static str, Box<AuditRow>),
     /// It isn't there, or they may not know that it is.
@@ -24,6 +35,10 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
+    /// Something else refers to it; the text says what to do first.
+    InUse(String),
+    /// The tenant would have no active admin any more.
+    LastAdmin,
     /// The group is at another revision than `If-Match` names.
     OtherRevision { current: i64 },
     /// The body can't be read.
@@ -66,6 +81,12 @@ impl From<ReadError> for AppError {
             },
             error => Self::Unavailable { internal: describe(&error) },
         }
+    }
+}
+
+impl From<RetryAfter> for AppError {
+    fn from(after: RetryAfter) -> Self {
+        Self::RateLimited(after)
     }
 }
 

@@ -1,104 +1,256 @@
-//! Virtual accounts. Tenant admins only: the operation table says so.
+//! Virtual accounts and agent identities by their manifests. Tenant admins only.
 
-use serde_json::json;
-use strongroom_domain::fqn::SecretFqn;
-use strongroom_domain::manifest::VirtualAccountManifest;
-use strongroom_domain::subject::{SubjectKind, SubjectName};
-use strongroom_metadata::{Grant, GrantSource, Guard, MachineKind, MachineRow, SyncState, TokenPurpose};
+use serde_json::{Value, json};
+use strongroom_domain::GroupId;
+use strongroom_domain::manifest::TokenTarget;
+use strongroom_domain::names::MachineName;
+use strongroom_metadata::{GrantSource, Guard, MachineKind, MachineRow, Named, SyncState, TokenPurpose};
 
+use super::machine_terms::{MachineTerms, kind_of, subject_of};
+use super::role_bindings::Resolved;
 use super::tokens::IssuedToken;
-use super::{AppError, Context};
+use super::{AppError, Context, Resource};
 use crate::audit::{Event, Target};
+use crate::http::ApiError;
+
+/// A machine after its manifest was applied, or as it would be.
+pub(crate) struct AppliedMachine {
+    pub(crate) machine: MachineRow,
+    /// Its token, when one was made.
+    pub(crate) token: Option<IssuedToken>,
+    /// The manifest before, when there was one.
+    pub(crate) before: Option<String>,
+}
 
 impl Context {
     /// Creates or updates a virtual account by its manifest. The token comes only with a new one.
     pub(crate) async fn apply_virtual_account(
         &self,
-        manifest: &serde_json::Value,
+        manifest: &Value,
         dry_run: bool,
-    ) -> Result<(MachineRow, Option<IssuedToken>), AppError> {
+    ) -> Result<AppliedMachine, AppError> {
+        self.apply_machine_terms(MachineTerms::parse(MachineKind::VirtualAccount, manifest)?, dry_run).await
+    }
+
+    /// Creates or updates an agent's identity by its manifest.
+    pub(crate) async fn apply_agent_identity(
+        &self,
+        manifest: &Value,
+        dry_run: bool,
+    ) -> Result<AppliedMachine, AppError> {
+        self.apply_machine_terms(MachineTerms::parse(MachineKind::AgentIdentity, manifest)?, dry_run).await
+    }
+
+    async fn apply_machine_terms(&self, terms: MachineTerms, dry_run: bool) -> Result<AppliedMachine, AppError> {
         let app = self.app();
-        let manifest = VirtualAccountManifest::parse(manifest).map_err(AppError::Invalid)?;
-        let subject = SubjectName::virtual_account(&manifest.name).as_str().to_owned();
+        let subject = terms.subject();
         let mut attempts = self.identity_attempts().await;
-        loop {
+        let (mut applied, issued) = loop {
             let mut change = attempts.next().await?;
-            let grants = match &manifest.permissions {
-                Some(_) => Some(self.permissions(&manifest, &subject).await?),
+            let now = app.clock.now();
+            if terms.expires_at.is_some_and(|at| at <= now) {
+                let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
+                return Err(AppError::invalid(
+                    format!("manifest.{path}expiration_date"),
+                    "must be a date that is still to come",
+                ));
+            }
+            let mut resolved = Resolved::default();
+            for permission in terms.permissions.iter().flatten() {
+                self.resolve(permission, subject.as_str(), &mut resolved).await?;
+            }
+            let mappings = self.mapped(&terms).await?;
+            self.target_group(&terms).await?;
+            let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
+            if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
+                let message =
+                    format!("`{}` is taken: virtual accounts and agent identities share their names", terms.name);
+                return Err(AppError::NameTaken(message));
+            }
+            let before = existing.as_ref().map(|machine| machine.manifest.clone());
+            let earlier = match &before {
+                Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
                 None => None,
             };
-            let now = app.clock.now();
-            let existing = app.metadata.machine_by_name(manifest.name.as_str()).await?;
-            if existing.as_ref().is_some_and(|machine| machine.kind != MachineKind::VirtualAccount) {
-                return Err(AppError::NameTaken(format!("`{}` is the name of an agent identity", manifest.name)));
-            }
-            let is_new = existing.is_none();
-            let mut account = existing.unwrap_or_else(|| MachineRow {
+            let mut machine = existing.unwrap_or_else(|| MachineRow {
                 id: app.ids.at(now),
-                kind: MachineKind::VirtualAccount,
-                name: manifest.name.as_str().to_owned(),
+                kind: terms.kind,
+                name: terms.name.as_str().to_owned(),
                 manifest: String::new(),
-                rotate_at: None,
+                rotate_at: terms.rotate_at(now),
                 sync: SyncState::default(),
                 created_by: self.caller().actor.clone(),
                 created_at: now,
                 updated_at: now,
             });
-            let mut written = manifest.to_json();
-            if manifest.permissions.is_none() && !account.manifest.is_empty() {
-                // What a manifest doesn't speak of stays as it is.
-                let before: serde_json::Value = serde_json::from_str(&account.manifest).unwrap_or_default();
-                if let Some(permissions) = before.get("permissions") {
-                    written["permissions"] = permissions.clone();
+            machine.manifest = written(&terms, earlier.as_ref()).to_string();
+            machine.updated_at = now;
+            if earlier.as_ref().is_some_and(|earlier| earlier.auto_rotate != terms.auto_rotate) {
+                machine.rotate_at = terms.rotate_at(now);
+            }
+            if dry_run {
+                return Ok(AppliedMachine { machine, token: None, before });
+            }
+            let id = machine.id.to_string();
+            let mut issued = None;
+            let wants_token = earlier.as_ref().is_none_or(|earlier| !earlier.has_token());
+            if before.is_none() {
+                change.add_machine(&machine, subject.as_str());
+            } else {
+                change.update_machine(&machine);
+            }
+            if terms.has_token() && wants_token {
+                let (text, row) = self
+                    .issue_token(
+                        kind_of(terms.kind),
+                        &id,
+                        &machine.name,
+                        TokenPurpose::Machine,
+                        terms.expires_at,
+                        terms.jwt,
+                    )
+                    .await?;
+                change.add_token(&row);
+                issued = Some((text, row.id));
+            } else if !terms.has_token() {
+                // From now on its provider says who it is.
+                change.revoke_tokens(kind_of(terms.kind), &id, now);
+            } else if let Some(earlier) = &earlier
+                && earlier.expires_at != terms.expires_at
+            {
+                change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
+                if let Some(until) = terms.expires_at {
+                    change.shorten_tokens(&id, until);
                 }
             }
-            account.manifest = written.to_string();
-            account.updated_at = now;
-            if dry_run {
-                return Ok((account, None));
+            change.replace_mappings(subject.as_str(), &mappings);
+            if terms.permissions.is_some() {
+                change.take_grants_from(&id);
+                change.grant(GrantSource::VirtualAccount, &id, &resolved.groups, &resolved.others);
             }
-            let mut token = None;
-            if is_new {
-                let id = account.id.to_string();
-                let (text, row) =
-                    self.issue(SubjectKind::VirtualAccount, id, &account.name, TokenPurpose::Machine, None);
-                change.add_machine(&account, &subject);
-                change.add_token(&row);
-                token = Some(text);
-            } else {
-                change.update_machine(&account);
-            }
-            if let Some(grants) = &grants {
-                change.take_grants_from(&account.id.to_string());
-                change.grant(GrantSource::VirtualAccount, &account.id.to_string(), grants, &[]);
-            }
-            let action = if is_new { "CREATE_VIRTUAL_ACCOUNT" } else { "UPDATE_VIRTUAL_ACCOUNT" };
-            let detail = json!({"permissions": written.get("permissions")}).to_string();
-            let event = Event { action, detail, ..Event::of(machine_target(&account)) };
+            let action = match (terms.kind, before.is_none()) {
+                (MachineKind::VirtualAccount, true) => "CREATE_VIRTUAL_ACCOUNT",
+                (MachineKind::VirtualAccount, false) => "UPDATE_VIRTUAL_ACCOUNT",
+                (MachineKind::AgentIdentity, true) => "CREATE_AGENT_IDENTITY",
+                (MachineKind::AgentIdentity, false) => "UPDATE_AGENT_IDENTITY",
+            };
+            let detail = json!({"permissions": terms.written.get("permissions")}).to_string();
+            let event = Event { action, detail, ..Event::of(machine_target(&machine)) };
             match attempts.commit(change, event).await? {
-                None => return Ok((account, token)),
-                Some(Guard::ChangeNumber | Guard::SubjectName) => {}
-                Some(guard) => return Err(AppError::Internal { internal: format!("guard {guard:?} was missed") }),
+                None => break (AppliedMachine { machine, token: None, before }, issued),
+                Some(Guard::Mapping) => {
+                    let message = "another machine is mapped to the same value of this identity provider";
+                    return Err(AppError::invalid("manifest.identity_provider_mapping", message));
+                }
+                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::MachineState) => {}
+                Some(guard) => return Err(AppError::missed(guard)),
+            }
+        };
+        drop(attempts);
+        if let Some((text, id)) = issued {
+            self.write_token_out(&mut applied.machine, &terms, &text, &id.to_string()).await?;
+            applied.token = Some(text);
+        }
+        Ok(applied)
+    }
+
+    /// Removes a machine with its tokens and everything that it was granted.
+    pub(crate) async fn delete_machine_named(&self, kind: MachineKind, name: &str) -> Result<(), AppError> {
+        self.check_admin("DELETE_VIRTUAL_ACCOUNT")?;
+        let app = self.app();
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let machine = app.metadata.machine_by_name(name).await?.filter(|machine| machine.kind == kind);
+            let machine = machine.ok_or(AppError::NotFound(Resource::VirtualAccount))?;
+            let subject = MachineName::parse(&machine.name).map(|name| subject_of(kind, &name));
+            let subject = subject.map_err(|error| AppError::Internal { internal: error.to_string() })?;
+            change.remove_machine(machine.id, kind_of(kind), subject.as_str(), app.clock.now());
+            let action = match kind {
+                MachineKind::VirtualAccount => "DELETE_VIRTUAL_ACCOUNT",
+                MachineKind::AgentIdentity => "DELETE_AGENT_IDENTITY",
+            };
+            let event = Event { action, ..Event::of(machine_target(&machine)) };
+            if attempts.commit(change, event).await?.is_none() {
+                return Ok(());
             }
         }
     }
 
-    async fn permissions(&self, manifest: &VirtualAccountManifest, subject: &str) -> Result<Vec<Grant>, AppError> {
-        let app = self.app();
-        let mut grants = Vec::new();
-        for permission in manifest.permissions.iter().flatten() {
-            let fqn =
-                SecretFqn::parse(&permission.group_fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
-            let state = match fqn {
-                Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?,
-                None => None,
-            };
-            let missing = || AppError::MissingReference(format!("there is no secret group `{}`", permission.group_fqn));
-            let group_id = state.ok_or_else(missing)?.group.id;
-            grants.push(Grant { group_id, subject: subject.to_owned(), role: permission.role, expires_at: None });
+    /// Writes a token where its machine's manifest says, and notes how that went. The token is good in any case, and a
+    /// failure is told with the machine and can be made up for by a sync.
+    pub(crate) async fn write_token_out(
+        &self,
+        machine: &mut MachineRow,
+        terms: &MachineTerms,
+        token: &IssuedToken,
+        token_id: &str,
+    ) -> Result<(), AppError> {
+        let Some(TokenTarget::Group { key, .. }) = &terms.target else { return Ok(()) };
+        let outcome = match self.target_group(terms).await {
+            Ok(Some(group)) => self.set_one_secret(group, key, &token.0).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let at = self.app().clock.now();
+        machine.sync = match outcome {
+            Ok(()) => SyncState { token: Some(token_id.to_owned()), at: Some(at), error: None },
+            Err(error) => SyncState { error: Some(ApiError::from(error).message().to_owned()), ..machine.sync.clone() },
+        };
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            change.set_sync(machine.id, &machine.sync);
+            let detail = json!({"error": machine.sync.error}).to_string();
+            let event = Event { action: "SYNC_VIRTUAL_ACCOUNT_TOKEN", detail, ..Event::of(machine_target(machine)) };
+            if attempts.commit(change, event).await?.is_none() {
+                return Ok(());
+            }
         }
-        Ok(grants)
     }
+
+    /// The group that a machine's token is written into.
+    async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
+        let path = match terms.kind {
+            MachineKind::VirtualAccount => "manifest.secret_store_config",
+            MachineKind::AgentIdentity => "manifest.identity.secret_store_config",
+        };
+        match &terms.target {
+            None => Ok(None),
+            Some(TokenTarget::Store { .. }) => {
+                let message = "this server writes tokens into secret groups: take `{\"type\": \"tfy-secrets\", …}`";
+                Err(AppError::invalid(path, message))
+            }
+            Some(TokenTarget::Group { group, .. }) => {
+                let state = self.app().metadata.group_by_name(&group.folded(), self.caller().viewpoint()).await?;
+                let missing = || AppError::MissingReference(format!("there is no secret group `{group}`"));
+                Ok(Some(state.ok_or_else(missing)?.group.id))
+            }
+        }
+    }
+
+    /// The mappings of a machine by the ids of their providers.
+    async fn mapped(&self, terms: &MachineTerms) -> Result<Vec<(String, String)>, AppError> {
+        let mut mapped = Vec::new();
+        for mapping in &terms.mappings {
+            let name = mapping.identity_provider.as_str();
+            let row = self.app().metadata.named_by_name(Named::IdentityProvider, name).await?;
+            let missing = || AppError::MissingReference(format!("there is no identity provider `{name}`"));
+            mapped.push((row.ok_or_else(missing)?.id, mapping.value.clone()));
+        }
+        Ok(mapped)
+    }
+}
+
+/// The manifest as it is stored: what it doesn't speak of stays as it was.
+fn written(terms: &MachineTerms, earlier: Option<&MachineTerms>) -> Value {
+    let mut written = terms.written.clone();
+    if terms.permissions.is_none()
+        && let Some(permissions) = earlier.and_then(|earlier| earlier.written.get("permissions"))
+    {
+        written["permissions"] = permissions.clone();
+    }
+    written
 }
 
 /// A machine as an event names it.

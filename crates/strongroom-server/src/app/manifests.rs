@@ -1,7 +1,7 @@
-//! Applying and deleting by manifest.
+//! Creating and updating secret groups by their manifest.
 
 use serde_json::Value;
-use strongroom_domain::manifest::{Collaborator, SecretGroupManifest, manifest_type};
+use strongroom_domain::manifest::{Collaborator, SecretGroupManifest};
 use strongroom_domain::names::NameRule;
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectName;
@@ -11,11 +11,11 @@ use super::changes::{Action, Plan};
 use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
-use super::{AppError, Context, Manage, Resource};
+use super::{AppError, Context, Manage};
 use crate::http::IfMatch;
 
 /// What applying a manifest did, or would do.
-pub(crate) struct Applied {
+pub(crate) struct AppliedGroup {
     /// The group afterwards.
     pub(crate) state: GroupState,
     /// The manifest before, when there was a group.
@@ -25,30 +25,13 @@ pub(crate) struct Applied {
 }
 
 impl Context {
-    /// Creates or updates what a manifest describes, whatever its type.
-    pub(crate) async fn apply(&self, manifest: &Value, if_match: IfMatch, dry_run: bool) -> Result<Applied, AppError> {
-        self.check_type(manifest)?;
-        self.apply_secret_group(manifest, if_match, dry_run).await
-    }
-
-    /// Deletes what a manifest names.
-    pub(crate) async fn delete_by_manifest(&self, manifest: &Value, if_match: IfMatch) -> Result<(), AppError> {
-        self.check_type(manifest)?;
-        let name = manifest.get("name").and_then(Value::as_str).unwrap_or_default();
-        let name = strongroom_domain::names::GroupName::parse(name, NameRule::Loose)
-            .map_err(|error| AppError::invalid("manifest.name", error.to_string()))?;
-        let state = self.app().metadata.group_by_name(&name.folded(), self.caller().viewpoint()).await?;
-        let state = state.ok_or(AppError::NotFound(Resource::SecretGroup))?;
-        self.delete_secret_group(state.group.id, if_match, false).await
-    }
-
     /// Creates or updates a group by its manifest.
     pub(crate) async fn apply_secret_group(
         &self,
         manifest: &Value,
         if_match: IfMatch,
         dry_run: bool,
-    ) -> Result<Applied, AppError> {
+    ) -> Result<AppliedGroup, AppError> {
         let app = self.app();
         let manifest = SecretGroupManifest::parse(manifest, app.limits.name_rule).map_err(AppError::Invalid)?;
         let integration = self
@@ -83,10 +66,10 @@ impl Context {
             if app.metadata.group_name_taken(&new.name.folded()).await? {
                 return Err(taken(&new.name));
             }
-            return Ok(Applied { state: new.preview(self), existing_manifest: None, dry_run });
+            return Ok(AppliedGroup { state: new.preview(self), existing_manifest: None, dry_run });
         }
         let state = self.write_new_group(&new).await?.ok_or_else(|| taken(&new.name))?;
-        Ok(Applied { state, existing_manifest: None, dry_run })
+        Ok(AppliedGroup { state, existing_manifest: None, dry_run })
     }
 
     async fn update_by_manifest(
@@ -96,7 +79,7 @@ impl Context {
         integration: IntegrationRow,
         if_match: IfMatch,
         dry_run: bool,
-    ) -> Result<Applied, AppError> {
+    ) -> Result<AppliedGroup, AppError> {
         self.authorize::<_, Manage>(&existing)?;
         let changed = manifest.collaborators.is_some();
         let id = existing.group.id;
@@ -145,10 +128,10 @@ impl Context {
             if let Some(manifest) = plan.and_then(|plan| plan.manifest) {
                 state.group.manifest = manifest;
             }
-            return Ok(Applied { state, existing_manifest: Some(before), dry_run });
+            return Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run });
         }
         let state = self.change_group(id, decide).await?;
-        Ok(Applied { state, existing_manifest: Some(before), dry_run })
+        Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run })
     }
 
     /// Makes the caller an admin among the collaborators. In the manifest as it is stored, so that it shows there, and
@@ -156,9 +139,15 @@ impl Context {
     fn keep_admin(&self, collaborators: &mut Vec<Collaborator>) {
         let own = self.caller().standing.subject.as_str();
         match collaborators.iter_mut().find(|entry| entry.subject.as_str() == own) {
-            Some(entry) => entry.role = GroupRole::Admin,
-            None => collaborators
-                .extend(SubjectName::parse(own).ok().map(|subject| Collaborator { subject, role: GroupRole::Admin })),
+            Some(entry) => {
+                entry.role = GroupRole::Admin;
+                entry.expires_at = None;
+            }
+            None => collaborators.extend(SubjectName::parse(own).ok().map(|subject| Collaborator {
+                subject,
+                role: GroupRole::Admin,
+                expires_at: None,
+            })),
         }
     }
 
@@ -173,14 +162,6 @@ impl Context {
         }
         Ok(())
     }
-
-    #[expect(clippy::unused_self, reason = "which types there are will depend on the instance")]
-    fn check_type(&self, manifest: &Value) -> Result<(), AppError> {
-        match manifest_type(manifest) {
-            Some("secret-group") => Ok(()),
-            _ => Err(AppError::invalid("manifest.type", "this server applies manifests of type `secret-group`")),
-        }
-    }
 }
 
 fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
@@ -188,8 +169,11 @@ fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
 }
 
 fn granted(collaborators: &[Collaborator]) -> Vec<Share> {
-    let share =
-        |entry: &Collaborator| Share { subject: entry.subject.as_str().to_owned(), role: entry.role, expires_at: None };
+    let share = |entry: &Collaborator| Share {
+        subject: entry.subject.as_str().to_owned(),
+        role: entry.role,
+        expires_at: entry.expires_at,
+    };
     collaborators.iter().map(share).collect()
 }
 

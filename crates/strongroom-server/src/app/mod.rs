@@ -1,5 +1,9 @@
 //! Use cases: authorize, decide, write once. No HTTP and no SQL here.
 
+mod access;
+mod accounts;
+mod applied;
+mod apply;
 mod audit_logs;
 mod authorized;
 mod changes;
@@ -8,17 +12,24 @@ mod draft;
 mod error;
 mod group_queues;
 mod identity_changes;
+mod identity_providers;
+mod invitations;
+mod machine_terms;
 mod machines;
 mod manifests;
 mod new_groups;
 mod providers;
 mod restore;
 mod revision;
+mod role_bindings;
+mod roles;
 mod secret_groups;
 mod secrets;
 mod standing;
+mod teams;
 mod tokens;
 mod trash;
+mod user_roles;
 mod users;
 mod values;
 
@@ -36,15 +47,23 @@ use strongroom_metadata::{Metadata, TokenPurpose, Viewpoint};
 use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
+use crate::limits::RateLimits;
+
+pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
+pub(crate) use applied::AppliedNamed;
+pub(crate) use apply::Entity;
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
-pub(crate) use manifests::Applied;
+pub(crate) use manifests::AppliedGroup;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
-pub(crate) use users::Registration;
+pub(crate) use teams::TeamView;
+pub(crate) use tokens::TokenRequest;
+pub(crate) use user_roles::HeldRole;
+pub(crate) use users::{Registration, UserQuery};
 
 /// Everything that use cases share.
 pub(crate) struct App {
@@ -58,8 +77,11 @@ pub(crate) struct App {
     pub(crate) instance_id: String,
     pub(crate) account_id: AccountId,
     pub(crate) limits: Limits,
+    pub(crate) rate_limits: RateLimits,
     pub(crate) rules: PolicyRules,
     pub(crate) caches: Caches,
+    /// Whose tokens are taken besides our own.
+    pub(crate) providers: crate::auth::Providers,
     /// This process among those that share the database.
     pub(crate) replica: String,
     /// Whether the server was told to stop.

@@ -2,10 +2,13 @@
 
 use strongroom_domain::policy;
 use strongroom_domain::rights::{TenantPermission, TenantRights};
-use strongroom_domain::role::{AccountRole, IntegrationRole, TeamRole, TenantRole};
+use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_domain::subject::{SubjectName, SubjectType};
 use strongroom_domain::{AccountId, IntegrationId, Timestamp};
 use strongroom_metadata::{Memberships, Metadata, PersonRow, ReadError, RoleGrantRow, SubjectRow, Viewpoint};
+
+use super::{AppError, Context};
+use crate::audit::Target;
 
 /// What is known of a subject. It holds until an identity changes, or until [`Standing::until`].
 pub(crate) struct Standing {
@@ -30,24 +33,17 @@ impl Standing {
         Ok(Self::of(subject, memberships, now))
     }
 
-    fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
+    pub(super) fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
+        let given = tenant_grants(subject, &memberships, now);
         let Memberships { teams, manages, mut roles } = memberships;
         roles.retain(|role| role.expires_at.is_none_or(|at| at > now));
         let until = roles.iter().filter_map(|role| role.expires_at).min();
-        let mut rights = TenantRights::MEMBER;
-        let mut tenant_roles = Vec::new();
-        let mut give = |role: &str, permissions: Option<&str>| {
-            rights = rights.union(rights_of(role, permissions));
-            if !tenant_roles.iter().any(|known| known == role) {
-                tenant_roles.push(role.to_owned());
+        let rights = given.iter().fold(TenantRights::MEMBER, |rights, one| rights.union(one.rights));
+        let mut tenant_roles: Vec<String> = Vec::new();
+        for TenantGrant { role, .. } in given {
+            if !tenant_roles.contains(&role) {
+                tenant_roles.push(role);
             }
-        };
-        match &subject.person {
-            Some(PersonRow { tenant_role, permissions, .. }) => give(tenant_role, permissions.as_deref()),
-            None => give(TenantRole::Member.id(), None),
-        }
-        for role in roles.iter().filter(|role| role.resource_type == "account") {
-            give(&role.role, role.permissions.as_deref());
         }
         roles.retain(|role| role.resource_type != "account");
         let viewpoint = Viewpoint { floor: rights.floor(), subject: subject.name.as_str().to_owned() };
@@ -62,6 +58,12 @@ impl Standing {
             viewpoint,
             until,
         }
+    }
+
+    /// Where they stand to a group on which grants give them a role.
+    pub(super) fn toward(&self, group_role: Option<GroupRole>) -> policy::Standing {
+        let machine = !matches!(self.subject.kind(), SubjectType::User | SubjectType::Team);
+        policy::Standing { floor: self.rights.floor(), group_role, machine }
     }
 
     /// Whether they see people and teams: people do.
@@ -105,8 +107,63 @@ impl Standing {
     }
 }
 
+impl Context {
+    /// 403, with its event, unless one of the caller's roles in the tenant has the permission.
+    pub(crate) fn require(&self, permission: TenantPermission) -> Result<(), AppError> {
+        if self.caller().standing.rights.has(permission) {
+            return Ok(());
+        }
+        Err(self.refused_operation(match permission {
+            TenantPermission::ReadUsers => "this takes the role tenant-admin, or one with `user:read`",
+            TenantPermission::RegisterUsers => "this takes the role tenant-admin, or one with `user:register`",
+            TenantPermission::CreateTeams => "this takes the role tenant-admin, or one with `team:create`",
+            TenantPermission::ReadAuditLog => "this takes the role tenant-admin, or one with `audit-log:read`",
+            TenantPermission::ViewGroups => "this takes the role tenant-admin, or one with `secret-group:view`",
+            TenantPermission::ReadValues => "this takes the role tenant-admin, or one with `secret-group:read-values`",
+        }))
+    }
+
+    /// 403 for the request's operation as such, whatever it is aimed at; with its event.
+    pub(crate) fn refused_operation(&self, message: &'static str) -> AppError {
+        let name = self.request().operation.to_owned();
+        self.refusal("USE_OPERATION", Target { kind: "tenant", id: String::new(), name, fqn: String::new() }, message)
+    }
+}
+
+/// A role in the tenant that somebody has: a person's own, or one that is granted to them or a team of theirs.
+pub(super) struct TenantGrant {
+    pub(super) role: String,
+    pub(super) rights: TenantRights,
+    /// Who has it: they themselves, or the team.
+    pub(super) subject: String,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// All roles in the tenant that hold, somebody's own first.
+pub(super) fn tenant_grants(subject: &SubjectRow, memberships: &Memberships, now: Timestamp) -> Vec<TenantGrant> {
+    let (own, permissions) = match &subject.person {
+        Some(PersonRow { tenant_role, permissions, .. }) => (tenant_role.as_str(), permissions.as_deref()),
+        None => (TenantRole::Member.id(), None),
+    };
+    let own = TenantGrant {
+        role: own.to_owned(),
+        rights: rights_of(own, permissions),
+        subject: subject.name.as_str().to_owned(),
+        expires_at: None,
+    };
+    let holds = |role: &&RoleGrantRow| role.expires_at.is_none_or(|at| at > now);
+    let granted = memberships.roles.iter().filter(|role| role.resource_type == "account").filter(holds);
+    let granted = granted.map(|role| TenantGrant {
+        role: role.role.clone(),
+        rights: rights_of(&role.role, role.permissions.as_deref()),
+        subject: role.subject.clone(),
+        expires_at: role.expires_at,
+    });
+    std::iter::once(own).chain(granted).collect()
+}
+
 /// What a role gives in the tenant: a built-in one, or one of the tenant's own with its permissions.
-fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
+pub(super) fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
     match TenantRole::parse(role) {
         Some(TenantRole::Admin) => TenantRights::ADMIN,
         Some(TenantRole::Member) => TenantRights::MEMBER,

@@ -4,43 +4,106 @@ use serde_json::json;
 use strongroom_crypto::sha256;
 use strongroom_domain::names::MachineName;
 use strongroom_domain::subject::SubjectKind;
-use strongroom_domain::{SecretValue, Timestamp, token};
-use strongroom_metadata::{NewToken, TokenPurpose};
+use strongroom_domain::{SecretValue, Timestamp, TokenId, token};
+use strongroom_metadata::{IdentityChange, NewToken, OwnedToken, TokenPurpose, UserRow};
 
+use super::identity_changes::Attempts;
 use super::users::user_target;
-use super::{AppError, Context};
+use super::{AppError, Context, Resource};
 use crate::audit::{Event, Target};
+
+const PEOPLE_ONLY: &str = "machines have no personal access tokens";
 
 /// A token that was just made, in the clear this once.
 pub(crate) struct IssuedToken(pub(crate) SecretValue);
 
+/// A personal access token that is asked for.
+pub(crate) struct TokenRequest {
+    pub(crate) name: String,
+    pub(crate) expiration: Option<String>,
+    pub(crate) kind: Option<String>,
+}
+
 impl Context {
-    /// Makes a personal access token for a person.
-    pub(crate) async fn create_token_for_user(
+    /// A part of the caller's own tokens, newest first, and how many match in all.
+    pub(crate) async fn list_tokens(
         &self,
-        name: &str,
-        email: &str,
-        expiration: Option<&str>,
-    ) -> Result<IssuedToken, AppError> {
-        let name = MachineName::parse(name).map_err(|error| AppError::invalid("name", error.to_string()))?;
-        let expires_at = expiration.map(|text| self.future("expirationDate", text)).transpose()?;
+        search: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<OwnedToken>, i64), AppError> {
+        let id = self.own_user_id().ok_or_else(|| self.refused_operation(PEOPLE_ONLY))?;
+        let mut tokens = self.app().metadata.tokens_of(&id.to_string()).await?;
+        let search = search.to_lowercase();
+        tokens.retain(|token| token.name.contains(&search));
+        let total = i64::try_from(tokens.len()).unwrap_or(i64::MAX);
+        let (offset, limit) = (usize::try_from(offset), usize::try_from(limit));
+        let part = tokens.into_iter().skip(offset.unwrap_or(usize::MAX)).take(limit.unwrap_or_default());
+        Ok((part.collect(), total))
+    }
+
+    /// Makes a personal access token for the caller.
+    pub(crate) async fn create_token(&self, request: &TokenRequest) -> Result<IssuedToken, AppError> {
+        let id = self.own_user_id().ok_or_else(|| self.refused_operation(PEOPLE_ONLY))?;
+        if self.caller().token.is_some_and(|(_, purpose)| purpose == TokenPurpose::Personal) {
+            // Else a stolen token would outlive its end, and its being revoked.
+            let message = "a personal access token makes no other: ask a tenant admin for one, or for an invitation";
+            return Err(self.refused_operation(message));
+        }
+        let wanted = self.wanted(request)?;
         let mut attempts = self.identity_attempts().await;
         loop {
-            let mut change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
-            let (text, row) =
-                self.issue(SubjectKind::User, user.id.to_string(), name.as_str(), TokenPurpose::Personal, expires_at);
-            change.add_token(&row);
-            let detail = json!({"user": user.email}).to_string();
-            let event = Event { action: "CREATE_PERSONAL_ACCESS_TOKEN", detail, ..Event::of(token_target(&row)) };
-            if attempts.commit(change, event).await?.is_none() {
-                return Ok(text);
+            let change = attempts.next().await?;
+            let user = self.user_of_id(Some(id)).await?;
+            if let Some(token) = self.add_token(&mut attempts, change, &user, &wanted).await? {
+                return Ok(token);
             }
         }
     }
 
-    /// Ends all tokens of a person; the caller's own, too, when the caller is that person.
+    /// Makes a personal access token for a person. Tenant admins only: the operation table says so.
+    pub(crate) async fn create_token_for_user(
+        &self,
+        request: &TokenRequest,
+        email: &str,
+    ) -> Result<IssuedToken, AppError> {
+        let wanted = self.wanted(request)?;
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let change = attempts.next().await?;
+            let user = self.user_of_address(email).await?;
+            if let Some(token) = self.add_token(&mut attempts, change, &user, &wanted).await? {
+                return Ok(token);
+            }
+        }
+    }
+
+    /// Ends a token of the caller's, or for tenant admins of anybody's.
+    pub(crate) async fn delete_token(&self, id: TokenId) -> Result<(), AppError> {
+        let app = self.app();
+        let missing = || AppError::NotFound(Resource::Token);
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let token = app.metadata.token_by_id(id).await?;
+            let token = token.filter(|token| token.revoked_at.is_none() && token.purpose != TokenPurpose::Machine);
+            let token = token.filter(|token| self.is_tenant_admin() || self.caller().standing.id == token.subject_id);
+            let token = token.ok_or_else(missing)?;
+            change.revoke_token(token.id, app.clock.now());
+            let target = token_target(token.id, &token.name);
+            let event = Event { action: "DELETE_PERSONAL_ACCESS_TOKEN", ..Event::of(target) };
+            if attempts.commit(change, event).await?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends all tokens of a person: the caller's own, or for tenant admins anybody's.
     pub(crate) async fn revoke_tokens_of_user(&self, email: &str) -> Result<(), AppError> {
+        let own = self.caller().standing.subject.user_email();
+        if !self.is_tenant_admin() && own != Some(email.to_lowercase().as_str()) {
+            return Err(self.refused_operation("only the person themselves and tenant admins may do this"));
+        }
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
@@ -51,6 +114,61 @@ impl Context {
                 return Ok(());
             }
         }
+    }
+
+    fn wanted(&self, request: &TokenRequest) -> Result<Wanted, AppError> {
+        let name = check_name("name", &request.name)?;
+        match request.kind.as_deref() {
+            None | Some("" | "opaque") => {}
+            Some("jwt") => {
+                let message = "this server doesn't make JWTs yet: leave `tokenType` out, or say `opaque`";
+                return Err(AppError::invalid("tokenType", message));
+            }
+            Some(_) => return Err(AppError::invalid("tokenType", "must be `opaque`")),
+        }
+        let expiration = request.expiration.as_deref().filter(|text| !text.is_empty());
+        let expires_at = expiration.map(|text| self.future("expirationDate", text)).transpose()?;
+        Ok(Wanted { name, expires_at })
+    }
+
+    /// Writes a token of a person. `None`: decide again.
+    async fn add_token(
+        &self,
+        attempts: &mut Attempts<'_>,
+        mut change: IdentityChange,
+        user: &UserRow,
+        wanted: &Wanted,
+    ) -> Result<Option<IssuedToken>, AppError> {
+        let (id, now) = (user.id.to_string(), self.app().clock.now());
+        let tokens = self.app().metadata.tokens_of(&id).await?;
+        if tokens.iter().any(|token| token.name == wanted.name.as_str() && is_living(token, now)) {
+            let message =
+                format!("`{}` has a token `{}`; end that one, or choose another name", user.email, wanted.name);
+            return Err(AppError::NameTaken(message));
+        }
+        let (text, row) =
+            self.issue(SubjectKind::User, id, wanted.name.as_str(), TokenPurpose::Personal, wanted.expires_at);
+        change.add_token(&row);
+        let detail = json!({"user": user.email}).to_string();
+        let target = token_target(row.id, &row.name);
+        let event = Event { action: "CREATE_PERSONAL_ACCESS_TOKEN", detail, ..Event::of(target) };
+        Ok(attempts.commit(change, event).await?.is_none().then_some(text))
+    }
+
+    /// Makes a token of either kind; the caller writes its row.
+    pub(crate) async fn issue_token(
+        &self,
+        subject_kind: SubjectKind,
+        subject_id: &str,
+        name: &str,
+        purpose: TokenPurpose,
+        expires_at: Option<Timestamp>,
+        jwt: bool,
+    ) -> Result<(IssuedToken, NewToken), AppError> {
+        if jwt {
+            return Err(AppError::invalid("manifest.token_type", "this server makes `opaque` tokens only"));
+        }
+        Ok(self.issue(subject_kind, subject_id.to_owned(), name, purpose, expires_at))
     }
 
     /// Makes an opaque token; the caller writes its row.
@@ -87,7 +205,23 @@ impl Context {
     }
 }
 
+/// A token that is asked for, checked.
+struct Wanted {
+    name: MachineName,
+    expires_at: Option<Timestamp>,
+}
+
+/// Checks a token's name.
+pub(super) fn check_name(path: &str, name: &str) -> Result<MachineName, AppError> {
+    MachineName::parse(name).map_err(|error| AppError::invalid(path, error.to_string()))
+}
+
+/// Whether a token works as far as it is concerned.
+pub(super) fn is_living(token: &OwnedToken, now: Timestamp) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
+}
+
 /// A token as an event names it.
-pub(crate) fn token_target(token: &NewToken) -> Target {
-    Target { kind: "personal-access-token", id: token.id.to_string(), name: token.name.clone(), fqn: String::new() }
+fn token_target(id: TokenId, name: &str) -> Target {
+    Target { kind: "personal-access-token", id: id.to_string(), name: name.to_owned(), fqn: String::new() }
 }

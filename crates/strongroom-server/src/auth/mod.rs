@@ -1,18 +1,26 @@
 //! From a bearer token to a caller.
 
+mod external;
+mod jwt;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use strongroom_crypto::sha256;
-use strongroom_domain::Timestamp;
-use strongroom_domain::subject::{Actor, SubjectKind};
+use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
+use strongroom_domain::{SecretValue, Timestamp};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
+pub(crate) use external::Providers;
+pub(crate) use jwt::{FetchKeys, HttpKeys};
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";
+/// Unknown, used and expired codes look alike.
+pub(crate) const INVALID_INVITATION: &str = "this invitation is unknown, used or expired; ask for a new one";
 
 /// The context of a request, or 401. Unknown, revoked and expired tokens look alike.
 pub(crate) async fn authenticate(
@@ -20,13 +28,48 @@ pub(crate) async fn authenticate(
     authorization: Option<&[u8]>,
     request: RequestInfo,
 ) -> Result<Context, AppError> {
+    let found = identify(app, authorization, request.address).await;
+    if let Err(AppError::Unauthenticated(_)) = found {
+        app.rate_limits.failed(request.address)?;
+    }
+    let caller = found?;
+    app.rate_limits.subject(&caller.actor.id)?;
+    Ok(Context::new(app.clone(), caller, request))
+}
+
+async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
-    if !token::is_well_formed(text) {
+    // Anything else costs no look-up.
+    if !token::is_well_formed(text) && !is_jwt_shaped(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    let caller = known_caller(app, sha256(text.as_bytes())).await?.ok_or(AppError::Unauthenticated(INVALID))?;
-    Ok(Context::new(app.clone(), caller, request))
+    known_caller(app, text, address).await?.ok_or(AppError::Unauthenticated(INVALID))
+}
+
+/// The context of whoever has an invitation's code: the person whom it is for, or 401.
+pub(crate) async fn authenticate_invitation(
+    app: &Arc<App>,
+    code: &SecretValue,
+    request: RequestInfo,
+) -> Result<Context, AppError> {
+    let caller = invited_caller(app, code.expose()).await?.ok_or(AppError::Unauthenticated(INVALID_INVITATION))?;
+    Ok(Context::new(app.clone(), Arc::new(caller), request))
+}
+
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
+    if !token::is_invitation(code) {
+        return Ok(None);
+    }
+    let now = app.clock.now();
+    let invitation = app.metadata.invitation(&sha256(code.as_bytes())).await?;
+    let Some((id, _)) = invitation.filter(|(_, until)| *until > now) else { return Ok(None) };
+    let Some(user) = app.metadata.user(id).await? else { return Ok(None) };
+    let Ok(name) = SubjectName::parse(&format!("user:{}", user.email)) else { return Ok(None) };
+    let subject = app.metadata.subject(&name).await?;
+    let Some(subject) = subject.filter(may_act) else { return Ok(None) };
+    let standing = Standing::read(&app.metadata, &subject, now).await?;
+    Ok(actor(&standing).map(|(kind, actor)| Caller { actor, kind, standing, token: None }))
 }
 
 /// Callers by the hash of their token. An entry holds until an identity changes or the token expires.
@@ -47,31 +90,63 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Caller>>, ReadError> {
+async fn known_caller(app: &App, text: &str, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+    let hash = sha256(text.as_bytes());
     let now = app.clock.now();
     let present = app.metadata.identity_stamp();
-    if let Some(known) = app.caches.callers.0.get(&hash) {
-        if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) {
+    match app.caches.callers.0.get(&hash) {
+        Some(known) if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) => {
             return Ok(Some(known.caller));
         }
+        // It was valid a moment ago: what others fail at from the same address doesn't stop it.
+        Some(_) => {}
+        None => app.rate_limits.may_try(address)?,
     }
-    let Some(token) = app.metadata.token(&hash).await? else { return Ok(None) };
-    if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
+    let Some((caller, until)) = read_caller(app, text, &hash, now).await? else {
+        app.caches.callers.0.remove(&hash);
         return Ok(None);
-    }
-    let Some(subject) = token.subject.as_ref().filter(|subject| may_act(subject)) else { return Ok(None) };
-    let standing = Standing::read(&app.metadata, subject, now).await?;
-    let until = token.expires_at.into_iter().chain(standing.until).min();
-    let Some(caller) = caller(standing, &token).map(Arc::new) else { return Ok(None) };
+    };
     if let Some(as_of) = present {
         app.caches.callers.0.insert(hash, Known { caller: caller.clone(), until, as_of });
     }
     Ok(Some(caller))
 }
 
+/// Whom a token stands for at present, and until when at most.
+async fn read_caller(
+    app: &App,
+    text: &str,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
+    let Some(token) = app.metadata.token(hash).await? else {
+        // Ours are known by their digest; what isn't may be an identity provider's.
+        let external = external::read_caller(app, text, now).await?;
+        return Ok(external.map(|(caller, until)| {
+            let until = caller.standing.until.map_or(until, |at| at.min(until));
+            (Arc::new(caller), Some(until))
+        }));
+    };
+    if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    let Some(subject) = token.subject.as_ref().filter(|subject| may_act(subject)) else { return Ok(None) };
+    let standing = Standing::read(&app.metadata, subject, now).await?;
+    let until = token.expires_at.into_iter().chain(standing.until).min();
+    Ok(caller(standing, &token).map(|caller| (Arc::new(caller), until)))
+}
+
 /// Persons may be deactivated; machines act as long as they are there.
-fn may_act(subject: &SubjectRow) -> bool {
+pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
+}
+
+/// Whether a text has the shape of a JWT: three parts of base64url, not too long.
+fn is_jwt_shaped(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    text.len() <= 8 * 1024 && text.split('.').count() == 3 && text.split('.').all(part)
 }
 
 /// The scheme's name has no case; one or more blanks follow it.
@@ -80,8 +155,15 @@ fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Whom a token stands for. A team doesn't act.
+/// Whom a token stands for.
 fn caller(standing: Standing, token: &TokenRow) -> Option<Caller> {
+    let (kind, actor) = actor(&standing)?;
+    let token_name = (kind == SubjectKind::User).then(|| token.name.clone());
+    Some(Caller { actor: Actor { token_name, ..actor }, kind, standing, token: Some((token.id, token.purpose)) })
+}
+
+/// As whom they act. A team doesn't.
+fn actor(standing: &Standing) -> Option<(SubjectKind, Actor)> {
     let kind = SubjectKind::of(&standing.subject)?;
     let slug = standing.subject.name().to_owned();
     let actor = Actor {
@@ -89,11 +171,11 @@ fn caller(standing: Standing, token: &TokenRow) -> Option<Caller> {
         kind: kind.wire().to_owned(),
         display_name: Some(slug.clone()),
         slug,
-        token_name: (kind == SubjectKind::User).then(|| token.name.clone()),
+        token_name: None,
         external_slug: None,
         controller: None,
     };
-    Some(Caller { actor, kind, standing, token: Some((token.id, token.purpose)) })
+    Some((kind, actor))
 }
 
 #[cfg(test)]

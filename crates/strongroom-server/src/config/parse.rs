@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::http::transport::Network;
+use strongroom_domain::Network;
 
 /// Which names secret groups may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,12 @@ pub(super) fn number(text: &str, least: usize, most: usize) -> Parsed<usize> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| is_number && (least..=most).contains(number));
     number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+/// Requests a second; 0 is none.
+pub(super) fn rate(text: &str) -> Parsed<u32> {
+    let rate = number(text, 0, 1_000_000)?;
+    u32::try_from(rate).map_err(|error| error.to_string())
 }
 
 /// Seconds from `least` to an hour.

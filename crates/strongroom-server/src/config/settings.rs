@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::ArgMatches;
+use strongroom_domain::Network;
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
     parse::{self, GroupNameRule, LogFormat, LogLevel, Parsed},
     sources::{Given, Values},
 };
-use crate::http::transport::Network;
 
 /// What `strongroom serve` is told. Each field is the setting of that name; `default.toml` says what it means.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     pub tls: Option<TlsFiles>,
     pub trusted_proxies: Vec<Network>,
+    pub egress_allow: Vec<Network>,
+    pub egress_deny_private: bool,
     pub data_dir: PathBuf,
     pub database: Database,
     /// `None`: `root.key` in `data_dir`, which may be made; a named file may not.
@@ -42,6 +44,8 @@ pub struct Settings {
     pub max_value_bytes: usize,
     pub max_body_bytes: usize,
     pub max_connections: usize,
+    pub rate_limit_subject: u32,
+    pub rate_limit_address: u32,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
     pub drain_timeout: Duration,
@@ -105,6 +109,8 @@ impl Settings {
             public_url: values.optional("public-url", parse::public_url)?,
             tls,
             trusted_proxies: values.optional("trusted-proxies", parse::networks)?.unwrap_or_default(),
+            egress_allow: values.optional("egress-allow", parse::networks)?.unwrap_or_default(),
+            egress_deny_private: values.required("egress-deny-private", parse::boolean)?,
             drain_delay: drain_delay.unwrap_or_else(|| database.drain_delay()),
             database,
             data_dir,
@@ -118,6 +124,8 @@ impl Settings {
             max_value_bytes,
             max_body_bytes,
             max_connections: values.required("max-connections", |text| parse::number(text, 1, MOST_CONNECTIONS))?,
+            rate_limit_subject: values.required("rate-limit-subject", parse::rate)?,
+            rate_limit_address: values.required("rate-limit-address", parse::rate)?,
             header_timeout: values.required("header-timeout", |text| parse::seconds(text, 1))?,
             body_timeout: values.required("body-timeout", |text| parse::seconds(text, 1))?,
             drain_timeout: values.required("drain-timeout", |text| parse::seconds(text, 0))?,

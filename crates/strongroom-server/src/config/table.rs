@@ -64,6 +64,19 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Networks,
         "Networks of the proxies in front whose X-Forwarded-For is believed, separated by commas.",
     ),
+    row(
+        "egress-allow",
+        "STRONGROOM_EGRESS_ALLOW",
+        Kind::Networks,
+        "Networks that addresses in manifests may lie in whatever else holds, and over plain http too, separated by \
+         commas. Without it: https only, and no loopback, link-local or metadata addresses.",
+    ),
+    row(
+        "egress-deny-private",
+        "STRONGROOM_EGRESS_DENY_PRIVATE",
+        Kind::Bool,
+        "Refuse private networks too as addresses in manifests, but for those in egress-allow.",
+    ),
     row("data-dir", "STRONGROOM_DATA_DIR", Kind::Path, "Folder for everything that the server keeps."),
     secret(
         row(
@@ -174,6 +187,21 @@ pub(super) const ROWS: &[Row] = &[
         "STRONGROOM_MAX_CONNECTIONS",
         Kind::Count,
         "Connections served at once. More wait until one of them ends.",
+    ),
+    row(
+        "rate-limit-subject",
+        "STRONGROOM_RATE_LIMIT_SUBJECT",
+        Kind::Count,
+        "Requests a second that one subject, a person or a virtual account, may send with all its tokens. Ten \
+         times as many may come at once. Each server counts for itself. 0 is without limit.",
+    ),
+    row(
+        "rate-limit-address",
+        "STRONGROOM_RATE_LIMIT_ADDRESS",
+        Kind::Count,
+        "Requests a second from one client address (IPv6: one /64) that bring no token, or one that isn't valid. \
+         Ten times as many may come at once. Probes, and whoever has a token that is in use, are not counted. Each \
+         server counts for itself. 0 is without limit.",
     ),
     row(
         "header-timeout",

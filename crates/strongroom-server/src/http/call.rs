@@ -13,11 +13,29 @@ use strongroom_api::OperationSpec;
 use super::body;
 use super::query::Query;
 use super::router::{Shared, json_response};
-use crate::app::{AppError, Context};
+use crate::app::{AppError, Context, RequestInfo};
+
+/// What anybody may send, without a token.
+const PUBLIC_BODY_BYTES: usize = 64 << 10;
 
 /// A request that needs no caller.
 pub(crate) struct PublicCall {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) info: RequestInfo,
+    parts: Parts,
+    body: Body,
+}
+
+impl PublicCall {
+    pub(super) const fn new(shared: Arc<Shared>, info: RequestInfo, parts: Parts, body: Body) -> Self {
+        Self { shared, info, parts, body }
+    }
+
+    /// The body as JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, AppError> {
+        let body = std::mem::take(&mut self.body);
+        body::json(&self.parts.headers, body, PUBLIC_BODY_BYTES.min(self.shared.max_body_bytes)).await
+    }
 }
 
 /// A request with its caller.
@@ -42,9 +60,14 @@ impl Call {
 
     /// The `{id}` of the path, as an id. What can't be an id is the id of nothing.
     pub(crate) fn id<T>(&self, parse: impl Fn(&str) -> Option<T>, missing: AppError) -> Result<T, AppError> {
+        parse(self.segment()).ok_or(missing)
+    }
+
+    /// The first parameter of the path as it was sent.
+    pub(crate) fn segment(&self) -> &str {
         let segments = self.spec.path.split('/').zip(self.parts.uri.path().split('/'));
-        let id = segments.into_iter().find_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment));
-        id.and_then(parse).ok_or(missing)
+        let found = segments.into_iter().find_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment));
+        found.unwrap_or_default()
     }
 
     /// The query.

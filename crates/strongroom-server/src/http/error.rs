@@ -1,5 +1,7 @@
 //! From meaning to status, code and message: the one place where that is decided.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{StatusCode, header};
@@ -15,7 +17,7 @@ pub(crate) struct ApiError {
     code: &'static str,
     message: String,
     details: Option<Vec<ErrorDetail>>,
-    header: Option<(HeaderName, &'static str)>,
+    header: Option<(HeaderName, HeaderValue)>,
     internal: Option<String>,
 }
 
@@ -44,6 +46,11 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
+    /// What the caller is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer, with the contract's body.
     pub(crate) fn into_response(self) -> (Response, Reported) {
         let body = ErrorBody {
@@ -54,13 +61,20 @@ impl ApiError {
         };
         let mut response = json_response(self.status, serde_json::to_vec(&body).unwrap_or_default());
         if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         (response, Reported { code: Some(self.code), internal: self.internal })
     }
 
     fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// In whole seconds, so that who waits for them has waited long enough.
+    fn with_retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_micros().div_ceil(1_000_000).max(1);
+        self.header = Some((RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into()));
         self
     }
 
@@ -76,16 +90,36 @@ impl From<AppError> for ApiError {
             AppError::Unauthenticated(message) => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message).with_header(WWW_AUTHENTICATE, "Bearer")
             }
+            // One text for all reasons: it must not tell whether a token is known.
+            AppError::RateLimited(after) => {
+                let message = "too many requests; try again after the seconds in `Retry-After`";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).with_retry_after(after.0)
+            }
             AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
                 let (code, message) = match resource {
                     Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
                     Resource::Secret => ("secret_not_found", "there is no such secret"),
+                    Resource::User => ("user_not_found", "there is no such person"),
+                    Resource::Token => ("token_not_found", "there is no such token"),
+                    Resource::Team => ("team_not_found", "there is no such team"),
+                    Resource::Role => ("role_not_found", "there is no such role"),
+                    Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
+                    Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
+                    Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+                    Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(message) => Self::new(StatusCode::NOT_FOUND, "reference_not_found", message),
             AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
+            // Not 409: clients repeat what gets that.
+            AppError::InUse(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "in_use", message),
+            AppError::LastAdmin => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "last_admin",
+                "this is the tenant's last active admin: give somebody else the role tenant-admin first",
+            ),
             AppError::OtherRevision { current } => {
                 let message = format!("the secret group is at revision {current}, not at the one in `If-Match`");
                 Self::new(StatusCode::PRECONDITION_FAILED, "other_revision", message)

@@ -18,7 +18,10 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
-use super::handlers::{accounts, audit_logs, identity, manifests, operations, secret_groups, secrets, trash};
+use super::handlers::{
+    access, accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, tokens, trash,
+    users,
+};
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
 use crate::audit::Target;
@@ -33,6 +36,8 @@ type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// the context that only authentication makes.
 enum Handler {
     Public(Box<dyn Fn(PublicCall) -> Answering + Send + Sync>),
+    /// Public and without a rate limit: what load balancers and supervisors ask.
+    Probe(Box<dyn Fn(PublicCall) -> Answering + Send + Sync>),
     Private(Box<dyn Fn(Call) -> Answering + Send + Sync>),
 }
 
@@ -52,7 +57,7 @@ pub(crate) fn router(app: Arc<App>, public_url: &str, max_body_bytes: usize) -> 
     for operation in Operation::ALL {
         let spec = operation.spec();
         let handler = Arc::new(handler(*operation));
-        debug_assert_eq!(spec.access == Access::Public, matches!(*handler, Handler::Public(_)), "{}", spec.id);
+        debug_assert_eq!(spec.access == Access::Public, !matches!(*handler, Handler::Private(_)), "{}", spec.id);
         let shared = shared.clone();
         let serve = move |request: Request| {
             let (handler, shared) = (handler.clone(), shared.clone());
@@ -90,20 +95,52 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListProviderIntegrations => private(accounts::list_integrations),
         Operation::Apply => private(manifests::apply),
         Operation::DeleteManifest => private(manifests::delete),
+        Operation::DependencyTree => private(manifests::dependency_tree),
         Operation::MinCliVersion => public(identity::min_cli_version),
         Operation::TenantId => public(identity::tenant_id),
         Operation::GetSession => private(identity::session),
         Operation::GetUserInfo => private(identity::user_info),
-        Operation::RegisterUser => private(identity::register_user),
-        Operation::CreateTokenForUser => private(identity::create_token_for_user),
-        Operation::RevokeTokensOfUser => private(identity::revoke_tokens_of_user),
+        Operation::ListUsers => private(users::list),
+        Operation::GetUser => private(users::get),
+        Operation::DeleteUser => private(users::delete),
+        Operation::RegisterUser => private(users::register),
+        Operation::UpdateUserRoles => private(users::update_roles),
+        Operation::ActivateUser => private(users::activate),
+        Operation::DeactivateUser => private(users::deactivate),
+        Operation::InviteUser => private(users::invite),
+        Operation::AcceptInvitation => public(users::accept_invitation),
+        Operation::ListUserResources => private(users::list_resources),
+        Operation::ListUserPermissions => private(users::list_permissions),
+        Operation::ListUserTeams => private(users::list_teams),
+        Operation::ListTokens => private(tokens::list),
+        Operation::CreateToken => private(tokens::create),
+        Operation::CreateTokenForUser => private(tokens::create_for_user),
+        Operation::DeleteToken => private(tokens::delete),
+        Operation::RevokeTokensOfUser => private(tokens::revoke_all),
         Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
+        Operation::ListTeams => private(policies::list_teams),
+        Operation::ApplyTeam => private(policies::apply_team),
+        Operation::GetTeam => private(policies::get_team),
+        Operation::DeleteTeam => private(policies::delete_team),
+        Operation::ListTeamMembers => private(policies::list_team_members),
+        Operation::ListTeamManagers => private(policies::list_team_managers),
+        Operation::ListRoles => private(policies::list_roles),
+        Operation::ListRoleBindings => private(policies::list_role_bindings),
+        Operation::ApplyRoleBinding => private(policies::apply_role_binding),
+        Operation::RoleBindingExists => private(policies::role_binding_exists),
+        Operation::GetRoleBinding => private(policies::get_role_binding),
+        Operation::DeleteRoleBinding => private(policies::delete_role_binding),
+        Operation::ListIdentityProviders => private(policies::list_identity_providers),
+        Operation::ApplyIdentityProvider => private(policies::apply_identity_provider),
+        Operation::DeleteIdentityProvider => private(policies::delete_identity_provider),
         Operation::ListAuditLogs => private(audit_logs::list),
         Operation::ListTrash => private(trash::list),
         Operation::RestoreSecretGroup => private(trash::restore_secret_group),
         Operation::RestoreSecret => private(trash::restore_secret),
-        Operation::Healthz => public(operations::healthz),
-        Operation::Readyz => public(operations::readyz),
+        Operation::Healthz => probe(operations::healthz),
+        Operation::Readyz => probe(operations::readyz),
+        Operation::ExplainAccess => private(access::explain),
+        Operation::ListReaders => private(access::readers),
         Operation::OpenApi => public(operations::openapi),
     }
 }
@@ -120,6 +157,12 @@ fn public<F: Future<Output = Answer> + Send + 'static>(
     Handler::Public(Box::new(move |call| Box::pin(handler(call))))
 }
 
+fn probe<F: Future<Output = Answer> + Send + 'static>(
+    handler: impl Fn(PublicCall) -> F + Send + Sync + 'static,
+) -> Handler {
+    Handler::Probe(Box::new(move |call| Box::pin(handler(call))))
+}
+
 /// A request on its way to its handler.
 struct Incoming {
     request: Request,
@@ -133,8 +176,13 @@ async fn dispatch(
     incoming: Incoming,
 ) -> Result<Response, ApiError> {
     let (parts, body) = incoming.request.into_parts();
-    match handler {
-        Handler::Public(handler) => Ok(handler(PublicCall { shared: shared.clone() }).await?),
+    let public = |info, parts, body| PublicCall::new(shared.clone(), info, parts, body);
+    let answering = match handler {
+        Handler::Probe(handler) => handler(public(incoming.info, parts, body)),
+        Handler::Public(handler) => {
+            shared.app.rate_limits.public(incoming.info.address).map_err(AppError::from)?;
+            handler(public(incoming.info, parts, body))
+        }
         Handler::Private(handler) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let context = auth::authenticate(&shared.app, authorization, incoming.info).await?;
@@ -143,22 +191,21 @@ async fn dispatch(
                 let refusal = context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin");
                 return settled(shared, Err(refusal)).await;
             }
-            let call = Call::new(context, spec, parts, body, shared.max_body_bytes);
-            let answering = handler(call);
-            if spec.audit == AuditMode::Change {
-                // A write goes on when its client hangs up: a dropped future would stop anywhere.
-                let running = shared.app.writes.begin();
-                let written = tokio::spawn(async move {
-                    let _running = running;
-                    answering.await
-                });
-                let written = written.await;
-                let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
-                settled(shared, written.unwrap_or_else(panicked)).await
-            } else {
-                settled(shared, answering.await).await
-            }
+            handler(Call::new(context, spec, parts, body, shared.max_body_bytes))
         }
+    };
+    if spec.audit == AuditMode::Change {
+        // A write goes on when its client hangs up: a dropped future would stop anywhere.
+        let running = shared.app.writes.begin();
+        let written = tokio::spawn(async move {
+            let _running = running;
+            answering.await
+        });
+        let written = written.await;
+        let panicked = |_| Err(AppError::Internal { internal: "a write panicked".into() });
+        settled(shared, written.unwrap_or_else(panicked)).await
+    } else {
+        settled(shared, answering.await).await
     }
 }
 

@@ -5,19 +5,23 @@ use strongroom_api::wire;
 use strongroom_domain::names::Tenant;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{SecretValue, fqn};
-use strongroom_metadata::{GroupState, SecretRow, SecretState, VersionRow};
+use strongroom_metadata::{GroupState, MachineRow, NamedRow, SecretRow, SecretState, VersionRow};
 
 use crate::app::{App, AppError};
 
 pub(super) fn subject(actor: &Actor) -> wire::Subject {
     wire::Subject {
         subject_id: actor.id.clone(),
-        subject_type: if actor.kind == "user" { wire::SubjectType::User } else { wire::SubjectType::ServiceAccount },
+        subject_type: match actor.kind.as_str() {
+            "user" => wire::SubjectType::User,
+            "agent-identity" => wire::SubjectType::AgentIdentity,
+            _ => wire::SubjectType::ServiceAccount,
+        },
         subject_slug: Some(actor.slug.clone()),
         subject_display_name: actor.display_name.clone(),
         subject_pat_name: actor.token_name.clone(),
-        subject_controller_name: None,
-        subject_external_identity_slug: None,
+        subject_controller_name: actor.controller.clone(),
+        subject_external_identity_slug: actor.external_slug.clone(),
     }
 }
 
@@ -117,4 +121,110 @@ pub(super) fn version(tenant: &Tenant, secret: &SecretRow, row: &VersionRow) -> 
 /// Which part of how many.
 pub(super) const fn pagination(total: i64, offset: i64, limit: i64) -> wire::Pagination {
     wire::Pagination { total, offset: Some(offset), limit: Some(limit) }
+}
+
+/// A team by its row alone: the members are those of its manifest.
+pub(super) fn team(app: &App, row: &NamedRow) -> Result<wire::Team, AppError> {
+    let written: serde_json::Value = serde_json::from_str(&row.manifest).unwrap_or_default();
+    let names = |field: &str| -> Vec<String> {
+        let list = written[field].as_array().into_iter().flatten();
+        list.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    let (members, managers) = (names("members"), names("managers"));
+    let count = |list: &[String]| i64::try_from(list.len()).unwrap_or(i64::MAX);
+    Ok(wire::Team {
+        id: row.id.clone(),
+        team_name: row.name.clone(),
+        description: written["description"].as_str().unwrap_or_default().to_owned(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        created_by_subject: subject(&row.created_by),
+        manifest: manifest(&row.manifest)?,
+        is_editable: true,
+        total_member_count: count(&members),
+        total_manager_count: count(&managers),
+        members: Some(members),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
+/// One of the tenant's own roles.
+pub(super) fn role(app: &App, row: &NamedRow) -> Result<wire::Role, AppError> {
+    let written: serde_json::Value = serde_json::from_str(&row.manifest).unwrap_or_default();
+    Ok(wire::Role {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        resource_type: written["resourceType"].as_str().unwrap_or_default().to_owned(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: Some(subject(&row.created_by)),
+        is_editable: true,
+        is_default: false,
+        is_reserved: false,
+    })
+}
+
+/// A role that every tenant has.
+pub(super) fn built_in_role(app: &App, resource_type: &str, id: &str) -> Result<wire::Role, AppError> {
+    let written = serde_json::json!({
+        "type": "role", "name": id, "displayName": id, "description": "", "resourceType": resource_type,
+        "permissions": [],
+    });
+    Ok(wire::Role {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        resource_type: resource_type.to_owned(),
+        manifest: manifest(&written.to_string())?,
+        created_by_subject: None,
+        is_editable: false,
+        is_default: true,
+        is_reserved: true,
+    })
+}
+
+pub(super) fn role_binding(app: &App, row: &NamedRow) -> Result<wire::RoleBinding, AppError> {
+    Ok(wire::RoleBinding {
+        id: row.id.clone(),
+        name: row.name.clone(),
+        account_id: app.account_id.to_string(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
+pub(super) fn identity_provider(app: &App, row: &NamedRow) -> Result<wire::IdentityProvider, AppError> {
+    Ok(wire::IdentityProvider {
+        id: row.id.clone(),
+        fqn: format!("{}:identity-provider:{}", app.tenant, row.name),
+        name: row.name.clone(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
+/// A virtual account or an agent's identity.
+pub(super) fn machine(app: &App, row: &MachineRow) -> Result<wire::VirtualAccount, AppError> {
+    Ok(wire::VirtualAccount {
+        id: row.id.to_string(),
+        kind: match row.kind {
+            strongroom_metadata::MachineKind::VirtualAccount => "serviceaccount".into(),
+            strongroom_metadata::MachineKind::AgentIdentity => "agent-identity".into(),
+        },
+        tenant_name: app.tenant.as_str().to_owned(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+        account_id: app.account_id.to_string(),
+    })
 }

@@ -98,7 +98,19 @@ async fn what_is_no_id_is_the_id_of_nothing() {
             let body =
                 if spec.request.is_some() { json!({"secrets": [{"key": "K", "value": "v"}]}) } else { Value::Null };
             let answer = request.json(&body).send().await;
-            let code = if spec.path.contains("secret-groups") { "secret_group_not_found" } else { "secret_not_found" };
+            let codes = [
+                ("secret-groups", "secret_group_not_found"),
+                ("secrets", "secret_not_found"),
+                ("teams", "team_not_found"),
+                ("role-bindings", "role_binding_not_found"),
+                ("identity-providers", "identity_provider_not_found"),
+                ("personal-access-tokens", "token_not_found"),
+                ("virtual-accounts", "virtual_account_not_found"),
+                ("agents", "agent_identity_not_found"),
+                ("users", "user_not_found"),
+            ];
+            let of_path = codes.into_iter().find(|(part, _)| spec.path.contains(&format!("/{part}/")));
+            let code = of_path.unwrap_or_else(|| panic!("{}: say what is missing", spec.id)).1;
             assert!(
                 answer.status == 404 && [code, "no_route"].contains(&answer.code()),
                 "{} {id}: {}",

@@ -39,7 +39,7 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-fn account(app: &App, row: &AccountRow, own: &[IntegrationRow]) -> Result<wire::ProviderAccount, AppError> {
+pub(super) fn account(app: &App, row: &AccountRow, own: &[IntegrationRow]) -> Result<wire::ProviderAccount, AppError> {
     Ok(wire::ProviderAccount {
         id: row.id.to_string(),
         name: row.name.clone(),

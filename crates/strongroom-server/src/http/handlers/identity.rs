@@ -1,7 +1,7 @@
 use axum::response::Response;
 use strongroom_api::wire;
 
-use crate::app::{AppError, Registration};
+use crate::app::{AppError, Context};
 use crate::http::call::{Call, PublicCall, ok};
 use crate::http::view;
 
@@ -24,6 +24,7 @@ pub(in crate::http) async fn tenant_id(call: PublicCall) -> Result<Response, App
 }
 
 pub(in crate::http) async fn session(call: Call) -> Result<Response, AppError> {
+    let teams = own_teams(&call.context).await?;
     let (caller, tenant) = (call.context.caller(), call.context.app().tenant.as_str().to_owned());
     let actor = &caller.actor;
     ok(&wire::SessionResponse {
@@ -34,6 +35,8 @@ pub(in crate::http) async fn session(call: Call) -> Result<Response, AppError> {
                 subject_slug: actor.slug.clone(),
                 subject_pat_name: actor.token_name.clone(),
             },
+            roles: caller.standing.tenant_roles.clone(),
+            teams,
             metadata: wire::SessionUserMetadata {
                 user_object: wire::SessionUserObject { username: actor.slug.clone() },
             },
@@ -46,7 +49,7 @@ pub(in crate::http) async fn user_info(call: Call) -> Result<Response, AppError>
     let (caller, app) = (call.context.caller(), call.context.app());
     let actor = &caller.actor;
     let is_user = actor.kind == "user";
-    let everyone = wire::SessionAccount { name: "everyone".into(), id: "everyone".into() };
+    let teams = own_teams(&call.context).await?;
     ok(&wire::UserInfo {
         id: actor.id.clone(),
         subject_slug: actor.slug.clone(),
@@ -55,61 +58,21 @@ pub(in crate::http) async fn user_info(call: Call) -> Result<Response, AppError>
         email: is_user.then(|| actor.slug.clone()),
         tenant_name: app.tenant.as_str().to_owned(),
         roles: caller.standing.tenant_roles.clone(),
-        teams: if is_user { vec![everyone] } else { Vec::new() },
+        teams,
         accounts: vec![wire::SessionAccount { name: "root".into(), id: app.account_id.to_string() }],
         effective_user_id: actor.id.clone(),
     })
 }
 
-pub(in crate::http) async fn register_user(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RegisterUserRequest = call.json().await?;
-    let registration = Registration {
-        email: request.email,
-        skip_if_exists: request.skip_if_user_exists.unwrap_or(false),
-        dry_run: request.dry_run.unwrap_or(false),
-    };
-    let (id, user) = call.context.register_user(&registration).await?;
-    let data = wire::User {
-        id: id.map(|id| id.to_string()),
-        metadata: wire::UserMetadata { display_name: user.email.clone() },
-        email: user.email,
-        tenant_name: call.context.app().tenant.as_str().to_owned(),
-        roles: vec![user.tenant_role.clone()],
-        active: user.active,
-        is_editable: true,
-        created_at: user.created_at.to_wire(),
-        updated_at: user.updated_at.to_wire(),
-    };
-    ok(&wire::RegisterUserResponse { data })
-}
-
-pub(in crate::http) async fn create_token_for_user(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateTokenForUserRequest = call.json().await?;
-    let expiration = request.expiration_date.as_deref().filter(|text| !text.is_empty());
-    let token = call.context.create_token_for_user(&request.name, &request.user_email, expiration).await?;
-    ok(&wire::TokenResponse { token: token.0 })
-}
-
-pub(in crate::http) async fn revoke_tokens_of_user(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RevokeTokensRequest = call.json().await?;
-    call.context.revoke_tokens_of_user(&request.email).await?;
-    ok(&wire::Empty {})
+async fn own_teams(context: &Context) -> Result<Vec<wire::SessionAccount>, AppError> {
+    let teams = context.own_teams().await?;
+    Ok(teams.into_iter().map(|(name, id)| wire::SessionAccount { name, id }).collect())
 }
 
 pub(in crate::http) async fn apply_virtual_account(mut call: Call) -> Result<Response, AppError> {
     let request: wire::ApplyVirtualAccountRequest = call.json().await?;
     let dry_run = request.dry_run.unwrap_or(false);
-    let (row, token) = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
-    let app = call.context.app();
-    let data = wire::VirtualAccount {
-        id: row.id.to_string(),
-        kind: "serviceaccount".into(),
-        tenant_name: app.tenant.as_str().to_owned(),
-        manifest: view::manifest(&row.manifest)?,
-        created_by_subject: view::subject(&row.created_by),
-        created_at: row.created_at.to_wire(),
-        updated_at: row.updated_at.to_wire(),
-        account_id: app.account_id.to_string(),
-    };
-    ok(&wire::GetVirtualAccountResponse { data, token: token.map(|token| token.0) })
+    let applied = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
+    let data = view::machine(call.context.app(), &applied.machine)?;
+    ok(&wire::GetVirtualAccountResponse { data, token: applied.token.map(|token| token.0) })
 }

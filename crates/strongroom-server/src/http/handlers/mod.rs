@@ -1,10 +1,14 @@
 //! Handlers: parse, call, render. No SQL, no store, no role names.
 
+pub(super) mod access;
 pub(super) mod accounts;
 pub(super) mod audit_logs;
 pub(super) mod identity;
 pub(super) mod manifests;
 pub(super) mod operations;
+pub(super) mod policies;
 pub(super) mod secret_groups;
 pub(super) mod secrets;
+pub(super) mod tokens;
 pub(super) mod trash;
+pub(super) mod users;

@@ -222,7 +222,7 @@ async fn manifests_are_checked_field_by_field() {
     for (body, fault) in [
         (with("secrets", json!({"K": "v"})), "manifest.secrets"),
         (with("secrets", json!([])), "manifest.secrets"),
-        (with("secrets", json!(null)), "manifest.secrets"),
+        (with("secrets", json!({})), "manifest.secrets"),
         (with("type", json!("workspace")), "manifest.type"),
         (with("name", json!(7)), "manifest.name"),
         (with("integration_fqn", json!(null)), "manifest.integration_fqn"),
@@ -235,7 +235,7 @@ async fn manifests_are_checked_field_by_field() {
         ),
         (with("collaborators", subject("everyone")), "manifest.collaborators[0].subject"),
         (with("collaborators", subject("user:a\u{0}@b.c")), "manifest.collaborators[0].subject"),
-        (with("collaborators", subject("team:admins")), "manifest.collaborators[0].subject"),
+        (with("collaborators", subject("team:Admins")), "manifest.collaborators[0].subject"),
         (
             with("collaborators", json!([subject("team:everyone")[0], subject("team:everyone")[0]])),
             "manifest.collaborators",

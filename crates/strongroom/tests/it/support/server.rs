@@ -43,11 +43,12 @@ pub(crate) struct Refused {
 }
 
 impl Launch {
-    /// On a folder, on a free port.
+    /// On a folder, on a free port. Without rate limits: these tests ask faster than one client may.
     pub(crate) fn on(data_dir: &Path) -> Self {
         let data = data_dir.to_str().unwrap();
         let args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", data].map(str::to_owned).into();
-        Self { data_dir: data_dir.to_owned(), args, env: Vec::new(), wrapper: Vec::new() }
+        let launch = Self { data_dir: data_dir.to_owned(), args, env: Vec::new(), wrapper: Vec::new() };
+        launch.arg("rate-limit-subject", "0").arg("rate-limit-address", "0")
     }
 
     pub(crate) fn arg(mut self, name: &str, value: &str) -> Self {

@@ -1,0 +1,197 @@
+use super::*;
+
+const NO_TEAM: (u16, &str) = (404, "There is no such team.");
+const NO_BINDING: (u16, &str) = (404, "There is no such role binding, or the caller manages none of what it is about.");
+const NO_PROVIDER: (u16, &str) = (404, "There is no such identity provider.");
+const IN_USE: (u16, &str) = (422, "It is in use; the message says by what.");
+const NAME: Parameter =
+    Parameter { name: "name", kind: ParameterKind::RequiredText, description: "The name to look for" };
+const SEARCH: Parameter = query("filter", "Only those whose name contains this, without case");
+
+pub(in crate::operation) const LIST_TEAMS: OperationSpec = OperationSpec {
+    id: "Team.list",
+    path: "/api/svc/v1/teams/user",
+    tag: "Teams",
+    summary: "List teams",
+    description: "For people, and for machines with the permission `user:read`.",
+    parameters: &[
+        LIMIT,
+        OFFSET,
+        query("role", "`manager`: only teams that the caller manages"),
+        Parameter { name: "attributes", kind: ParameterKind::List, description: "Taken; every field comes" },
+        Parameter {
+            name: "includeMembership",
+            kind: ParameterKind::Boolean,
+            description: "`false`: without the lists of members; default true",
+        },
+    ],
+    response: schema::<wire::ListTeamsResponse>,
+    errors: &[MAY_NOT, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const APPLY_TEAM: OperationSpec = OperationSpec {
+    id: "Team.put",
+    method: Method::Put,
+    path: "/api/svc/v1/teams",
+    tag: "Teams",
+    summary: "Create or update a team by its manifest",
+    description: "Its managers may change its members; who manages it is for tenant admins to say, and for whoever makes it.",
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::ApplyManifestRequest>),
+    response: schema::<wire::GetTeamResponse>,
+    errors: &[MAY_NOT, (404, "A member is not registered."), BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const GET_TEAM: OperationSpec = OperationSpec {
+    id: "Team.get",
+    path: "/api/svc/v1/teams/{id}",
+    tag: "Teams",
+    summary: "Get a team",
+    response: schema::<wire::GetTeamResponse>,
+    errors: &[MAY_NOT, NO_TEAM],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const DELETE_TEAM: OperationSpec = OperationSpec {
+    id: "Team.delete",
+    method: Method::Delete,
+    path: "/api/svc/v1/teams/{id}",
+    tag: "Teams",
+    summary: "Delete a team",
+    description: "With everything that it was granted.",
+    audit: AuditMode::Change,
+    errors: &[MAY_NOT, NO_TEAM],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const LIST_TEAM_MEMBERS: OperationSpec = OperationSpec {
+    id: "Team.listMembers",
+    path: "/api/svc/v1/teams/{id}/members",
+    tag: "Teams",
+    summary: "List the members of a team",
+    parameters: &[LIMIT, OFFSET],
+    response: schema::<wire::ListTeamSubjectsResponse>,
+    errors: &[MAY_NOT, NO_TEAM, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const LIST_TEAM_MANAGERS: OperationSpec = OperationSpec {
+    id: "Team.listManagers",
+    path: "/api/svc/v1/teams/{id}/managers",
+    tag: "Teams",
+    summary: "List the managers of a team",
+    parameters: &[LIMIT, OFFSET],
+    response: schema::<wire::ListTeamSubjectsResponse>,
+    errors: &[MAY_NOT, NO_TEAM, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const LIST_ROLES: OperationSpec = OperationSpec {
+    id: "Role.list",
+    path: "/api/svc/v1/roles",
+    tag: "Roles",
+    summary: "List roles",
+    description: "The built-in ones and the tenant's own. Apply a manifest of type `role` to make or change one.",
+    parameters: &[LIMIT, OFFSET],
+    response: schema::<wire::ListRolesResponse>,
+    errors: &[MAY_NOT, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const LIST_ROLE_BINDINGS: OperationSpec = OperationSpec {
+    id: "RoleBinding.list",
+    path: "/api/svc/v1/role-bindings",
+    tag: "Role Bindings",
+    summary: "List role bindings",
+    description: "Those whose resources the caller manages, all of them.",
+    parameters: &[LIMIT, OFFSET, SEARCH],
+    response: schema::<wire::ListRoleBindingsResponse>,
+    errors: &[BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const APPLY_ROLE_BINDING: OperationSpec = OperationSpec {
+    id: "RoleBinding.put",
+    method: Method::Put,
+    path: "/api/svc/v1/role-bindings",
+    tag: "Role Bindings",
+    summary: "Create or update a role binding by its manifest",
+    description: "For those who manage everything that it is about, before and after.",
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::ApplyManifestRequest>),
+    response: schema::<wire::GetRoleBindingResponse>,
+    errors: &[MAY_NOT, (404, "A subject or resource does not exist."), BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const ROLE_BINDING_EXISTS: OperationSpec = OperationSpec {
+    id: "RoleBinding.exists",
+    path: "/api/svc/v1/role-bindings/exists",
+    tag: "Role Bindings",
+    summary: "Whether the name of a role binding is in use",
+    parameters: &[NAME],
+    response: schema::<wire::ExistsResponse>,
+    errors: &[BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const GET_ROLE_BINDING: OperationSpec = OperationSpec {
+    id: "RoleBinding.get",
+    path: "/api/svc/v1/role-bindings/{id}",
+    tag: "Role Bindings",
+    summary: "Get a role binding",
+    response: schema::<wire::GetRoleBindingResponse>,
+    errors: &[NO_BINDING],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const DELETE_ROLE_BINDING: OperationSpec = OperationSpec {
+    id: "RoleBinding.delete",
+    method: Method::Delete,
+    path: "/api/svc/v1/role-bindings/{id}",
+    tag: "Role Bindings",
+    summary: "Delete a role binding, and with it what it grants",
+    audit: AuditMode::Change,
+    errors: &[NO_BINDING],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const LIST_IDENTITY_PROVIDERS: OperationSpec = OperationSpec {
+    id: "IdentityProvider.list",
+    path: "/api/v1/identity-providers",
+    tag: "Identity Providers",
+    summary: "List the identity providers whose tokens are taken",
+    access: Access::TenantAdmin,
+    parameters: &[LIMIT, OFFSET],
+    response: schema::<wire::ListIdentityProvidersResponse>,
+    errors: &[ADMINS_ONLY, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const APPLY_IDENTITY_PROVIDER: OperationSpec = OperationSpec {
+    id: "IdentityProvider.put",
+    method: Method::Put,
+    path: "/api/v1/identity-providers",
+    tag: "Identity Providers",
+    summary: "Create or update an identity provider by its manifest",
+    access: Access::TenantAdmin,
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::ApplyManifestRequest>),
+    response: schema::<wire::GetIdentityProviderResponse>,
+    errors: &[ADMINS_ONLY, BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const DELETE_IDENTITY_PROVIDER: OperationSpec = OperationSpec {
+    id: "IdentityProvider.delete",
+    method: Method::Delete,
+    path: "/api/v1/identity-providers/{id}",
+    tag: "Identity Providers",
+    summary: "Delete an identity provider: its tokens are taken no more",
+    access: Access::TenantAdmin,
+    audit: AuditMode::Change,
+    errors: &[ADMINS_ONLY, NO_PROVIDER, IN_USE],
+    ..DEFAULTS
+};

@@ -1,0 +1,156 @@
+//! Manifests: what people write in YAML or JSON and apply.
+//!
+//! Each type has a file here with what is left of a manifest once it has been checked. `parse` reports every fault with
+//! its path; `to_json` writes what is stored and given back, and reading that gives the same manifest again.
+
+mod agent_identity;
+mod dependencies;
+mod fields;
+mod identity_provider;
+mod machine;
+mod permission;
+mod provider_account;
+mod role;
+mod role_binding;
+mod secret_group;
+mod team;
+mod virtual_account;
+
+#[cfg(test)]
+mod property_tests;
+
+use serde_json::Value;
+
+pub use agent_identity::{AgentIdentity, AgentIdentityManifest};
+pub use dependencies::{Dependencies, Dependency, dependency_tree};
+pub use identity_provider::IdentityProviderManifest;
+pub use machine::{AutoRotate, IdentityMapping, MachineOwner, Tags, TokenTarget};
+pub use permission::{GrantedRole, Permission};
+pub use provider_account::{EmbeddedIntegration, ProviderAccountManifest};
+pub use role::{RoleManifest, RolePermissions};
+pub use role_binding::RoleBindingManifest;
+pub use secret_group::{Collaborator, SecretGroupManifest};
+pub use team::TeamManifest;
+pub use virtual_account::{TokenType, VirtualAccountManifest};
+
+use crate::Violation;
+use crate::names::NameRule;
+
+/// The `type` of a manifest, by which `apply` chooses what to do.
+#[must_use]
+pub fn manifest_type(manifest: &Value) -> Option<&str> {
+    manifest.get("type")?.as_str()
+}
+
+/// A checked manifest of any type that this server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manifest {
+    /// A secret group.
+    SecretGroup(SecretGroupManifest),
+    /// A virtual account.
+    VirtualAccount(Box<VirtualAccountManifest>),
+    /// A team.
+    Team(TeamManifest),
+    /// A custom role.
+    Role(RoleManifest),
+    /// A role binding.
+    RoleBinding(RoleBindingManifest),
+    /// An agent's identity.
+    AgentIdentity(AgentIdentityManifest),
+    /// A provider account.
+    ProviderAccount(ProviderAccountManifest),
+    /// An identity provider.
+    IdentityProvider(IdentityProviderManifest),
+}
+
+impl Manifest {
+    /// Every type of manifest that there is.
+    pub const TYPES: [&str; 8] = [
+        SecretGroupManifest::TYPE,
+        VirtualAccountManifest::TYPE,
+        TeamManifest::TYPE,
+        RoleManifest::TYPE,
+        RoleBindingManifest::TYPE,
+        AgentIdentityManifest::TYPE,
+        ProviderAccountManifest::TYPE,
+        IdentityProviderManifest::TYPE,
+    ];
+
+    /// Checks a manifest by the rules of its type.
+    pub fn parse(manifest: &Value, rule: NameRule) -> Result<Self, Vec<Violation>> {
+        match manifest_type(manifest).unwrap_or_default() {
+            SecretGroupManifest::TYPE => SecretGroupManifest::parse(manifest, rule).map(Self::SecretGroup),
+            VirtualAccountManifest::TYPE => {
+                VirtualAccountManifest::parse(manifest).map(|manifest| Self::VirtualAccount(Box::new(manifest)))
+            }
+            TeamManifest::TYPE => TeamManifest::parse(manifest).map(Self::Team),
+            RoleManifest::TYPE => RoleManifest::parse(manifest).map(Self::Role),
+            RoleBindingManifest::TYPE => RoleBindingManifest::parse(manifest).map(Self::RoleBinding),
+            AgentIdentityManifest::TYPE => AgentIdentityManifest::parse(manifest).map(Self::AgentIdentity),
+            ProviderAccountManifest::TYPE => ProviderAccountManifest::parse(manifest).map(Self::ProviderAccount),
+            IdentityProviderManifest::TYPE => IdentityProviderManifest::parse(manifest).map(Self::IdentityProvider),
+            other => Err(vec![unknown_type(other)]),
+        }
+    }
+
+    /// The manifest as it is stored and given back.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::SecretGroup(manifest) => manifest.to_json(),
+            Self::VirtualAccount(manifest) => manifest.to_json(),
+            Self::Team(manifest) => manifest.to_json(),
+            Self::Role(manifest) => manifest.to_json(),
+            Self::RoleBinding(manifest) => manifest.to_json(),
+            Self::AgentIdentity(manifest) => manifest.to_json(),
+            Self::ProviderAccount(manifest) => manifest.to_json(),
+            Self::IdentityProvider(manifest) => manifest.to_json(),
+        }
+    }
+}
+
+fn unknown_type(kind: &str) -> Violation {
+    let message = if kind.starts_with("provider-account/") {
+        format!("provider accounts of this type are not supported yet; there is `{}`", ProviderAccountManifest::TYPE)
+    } else {
+        format!("this server applies manifests of the types `{}`", Manifest::TYPES.join("`, `"))
+    };
+    Violation::new("manifest.type", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_type_is_read_by_its_own_rules() {
+        for kind in Manifest::TYPES {
+            let faults = Manifest::parse(&json!({"type": kind}), NameRule::Strict).unwrap_err();
+            assert!(faults.iter().all(|fault| fault.path != "manifest.type"), "{kind}");
+            assert!(faults.iter().any(|fault| fault.path == "manifest.name"), "{kind}");
+        }
+    }
+
+    /// The output of `tfy migrate-gitops` (0.17.5), which turns collaborators, authorized subjects and the permissions
+    /// of virtual accounts into role bindings.
+    #[test]
+    fn what_the_command_line_generates_reads_and_writes_back() {
+        let migrated: Vec<Value> = serde_json::from_str(include_str!("migrated_by_tfy.json")).unwrap();
+        for manifest in migrated {
+            assert_eq!(Manifest::parse(&manifest, NameRule::Strict).map(|read| read.to_json()), Ok(manifest));
+        }
+    }
+
+    #[test]
+    fn other_types_are_told_which_there_are() {
+        for manifest in [json!({"type": "workspace"}), json!({"type": 7}), json!({}), json!([]), Value::Null] {
+            let faults = Manifest::parse(&manifest, NameRule::Strict).unwrap_err();
+            assert_eq!((faults.len(), faults[0].path.as_str()), (1, "manifest.type"));
+            assert!(Manifest::TYPES.iter().all(|kind| faults[0].message.contains(kind)));
+        }
+        let faults = Manifest::parse(&json!({"type": "provider-account/aws"}), NameRule::Strict).unwrap_err();
+        assert!(faults[0].message.contains("not supported yet"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Provider accounts by their manifest: which integrations there are, and who may use them.
+
+use serde_json::{Value, json};
+use strongroom_domain::manifest::ProviderAccountManifest;
+use strongroom_metadata::{AccountRow, Guard, IntegrationRow};
+
+use super::{AppError, Context, Resource};
+use crate::audit::{Event, Target};
+
+const KEEPS_GROUPS: &str = "an integration keeps secret groups, perhaps in the trash; delete and purge those first";
+
+impl Context {
+    /// Creates or updates an account by its manifest. Its integrations are those that the manifest lists.
+    pub(crate) async fn apply_account(
+        &self,
+        manifest: &Value,
+        dry_run: bool,
+    ) -> Result<(AccountRow, Vec<IntegrationRow>, Option<String>), AppError> {
+        let app = self.app();
+        let manifest = ProviderAccountManifest::parse(manifest).map_err(AppError::Invalid)?;
+        let fqn = format!("{}:truefoundry:{}", app.tenant, manifest.name);
+        let written = manifest.to_json();
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let now = app.clock.now();
+            let existing = app.metadata.provider_accounts().await?.into_iter().find(|row| row.fqn == fqn);
+            match &existing {
+                Some(row) if !self.caller().standing.manages_account(row.id) => {
+                    let message = "this takes the role provider-account-manager on the account, or tenant-admin";
+                    return Err(self.refusal("APPLY_PROVIDER_ACCOUNT", account_target(row), message));
+                }
+                Some(_) => {}
+                None => self.check_admin("APPLY_PROVIDER_ACCOUNT")?,
+            }
+            for subject in
+                manifest.integrations.iter().flatten().flat_map(|one| one.authorized_subjects.iter().flatten())
+            {
+                self.check_subject(subject.as_str()).await?;
+            }
+            let before = existing.as_ref().map(|row| row.manifest.clone());
+            let is_new = existing.is_none();
+            let mut account = existing.unwrap_or_else(|| AccountRow {
+                id: app.ids.at(now),
+                name: manifest.name.as_str().to_owned(),
+                provider: "truefoundry".into(),
+                fqn: fqn.clone(),
+                manifest: String::new(),
+                created_by: self.caller().actor.clone(),
+                created_at: now,
+                updated_at: now,
+            });
+            account.manifest = written.to_string();
+            account.updated_at = now;
+            if is_new {
+                change.add_account(&account);
+            } else {
+                change.update_account(&account);
+            }
+            let mut before_it: Vec<_> =
+                self.integrations().await?.into_iter().filter(|row| row.account_id == account.id).collect();
+            let mut after = Vec::new();
+            for wanted in written["integrations"].as_array().into_iter().flatten() {
+                let name = wanted["name"].as_str().unwrap_or_default();
+                if let Some(at) = before_it.iter().position(|row| row.name == name) {
+                    let mut row = before_it.swap_remove(at);
+                    if row.manifest != wanted.to_string() {
+                        row.manifest = wanted.to_string();
+                        row.updated_at = now;
+                        change.update_integration(&row);
+                    }
+                    after.push(row);
+                    continue;
+                }
+                let row = IntegrationRow {
+                    id: app.ids.at(now),
+                    account_id: account.id,
+                    account_fqn: fqn.clone(),
+                    name: name.to_owned(),
+                    kind: "secret-store".into(),
+                    fqn: format!("{fqn}:secret-store:{name}"),
+                    manifest: wanted.to_string(),
+                    created_by: self.caller().actor.clone(),
+                    created_at: now,
+                    updated_at: now,
+                };
+                change.add_integration(&row);
+                after.push(row);
+            }
+            for row in &before_it {
+                change.remove_integration(row.id);
+            }
+            if dry_run {
+                return Ok((account, after, before));
+            }
+            let action = if is_new { "CREATE_PROVIDER_ACCOUNT" } else { "UPDATE_PROVIDER_ACCOUNT" };
+            let names = |rows: &[IntegrationRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
+            let detail = json!({"integrations": names(&after), "removed": names(&before_it)}).to_string();
+            let event = Event { action, detail, ..Event::of(account_target(&account)) };
+            match attempts.commit(change, event).await? {
+                None => return Ok((account, after, before)),
+                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Removes an account with its integrations, none of which may keep a group.
+    pub(crate) async fn delete_account_named(&self, name: &str) -> Result<(), AppError> {
+        let app = self.app();
+        let fqn = format!("{}:truefoundry:{name}", app.tenant);
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let account = app.metadata.provider_accounts().await?.into_iter().find(|row| row.fqn == fqn);
+            let account = account.ok_or(AppError::NotFound(Resource::ProviderAccount))?;
+            if !self.is_tenant_admin() {
+                let message = "this takes the role tenant-admin";
+                return Err(self.refusal("DELETE_PROVIDER_ACCOUNT", account_target(&account), message));
+            }
+            for row in self.integrations().await?.iter().filter(|row| row.account_id == account.id) {
+                change.remove_integration(row.id);
+            }
+            change.remove_account(&account);
+            let event = Event { action: "DELETE_PROVIDER_ACCOUNT", ..Event::of(account_target(&account)) };
+            match attempts.commit(change, event).await? {
+                None => return Ok(()),
+                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn account_target(row: &AccountRow) -> Target {
+    Target { kind: "provider-account", id: row.id.to_string(), name: row.name.clone(), fqn: row.fqn.clone() }
+}

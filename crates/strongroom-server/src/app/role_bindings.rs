@@ -1,0 +1,212 @@
+//! Role bindings: roles of subjects on resources, kept apart from the resources' manifests.
+
+use serde_json::{Value, json};
+use strongroom_domain::GroupId;
+use strongroom_domain::fqn::SecretFqn;
+use strongroom_domain::manifest::{GrantedRole, Permission, RoleBindingManifest};
+use strongroom_metadata::{Grant, GrantSource, Guard, Named, NamedRow, Page, RoleGrant};
+
+use super::applied::{AppliedNamed, parse_id};
+use super::{AppError, Context, Manage, Resource};
+use crate::audit::{Event, Target};
+
+/// What a binding grants, resolved.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    pub(crate) groups: Vec<Grant>,
+    pub(crate) others: Vec<RoleGrant>,
+}
+
+impl Context {
+    /// A page of the bindings whose resources the caller manages, newest first, and how many there are.
+    pub(crate) async fn list_role_bindings(
+        &self,
+        search: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<NamedRow>, i64), AppError> {
+        let metadata = &self.app().metadata;
+        let page = Page { before: None, offset, limit };
+        Ok(if self.is_tenant_admin() {
+            metadata.named_page(Named::RoleBinding, search, page).await?
+        } else {
+            metadata.managed_bindings(self.caller().viewpoint(), search, page).await?
+        })
+    }
+
+    /// One binding.
+    pub(crate) async fn get_role_binding(&self, id: &str) -> Result<NamedRow, AppError> {
+        let missing = || AppError::NotFound(Resource::RoleBinding);
+        let id = parse_id(id).ok_or_else(missing)?;
+        let row = self.app().metadata.named(Named::RoleBinding, &id).await?.ok_or_else(missing)?;
+        if self.manages_binding(&row).await? { Ok(row) } else { Err(missing()) }
+    }
+
+    /// Whether a binding has this name.
+    pub(crate) async fn role_binding_exists(&self, name: &str) -> Result<bool, AppError> {
+        Ok(self.app().metadata.named_by_name(Named::RoleBinding, name).await?.is_some())
+    }
+
+    /// Creates or updates a binding by its manifest.
+    pub(crate) async fn apply_role_binding(&self, manifest: &Value, dry_run: bool) -> Result<AppliedNamed, AppError> {
+        let app = self.app();
+        let manifest = RoleBindingManifest::parse(manifest).map_err(AppError::Invalid)?;
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let existing = app.metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
+            if let Some(row) = &existing
+                && !self.manages_binding(row).await?
+            {
+                return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
+            }
+            for subject in &manifest.subjects {
+                self.check_subject(subject.as_str()).await?;
+            }
+            let mut resolved = Resolved::default();
+            for permission in &manifest.permissions {
+                for subject in &manifest.subjects {
+                    self.resolve(permission, subject.as_str(), &mut resolved).await?;
+                }
+            }
+            let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
+            if dry_run {
+                return Ok(applied);
+            }
+            if applied.is_new() {
+                change.add_named(Named::RoleBinding, &applied.row, None);
+            } else {
+                change.update_named(Named::RoleBinding, &applied.row, None);
+                change.take_grants_from(&applied.row.id);
+            }
+            change.grant(GrantSource::RoleBinding, &applied.row.id, &resolved.groups, &resolved.others);
+            let action = if applied.is_new() { "CREATE_ROLE_BINDING" } else { "UPDATE_ROLE_BINDING" };
+            let written = manifest.to_json();
+            let detail = json!({"subjects": written["subjects"], "permissions": written["permissions"]}).to_string();
+            let event = Event { action, detail, ..Event::of(binding_target(&applied.row)) };
+            match attempts.commit(change, event).await? {
+                None => return Ok(applied),
+                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
+                Some(guard) => return Err(AppError::missed(guard)),
+            }
+        }
+    }
+
+    /// Removes a binding and what it grants.
+    pub(crate) async fn delete_role_binding(&self, id: &str) -> Result<(), AppError> {
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let row = self.get_role_binding(id).await?;
+            change.remove_named(Named::RoleBinding, &row);
+            let event = Event { action: "DELETE_ROLE_BINDING", ..Event::of(binding_target(&row)) };
+            if attempts.commit(change, event).await?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Turns one permission for one subject into grants, when the caller may give it.
+    pub(crate) async fn resolve(
+        &self,
+        permission: &Permission,
+        subject: &str,
+        resolved: &mut Resolved,
+    ) -> Result<(), AppError> {
+        let expires_at = permission.expires_at;
+        let (resource_type, resource_id, role) = match &permission.role {
+            GrantedRole::Group(role) => {
+                let group_id = self.managed_group(&permission.resource_fqn).await?;
+                resolved.groups.push(Grant { group_id, subject: subject.to_owned(), role: *role, expires_at });
+                return Ok(());
+            }
+            GrantedRole::Integration(role) => {
+                let rows = self.integrations().await?;
+                let row = rows.into_iter().find(|row| row.fqn == permission.resource_fqn);
+                let row = row.ok_or_else(|| missing_resource("provider integration", &permission.resource_fqn))?;
+                ("provider-integration", row.id.to_string(), role.id().to_owned())
+            }
+            GrantedRole::Account(role) => {
+                let rows = self.app().metadata.provider_accounts().await?;
+                let row = rows.into_iter().find(|row| row.fqn == permission.resource_fqn);
+                let row = row.ok_or_else(|| missing_resource("provider account", &permission.resource_fqn))?;
+                ("provider-account", row.id.to_string(), role.id().to_owned())
+            }
+            GrantedRole::Team(_) => {
+                let name = permission.resource_fqn.rsplit(':').next().unwrap_or_default();
+                let row = self.app().metadata.named_by_name(Named::Team, name).await?;
+                let row = row.ok_or_else(|| missing_resource("team", &permission.resource_fqn))?;
+                ("team", row.id, self.known_role(&permission.role).await?)
+            }
+            GrantedRole::Tenant(_) => {
+                let tenant = permission.resource_fqn.split(':').next().unwrap_or_default();
+                if tenant != self.app().tenant.as_str() {
+                    return Err(missing_resource("account", &permission.resource_fqn));
+                }
+                ("account", self.app().account_id.to_string(), self.known_role(&permission.role).await?)
+            }
+        };
+        // What reaches beyond secret groups is the tenant's to give.
+        self.check_admin("APPLY_ROLE_BINDING")?;
+        resolved.others.push(RoleGrant {
+            subject: subject.to_owned(),
+            resource_type: resource_type.to_owned(),
+            resource_id,
+            role,
+            expires_at,
+        });
+        Ok(())
+    }
+
+    /// The group of an FQN that the caller manages; 404 where they may not see it.
+    async fn managed_group(&self, fqn: &str) -> Result<GroupId, AppError> {
+        let app = self.app();
+        let parsed = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
+        let state = match parsed {
+            Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?,
+            None => None,
+        };
+        let state = state.ok_or_else(|| missing_resource("secret group", fqn))?;
+        self.authorize::<_, Manage>(&state)?;
+        Ok(state.group.id)
+    }
+
+    /// A role's id, when it is built in or the tenant's own of this resource type.
+    async fn known_role(&self, role: &GrantedRole) -> Result<String, AppError> {
+        let Some(name) = role.custom() else { return Ok(role.id().to_owned()) };
+        let row = self.app().metadata.named_by_name(Named::Role, name.as_str()).await?;
+        let manifest: Option<Value> = row.and_then(|row| serde_json::from_str(&row.manifest).ok());
+        if manifest.is_some_and(|manifest| manifest["resourceType"] == role.resource_type()) {
+            return Ok(name.as_str().to_owned());
+        }
+        let kind = role.resource_type();
+        Err(AppError::MissingReference(format!("there is no role `{name}` on resources of type `{kind}`")))
+    }
+
+    /// Whether the caller manages everything that a binding is about.
+    async fn manages_binding(&self, row: &NamedRow) -> Result<bool, AppError> {
+        if self.is_tenant_admin() {
+            return Ok(true);
+        }
+        let metadata = &self.app().metadata;
+        let (groups, others) = metadata.binding_resources(&row.id).await?;
+        if others || groups.is_empty() {
+            return Ok(false);
+        }
+        for group in groups {
+            let state = metadata.group(group, self.caller().viewpoint()).await?;
+            if state.and_then(|state| self.permits::<_, Manage>(state)).is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn missing_resource(kind: &str, fqn: &str) -> AppError {
+    AppError::MissingReference(format!("there is no {kind} `{fqn}`"))
+}
+
+fn binding_target(row: &NamedRow) -> Target {
+    Target { kind: "role-binding", id: row.id.clone(), name: row.name.clone(), fqn: String::new() }
+}

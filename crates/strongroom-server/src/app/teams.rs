@@ -1,0 +1,214 @@
+//! Teams: who is in them, and who says so.
+
+use serde_json::{Value, json};
+use strongroom_domain::manifest::TeamManifest;
+use strongroom_domain::rights::TenantPermission;
+use strongroom_domain::subject::SubjectName;
+use strongroom_metadata::{Guard, MemberRow, Named, NamedRow, Page};
+
+use super::applied::{AppliedNamed, parse_id};
+use super::{AppError, Context, Resource};
+use crate::audit::{Event, Target};
+
+/// A team and how many people it has.
+pub(crate) struct TeamView {
+    pub(crate) row: NamedRow,
+    pub(crate) members: i64,
+    pub(crate) managers: i64,
+    /// Addresses of the members, where they were asked for.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// A page of teams never carries more members than a manifest may have.
+const MEMBERS: i64 = 1_000;
+
+impl Context {
+    /// A page of teams.
+    pub(crate) async fn list_teams(
+        &self,
+        managed_only: bool,
+        with_members: bool,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<TeamView>, i64), AppError> {
+        self.check_directory()?;
+        let metadata = &self.app().metadata;
+        let standing = &self.caller().standing;
+        let (rows, total) = if managed_only && !standing.rights.is_admin() {
+            let names = standing.manages.iter().filter_map(|team| team.strip_prefix("team:"));
+            let mut rows = Vec::new();
+            for name in names.clone().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(1_000) {
+                rows.extend(metadata.named_by_name(Named::Team, name).await?);
+            }
+            rows.truncate(usize::try_from(limit).unwrap_or(0));
+            (rows, i64::try_from(names.count()).unwrap_or(i64::MAX))
+        } else {
+            metadata.named_page(Named::Team, "", Page { before: None, offset, limit }).await?
+        };
+        let mut teams = Vec::with_capacity(rows.len());
+        for row in rows {
+            teams.push(self.team_view(row, with_members).await?);
+        }
+        Ok((teams, total))
+    }
+
+    /// One team.
+    pub(crate) async fn get_team(&self, id: &str) -> Result<TeamView, AppError> {
+        self.check_directory()?;
+        let row = self.team_row(id).await?;
+        self.team_view(row, true).await
+    }
+
+    /// A page of a team's members or managers.
+    pub(crate) async fn team_people(
+        &self,
+        id: &str,
+        managers: bool,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<MemberRow>, i64), AppError> {
+        self.check_directory()?;
+        let row = self.team_row(id).await?;
+        Ok(self.app().metadata.team_people(&format!("team:{}", row.name), managers, offset, limit).await?)
+    }
+
+    /// Creates or updates a team by its manifest.
+    pub(crate) async fn apply_team(&self, manifest: &Value, dry_run: bool) -> Result<AppliedNamed, AppError> {
+        let app = self.app();
+        let mut manifest = TeamManifest::parse(manifest).map_err(AppError::Invalid)?;
+        let subject = SubjectName::team(&manifest.name).as_str().to_owned();
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let existing = app.metadata.named_by_name(Named::Team, manifest.name.as_str()).await?;
+            self.check_may_apply_team(&mut manifest, existing.as_ref())?;
+            let people = |emails: &[strongroom_domain::names::Email]| {
+                emails.iter().map(|email| SubjectName::user(email).as_str().to_owned()).collect::<Vec<_>>()
+            };
+            let (members, managers) = (people(&manifest.members), people(manifest.managers.as_deref().unwrap_or(&[])));
+            for person in members.iter().chain(&managers) {
+                self.check_subject(person).await?;
+            }
+            let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
+            if dry_run || applied.is_same() {
+                return Ok(applied);
+            }
+            if applied.is_new() {
+                change.add_named(Named::Team, &applied.row, None);
+            } else {
+                change.update_named(Named::Team, &applied.row, None);
+            }
+            change.replace_team_people(&subject, &members, &managers);
+            let action = if applied.is_new() { "CREATE_TEAM" } else { "UPDATE_TEAM" };
+            let detail = json!({"members": manifest.members.len(), "managers": managers}).to_string();
+            let event = Event { action, detail, ..Event::of(team_target(&applied.row)) };
+            match attempts.commit(change, event).await? {
+                None => return Ok(applied),
+                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
+                Some(guard) => return Err(AppError::missed(guard)),
+            }
+        }
+    }
+
+    /// Removes a team and everything that it was granted.
+    pub(crate) async fn delete_team(&self, id: &str) -> Result<(), AppError> {
+        self.check_directory()?;
+        let mut attempts = self.identity_attempts().await;
+        loop {
+            let mut change = attempts.next().await?;
+            let row = self.team_row(id).await?;
+            if !self.caller().standing.manages_team(&format!("team:{}", row.name), &row.id) {
+                return Err(self.refusal(
+                    "MANAGE_TEAM",
+                    team_target(&row),
+                    "this takes the role team-manager on the team",
+                ));
+            }
+            change.remove_named(Named::Team, &row);
+            let event = Event { action: "DELETE_TEAM", ..Event::of(team_target(&row)) };
+            if attempts.commit(change, event).await?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// People see each other and teams; machines only where a role says so.
+    pub(crate) fn check_directory(&self) -> Result<(), AppError> {
+        if self.caller().standing.reads_directory() {
+            return Ok(());
+        }
+        let target = Target { kind: "tenant", id: String::new(), name: "directory".into(), fqn: String::new() };
+        Err(self.refusal(
+            "READ_DIRECTORY",
+            target,
+            "machines see people and teams only with the permission `user:read`",
+        ))
+    }
+
+    /// 404 when somebody who is named doesn't exist.
+    pub(crate) async fn check_subject(&self, name: &str) -> Result<(), AppError> {
+        let missing = || AppError::MissingReference(format!("`{name}` does not exist"));
+        let subject = SubjectName::parse(name).map_err(|_| missing())?;
+        self.app().metadata.subject(&subject).await?.map(|_| ()).ok_or_else(missing)
+    }
+
+    fn check_may_apply_team(&self, manifest: &mut TeamManifest, existing: Option<&NamedRow>) -> Result<(), AppError> {
+        let standing = &self.caller().standing;
+        if standing.rights.is_admin() {
+            return Ok(());
+        }
+        let target = |id: &str| Target {
+            kind: "team",
+            id: id.to_owned(),
+            name: manifest.name.as_str().to_owned(),
+            fqn: String::new(),
+        };
+        let Some(row) = existing else {
+            if !standing.rights.has(TenantPermission::CreateTeams) {
+                return Err(self.refusal("CREATE_TEAM", target(""), "this takes the permission `team:create`"));
+            }
+            // Whoever makes a team can go on managing it.
+            if let Some(email) =
+                standing.subject.user_email().and_then(|email| strongroom_domain::names::Email::parse(email).ok())
+            {
+                let managers = manifest.managers.get_or_insert_default();
+                if !managers.contains(&email) {
+                    managers.push(email);
+                }
+            }
+            return Ok(());
+        };
+        if !standing.manages_team(&format!("team:{}", row.name), &row.id) {
+            return Err(self.refusal("MANAGE_TEAM", target(&row.id), "this takes the role team-manager on the team"));
+        }
+        let before: Value = serde_json::from_str(&row.manifest).unwrap_or_default();
+        let written = manifest.to_json();
+        // Who manages the team is not for its managers to say.
+        if written.get("managers").filter(|list| !list.is_null())
+            != before.get("managers").filter(|list| !list.is_null())
+        {
+            return Err(self.refusal("MANAGE_TEAM", target(&row.id), "only a tenant admin changes who manages a team"));
+        }
+        Ok(())
+    }
+
+    async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
+        let missing = AppError::NotFound(Resource::Team);
+        let Some(id) = parse_id(id) else { return Err(missing) };
+        self.app().metadata.named(Named::Team, &id).await?.ok_or(missing)
+    }
+
+    async fn team_view(&self, row: NamedRow, with_members: bool) -> Result<TeamView, AppError> {
+        let metadata = &self.app().metadata;
+        let team = format!("team:{}", row.name);
+        let (members, total) = metadata.team_people(&team, false, 0, if with_members { MEMBERS } else { 0 }).await?;
+        let (_, managers) = metadata.team_people(&team, true, 0, 0).await?;
+        let address = |member: MemberRow| member.name.split_once(':').map(|(_, name)| name.to_owned());
+        let names = with_members.then(|| members.into_iter().filter_map(address).collect());
+        Ok(TeamView { row, members: total, managers, names })
+    }
+}
+
+fn team_target(row: &NamedRow) -> Target {
+    Target { kind: "team", id: row.id.clone(), name: row.name.clone(), fqn: String::new() }
+}

@@ -1,0 +1,150 @@
+use axum::response::Response;
+use strongroom_api::wire;
+use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
+use strongroom_metadata::NamedRow;
+
+use crate::app::{App, AppError, TeamView};
+use crate::http::call::{Call, ok};
+use crate::http::view;
+
+pub(in crate::http) async fn list_teams(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let managed = query.text("role").as_deref() == Some("manager");
+    let with_members = query.text("includeMembership").is_none() || query.flag("includeMembership")?;
+    let (teams, total) = call.context.list_teams(managed, with_members, offset, limit).await?;
+    let app = call.context.app();
+    let data = teams.into_iter().map(|team| view_team(app, team)).collect::<Result<_, _>>()?;
+    ok(&wire::ListTeamsResponse { data, pagination: view::pagination(total, offset, limit) })
+}
+
+pub(in crate::http) async fn apply_team(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json().await?;
+    let applied = call.context.apply_team(&request.manifest, request.dry_run.unwrap_or(false)).await?;
+    ok(&wire::GetTeamResponse { data: view::team(call.context.app(), &applied.row)? })
+}
+
+pub(in crate::http) async fn get_team(call: Call) -> Result<Response, AppError> {
+    let team = call.context.get_team(call.segment()).await?;
+    ok(&wire::GetTeamResponse { data: view_team(call.context.app(), team)? })
+}
+
+pub(in crate::http) async fn delete_team(call: Call) -> Result<Response, AppError> {
+    call.context.delete_team(call.segment()).await?;
+    ok(&wire::Empty {})
+}
+
+pub(in crate::http) async fn list_team_members(call: Call) -> Result<Response, AppError> {
+    list_people(call, false).await
+}
+
+pub(in crate::http) async fn list_team_managers(call: Call) -> Result<Response, AppError> {
+    list_people(call, true).await
+}
+
+async fn list_people(call: Call, managers: bool) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let (people, total) = call.context.team_people(call.segment(), managers, offset, limit).await?;
+    let data = people
+        .into_iter()
+        .map(|member| wire::TeamSubject {
+            subject_id: member.id,
+            subject_slug: member.name.split_once(':').map_or_else(String::new, |(_, slug)| slug.to_owned()),
+            subject_type: wire::SubjectType::User,
+        })
+        .collect();
+    ok(&wire::ListTeamSubjectsResponse { data, pagination: view::pagination(total, offset, limit) })
+}
+
+pub(in crate::http) async fn list_roles(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let built_in = built_in_roles(call.context.app())?;
+    // The built-in ones come first.
+    let count = i64::try_from(built_in.len()).unwrap_or(i64::MAX);
+    let mut data: Vec<_> = built_in
+        .into_iter()
+        .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+        .take(usize::try_from(limit).unwrap_or(0))
+        .collect();
+    let taken = i64::try_from(data.len()).unwrap_or(0);
+    let (rows, own) = call.context.list_roles((offset - count).max(0), limit - taken).await?;
+    let app = call.context.app();
+    for row in &rows {
+        data.push(view::role(app, row)?);
+    }
+    ok(&wire::ListRolesResponse { data, pagination: view::pagination(count + own, offset, limit) })
+}
+
+fn built_in_roles(app: &App) -> Result<Vec<wire::Role>, AppError> {
+    let groups = GroupRole::ALL.map(|role| ("secret-group", role.id()));
+    let tenant = TenantRole::ALL.map(|role| ("account", role.id()));
+    let teams = TeamRole::ALL.map(|role| ("team", role.id()));
+    let accounts = AccountRole::ALL.map(|role| ("provider-account", role.id()));
+    let integrations = IntegrationRole::ALL.map(|role| ("provider-integration", role.id()));
+    let all = groups.into_iter().chain(tenant).chain(teams).chain(accounts).chain(integrations);
+    all.map(|(resource_type, id)| view::built_in_role(app, resource_type, id)).collect()
+}
+
+pub(in crate::http) async fn list_role_bindings(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let search = query.text("filter").unwrap_or_default();
+    let (rows, total) = call.context.list_role_bindings(&search, offset, limit).await?;
+    let data = rows.iter().map(|row| view::role_binding(call.context.app(), row)).collect::<Result<_, _>>()?;
+    ok(&wire::ListRoleBindingsResponse { data, pagination: view::pagination(total, offset, limit) })
+}
+
+pub(in crate::http) async fn apply_role_binding(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json().await?;
+    let applied = call.context.apply_role_binding(&request.manifest, request.dry_run.unwrap_or(false)).await?;
+    binding(&call, &applied.row)
+}
+
+pub(in crate::http) async fn role_binding_exists(call: Call) -> Result<Response, AppError> {
+    let exists = call.context.role_binding_exists(&call.query().required("name")?).await?;
+    ok(&wire::ExistsResponse { exists })
+}
+
+pub(in crate::http) async fn get_role_binding(call: Call) -> Result<Response, AppError> {
+    let row = call.context.get_role_binding(call.segment()).await?;
+    binding(&call, &row)
+}
+
+pub(in crate::http) async fn delete_role_binding(call: Call) -> Result<Response, AppError> {
+    call.context.delete_role_binding(call.segment()).await?;
+    ok(&wire::Empty {})
+}
+
+fn binding(call: &Call, row: &NamedRow) -> Result<Response, AppError> {
+    ok(&wire::GetRoleBindingResponse { data: view::role_binding(call.context.app(), row)? })
+}
+
+pub(in crate::http) async fn list_identity_providers(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let (offset, limit) = (query.offset()?, query.limit()?);
+    let (rows, total) = call.context.list_identity_providers(offset, limit).await?;
+    let data = rows.iter().map(|row| view::identity_provider(call.context.app(), row)).collect::<Result<_, _>>()?;
+    ok(&wire::ListIdentityProvidersResponse { data, pagination: view::pagination(total, offset, limit) })
+}
+
+pub(in crate::http) async fn apply_identity_provider(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json().await?;
+    let applied = call.context.apply_identity_provider(&request.manifest, request.dry_run.unwrap_or(false)).await?;
+    ok(&wire::GetIdentityProviderResponse { data: view::identity_provider(call.context.app(), &applied.row)? })
+}
+
+pub(in crate::http) async fn delete_identity_provider(call: Call) -> Result<Response, AppError> {
+    call.context.delete_identity_provider(call.segment()).await?;
+    ok(&wire::Empty {})
+}
+
+fn view_team(app: &App, team: TeamView) -> Result<wire::Team, AppError> {
+    Ok(wire::Team {
+        members: team.names,
+        total_member_count: team.members,
+        total_manager_count: team.managers,
+        ..view::team(app, &team.row)?
+    })
+}
