@@ -9,15 +9,13 @@ use axum::Router;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
-use strongroom_metadata::{CommitError, IdentityChange, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
 use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Caches, Limits, RunningWrites};
-use crate::audit::{Event, Origin, Target};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -271,29 +269,6 @@ impl Instance {
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.app.rate_limits.refusals()
-    }
-
-    /// Changes identities and policy as `put` says, with an event, past the use cases and what they check: for tests of what
-    /// a change means to those who read.
-    #[doc(hidden)]
-    pub async fn change_identities(&self, put: impl FnOnce(&mut IdentityChange)) -> Result<(), String> {
-        let app = &self.app;
-        let mut change = app.metadata.begin_identity_change().await.map_err(|error| error.to_string())?;
-        put(&mut change);
-        let nobody = Actor {
-            id: String::new(),
-            kind: SubjectKind::User.wire().to_owned(),
-            slug: "test".to_owned(),
-            display_name: None,
-            token_name: None,
-            external_slug: None,
-            controller: None,
-        };
-        let origin =
-            Origin { actor: &nobody, token_id: None, address: String::new(), request_id: "", request_path: "" };
-        let target = Target { kind: "tenant", id: String::new(), name: String::new(), fqn: String::new() };
-        let event = app.event_row(&origin, Event { action: "TEST", ..Event::of(target) });
-        app.metadata.commit_identity_change(change, &event).await.map_err(|error| error.to_string())
     }
 
     /// What the metadata writer has done.
