@@ -74,7 +74,7 @@ pub enum AccessSource {
 pub struct ListReadersResponse {
     /// By name
     pub data: Vec<Reader>,
-    /// Whether DISABLE_SECRET_VALUE_VIEW hides values from people, so that only machines are here
+    /// Whether `DISABLE_SECRET_VALUE_VIEW` hides values from people, so that only machines are here
     pub values_hidden_from_people: bool,
     /// Which part
     pub pagination: Pagination,

@@ -91,15 +91,15 @@ async fn readers(world: &World<'_>) {
 
 /// What requests of everybody who can make them meet.
 async fn requests(world: &World<'_>) {
-    let named = |slots: &[Option<(String, Client)>], name: fn(usize) -> String| -> Vec<(String, Client)> {
-        let there = slots.iter().enumerate().filter_map(|(slot, one)| Some((slot, one.as_ref()?)));
-        there.map(|(slot, (_, client))| (name(slot), client.clone())).collect()
-    };
-    let actors = named(&world.persons, person_name).into_iter().chain(named(&world.machines, machine_name));
+    let persons =
+        world.persons.iter().enumerate().filter_map(|(slot, one)| Some((person_name(slot), &one.as_ref()?.1)));
+    let machines =
+        world.machines.iter().enumerate().filter_map(|(slot, one)| Some((machine_name(slot), one.as_ref()?)));
+    let actors = persons.chain(machines);
     join_all(actors.map(|(subject, client)| requests_of(world, subject, client))).await;
 }
 
-async fn requests_of(world: &World<'_>, subject: String, client: Client) {
+async fn requests_of(world: &World<'_>, subject: String, client: &Client) {
     if !world.model.is_active(&subject) {
         client.get(GROUPS).await.refused(401, "unauthenticated");
         return;

@@ -9,7 +9,7 @@ fn strength(role: &str) -> u8 {
         "secret-group-viewer" => 1,
         "secret-group-reader" => 2,
         "secret-group-editor" => 3,
-        "secret-group-admin" | "tenant-admin" => 4,
+        "secret-group-admin" | "secret-group-manager" | "tenant-admin" => 4,
         _ => 0,
     }
 }

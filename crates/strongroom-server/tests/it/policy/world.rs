@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 use strongroom_domain::Clock;
-use strongroom_metadata::{Named, NamedRow};
 use strongroom_testkit::{Client, TestApp};
 
-use super::changes::{Changes, Given};
+use super::changes::{Changes, Collaborator, Permission, Place};
 use super::model::{
     EVERYONE, Group, Model, Person, Post, Share, Source, binding_name, group_name, machine_name, person_name,
     role_name, team_name,
@@ -84,7 +83,7 @@ pub(super) enum Op {
     },
     Machine {
         machine: usize,
-        on: Vec<(usize, Role)>,
+        on: Vec<(usize, Role, Ends)>,
     },
     DropMachine {
         machine: usize,
@@ -113,12 +112,9 @@ pub(super) struct World<'a> {
     changes: Changes<'a>,
     /// Their ids and clients.
     pub(super) persons: Vec<Option<(String, Client)>>,
-    pub(super) machines: Vec<Option<(String, Client)>>,
+    pub(super) machines: Vec<Option<Client>>,
     /// As they were made, with their secret `K`.
     pub(super) groups: Vec<Value>,
-    teams: Vec<Option<NamedRow>>,
-    bindings: Vec<Option<NamedRow>>,
-    roles: Vec<NamedRow>,
     /// Who was removed, with the tokens that they had.
     pub(super) ghosts: Vec<Client>,
 }
@@ -142,14 +138,10 @@ impl<'a> World<'a> {
             persons: (0..PERSONS).map(|_| None).collect(),
             machines: (0..MACHINES).map(|_| None).collect(),
             groups: vec![Value::Null; GROUPS],
-            teams: vec![None; TEAMS],
-            bindings: vec![None; BINDINGS],
-            roles: Vec::new(),
             ghosts: Vec::new(),
         };
         for slot in 0..OWN_ROLES {
-            let permissions = world.model.roles[slot].clone();
-            world.roles.push(world.changes.add_named(Named::Role, &role_name(slot), &permissions).await);
+            world.changes.own_role(&role_name(slot), &world.model.roles[slot]).await;
         }
         for group in 0..GROUPS {
             world.apply(&Op::RestoreGroup { group }).await;
@@ -178,51 +170,43 @@ impl<'a> World<'a> {
         match op {
             Op::Share { group, with } => self.share(*group, with).await,
             Op::BindMany { binding, subjects, group, role, ends } => {
-                let given = self.given(subjects.iter().map(|subject| (*subject, GROUP_ROLES[*role], *ends)));
-                let on = given.into_iter().map(|given| (*group, given)).collect();
-                self.bind(*binding, on, Vec::new()).await;
+                self.bind(*binding, subjects, &[(Some(*group), GROUP_ROLES[*role].to_owned(), *ends)]).await;
             }
             Op::BindOne { binding, subject, on, ends } => {
-                let mut groups: Vec<(usize, Given)> = Vec::new();
-                for (group, role) in on {
-                    let given = self.given([(*subject, GROUP_ROLES[*role], *ends)]).pop();
-                    if let Some(given) = given.filter(|_| groups.iter().all(|(known, _)| known != group)) {
-                        groups.push((*group, given));
-                    }
-                }
-                self.bind(*binding, groups, Vec::new()).await;
+                let on = on.iter().map(|(group, role)| (Some(*group), GROUP_ROLES[*role].to_owned(), *ends));
+                self.bind(*binding, &[*subject], &on.collect::<Vec<_>>()).await;
             }
             Op::BindTenant { binding, subjects, role, ends } => {
-                let role = tenant_role(*role);
-                let given = self.given(subjects.iter().map(|subject| (*subject, role.as_str(), *ends)));
-                self.bind(*binding, Vec::new(), given).await;
+                self.bind(*binding, subjects, &[(None, tenant_role(*role), *ends)]).await;
             }
             Op::Unbind { binding } => {
-                if let Some(row) = self.bindings[*binding].take() {
-                    self.changes.remove_named(Named::RoleBinding, &row).await;
-                    self.model.bindings[*binding] = false;
+                if std::mem::take(&mut self.model.bindings[*binding]) {
+                    self.changes.remove("role-binding", &binding_name(*binding)).await;
                     self.model.take_from(Source::Binding(*binding));
                 }
             }
             Op::Team { team, members, managers } => self.team(*team, members, managers).await,
             Op::DropTeam { team } => {
-                if let Some(row) = self.teams[*team].take() {
-                    self.changes.remove_named(Named::Team, &row).await;
-                    self.model.teams[*team] = None;
+                if self.model.teams[*team].take().is_some() {
+                    self.changes.remove("team", bare(&team_name(*team))).await;
                     self.model.forget(&team_name(*team));
                 }
             }
             Op::TenantRole { person, role } => {
-                let active = self.model.persons[*person].as_ref().is_some_and(|one| one.active);
-                self.set_person(*person, Person { role: tenant_role(*role), active }).await;
+                if let Some(becomes) = &mut self.model.persons[*person] {
+                    becomes.role = tenant_role(*role);
+                    self.changes.set_tenant_role(bare(&person_name(*person)), &becomes.role).await;
+                }
             }
             Op::Active { person, active } => {
-                let role = self.model.persons[*person].as_ref().map(|one| one.role.clone()).unwrap_or_default();
-                self.set_person(*person, Person { role, active: *active }).await;
+                if let Some(becomes) = &mut self.model.persons[*person] {
+                    becomes.active = *active;
+                    self.changes.set_active(bare(&person_name(*person)), *active).await;
+                }
             }
             Op::DropPerson { person } => {
                 if let Some((id, client)) = self.persons[*person].take() {
-                    self.changes.remove_person(&id, &email(*person)).await;
+                    self.changes.remove_person(&id).await;
                     self.ghosts.push(client);
                     self.model.persons[*person] = None;
                     self.model.forget(&person_name(*person));
@@ -230,14 +214,14 @@ impl<'a> World<'a> {
             }
             Op::Register { person } => {
                 if self.persons[*person].is_none() {
-                    self.persons[*person] = Some(self.changes.register(&email(*person)).await);
+                    self.persons[*person] = Some(self.changes.register(bare(&person_name(*person))).await);
                     self.model.persons[*person] = Some(Person { role: "tenant-member".into(), active: true });
                 }
             }
             Op::Machine { machine, on } => self.machine(*machine, on).await,
             Op::DropMachine { machine } => {
-                if let Some((id, client)) = self.machines[*machine].take() {
-                    self.changes.remove_machine(&id, &format!("machine-{machine}")).await;
+                if let Some(client) = self.machines[*machine].take() {
+                    self.changes.remove("virtual-account", bare(&machine_name(*machine))).await;
                     self.ghosts.push(client);
                     self.model.machines[*machine] = false;
                     self.model.forget(&machine_name(*machine));
@@ -246,8 +230,12 @@ impl<'a> World<'a> {
             }
             Op::OwnRole { role, permissions } => {
                 let named = PERMISSIONS.iter().zip(permissions).filter(|(_, with)| **with);
-                let permissions: Vec<&'static str> = named.map(|(permission, _)| *permission).collect();
-                self.changes.set_role_permissions(&self.roles[*role], &permissions).await;
+                let mut permissions: Vec<&'static str> = named.map(|(permission, _)| *permission).collect();
+                if permissions.is_empty() {
+                    // A role allows something.
+                    permissions.push("team:create");
+                }
+                self.changes.own_role(&role_name(*role), &permissions).await;
                 self.model.roles[*role] = permissions;
             }
             Op::DropGroup { group } => {
@@ -266,89 +254,97 @@ impl<'a> World<'a> {
         if self.model.groups[group] != Group::Living {
             return;
         }
-        let given = self.given(with.iter().map(|(subject, role, ends)| (*subject, GROUP_ROLES[*role], *ends)));
-        self.changes.share(&group_name(group), self.group_id(group), &given).await;
-        self.model.shares.retain(|share| share.group != group || share.source != Source::Manifest);
-        for given in given {
-            self.model.shares.push(share(group, given, Source::Manifest));
+        let mut shares: Vec<Share> = Vec::new();
+        for (subject, role, ends) in with {
+            for subject in self.present(&[*subject]) {
+                if shares.iter().all(|known| known.subject != subject) {
+                    let (role, until) = (GROUP_ROLES[*role], self.until(*ends));
+                    shares.push(Share { group, subject, role, source: Source::Manifest, until });
+                }
+            }
         }
+        let collaborators: Vec<Collaborator<'_>> = shares
+            .iter()
+            .map(|share| Collaborator { subject: &share.subject, role: share.role, until: share.until })
+            .collect();
+        self.changes.share(&group_name(group), &collaborators).await;
         // The admin made the group, and applying doesn't take it from them; of them no more is asked.
+        self.model.shares.retain(|share| share.group != group || share.source != Source::Manifest);
+        self.model.shares.extend(shares);
     }
 
-    /// A binding is made, or says something else from now on.
-    async fn bind(&mut self, binding: usize, on_groups: Vec<(usize, Given)>, in_tenant: Vec<Given>) {
-        let living: Vec<(usize, Given)> =
-            on_groups.into_iter().filter(|(group, _)| self.model.groups[*group] == Group::Living).collect();
-        if living.is_empty() && in_tenant.is_empty() {
+    /// A binding is made, or says something else from now on: roles in groups, or in the tenant where there is none.
+    async fn bind(&mut self, binding: usize, subjects: &[usize], roles: &[(Option<usize>, String, Ends)]) {
+        let subjects = self.present(subjects);
+        let mut given: Vec<(Option<usize>, &str, Option<i64>)> = Vec::new();
+        for (group, role, ends) in roles {
+            let lives = group.is_none_or(|group| self.model.groups[group] == Group::Living);
+            if lives && given.iter().all(|(known, ..)| known != group) {
+                given.push((*group, role, self.until(*ends)));
+            }
+        }
+        if subjects.is_empty() || given.is_empty() {
             return;
         }
-        let row = match self.bindings[binding].clone() {
-            Some(row) => row,
-            None => self.changes.add_named(Named::RoleBinding, &binding_name(binding), &[]).await,
-        };
-        self.model.take_from(Source::Binding(binding));
-        let mut by_id = Vec::new();
-        for (group, given) in living {
-            by_id.push((self.group_id(group).to_owned(), given.clone()));
-            self.model.shares.push(share(group, given, Source::Binding(binding)));
-        }
-        self.changes.bind(&row, &by_id, &in_tenant).await;
-        for Given { subject, role, until } in in_tenant {
-            self.model.posts.push(Post { subject, role, binding, until });
-        }
+        let names: Vec<String> = (0..GROUPS).map(group_name).collect();
+        let permissions: Vec<Permission<'_>> = given
+            .iter()
+            .map(|(group, role, until)| {
+                let place = group.map_or(Place::Tenant, |group| Place::Group(&names[group]));
+                Permission { place, role, until: *until }
+            })
+            .collect();
+        self.changes.bind(&binding_name(binding), &subjects, &permissions).await;
         self.model.bindings[binding] = true;
-        self.bindings[binding] = Some(row);
+        self.model.take_from(Source::Binding(binding));
+        for subject in subjects {
+            for (group, role, until) in &given {
+                let (subject, until) = (subject.clone(), *until);
+                match group {
+                    Some(group) => {
+                        let role = GROUP_ROLES.into_iter().find(|known| known == role).unwrap();
+                        let source = Source::Binding(binding);
+                        self.model.shares.push(Share { group: *group, subject, role, source, until });
+                    }
+                    None => self.model.posts.push(Post { subject, role: (*role).to_owned(), binding, until }),
+                }
+            }
+        }
     }
 
     async fn team(&mut self, team: usize, members: &[usize], managers: &[usize]) {
-        let people = |slots: &[usize]| {
-            let mut names: Vec<String> = slots
-                .iter()
-                .filter(|slot| self.model.persons[**slot].is_some())
-                .map(|slot| person_name(*slot))
-                .collect();
-            names.sort();
-            names.dedup();
-            names
-        };
-        let (members, managers) = (people(members), people(managers));
-        if self.teams[team].is_none() {
-            self.teams[team] = Some(self.changes.add_named(Named::Team, &format!("team-{team}"), &[]).await);
-        }
-        self.changes.set_team(&team_name(team), &members, &managers).await;
+        let (members, managers) = (self.present(members), self.present(managers));
+        let emails = |names: &[String]| names.iter().map(|name| bare(name).to_owned()).collect::<Vec<_>>();
+        self.changes.team(bare(&team_name(team)), &emails(&members), &emails(&managers)).await;
         // Who manages a team gets nothing of what it has.
         self.model.teams[team] = Some(members);
     }
 
-    async fn set_person(&mut self, person: usize, becomes: Person) {
-        if let Some((id, _)) = &self.persons[person] {
-            self.changes.set_person(id, &email(person), &becomes.role, becomes.active).await;
-            self.model.persons[person] = Some(becomes);
-        }
-    }
-
     /// Its permissions are replaced where it names some, and stay where it names none.
-    async fn machine(&mut self, machine: usize, on: &[(usize, Role)]) {
-        let mut permissions: Vec<(usize, &'static str)> = Vec::new();
-        for (group, role) in on {
-            let known = permissions.iter().any(|(known, _)| known == group);
+    async fn machine(&mut self, machine: usize, on: &[(usize, Role, Ends)]) {
+        let mut shares: Vec<Share> = Vec::new();
+        for (group, role, ends) in on {
+            let known = shares.iter().any(|known| known.group == *group);
             if self.model.groups[*group] == Group::Living && !known {
-                permissions.push((*group, GROUP_ROLES[*role]));
+                let (subject, source) = (machine_name(machine), Source::Machine(machine));
+                let (role, until) = (GROUP_ROLES[*role], self.until(*ends));
+                shares.push(Share { group: *group, subject, role, source, until });
             }
         }
-        let named: Vec<_> = permissions.iter().map(|(group, role)| (group_name(*group), *role)).collect();
-        let (id, client) = self.changes.machine(&format!("machine-{machine}"), &named).await;
+        let names: Vec<String> = (0..GROUPS).map(group_name).collect();
+        let permissions: Vec<Permission<'_>> = shares
+            .iter()
+            .map(|share| Permission { place: Place::Group(&names[share.group]), role: share.role, until: share.until })
+            .collect();
+        let client = self.changes.machine(bare(&machine_name(machine)), &permissions).await;
         assert_eq!(client.is_some(), self.machines[machine].is_none());
-        if let Some(client) = client {
-            self.machines[machine] = Some((id, client));
+        if client.is_some() {
+            self.machines[machine] = client;
             self.model.machines[machine] = true;
         }
-        if !permissions.is_empty() {
+        if !shares.is_empty() {
             self.model.take_from(Source::Machine(machine));
-        }
-        for (group, role) in permissions {
-            let given = Given { subject: machine_name(machine), role: role.to_owned(), until: None };
-            self.model.shares.push(share(group, given, Source::Machine(machine)));
+            self.model.shares.extend(shares);
         }
     }
 
@@ -373,26 +369,19 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Roles for those who are there, each once.
-    fn given<'b>(&self, chosen: impl IntoIterator<Item = (usize, &'b str, Ends)>) -> Vec<Given> {
-        let (now, there) = (self.now(), self.model.subjects());
-        let mut given: Vec<Given> = Vec::new();
-        for (subject, role, ends) in chosen {
-            let subject = subject_name(subject);
-            if there.contains(&subject) && given.iter().all(|known| known.subject != subject) {
-                let until = ends.map(|minutes| now + minutes * MINUTE);
-                given.push(Given { subject, role: role.to_owned(), until });
-            }
-        }
-        given
+    fn until(&self, ends: Ends) -> Option<i64> {
+        ends.map(|minutes| self.now() + minutes * MINUTE)
     }
-}
 
-fn share(group: usize, given: Given, source: Source) -> Share {
-    let role = GROUP_ROLES.into_iter().find(|role| *role == given.role).unwrap();
-    // Two names of one role.
-    let role = if role == "secret-group-manager" { "secret-group-admin" } else { role };
-    Share { group, subject: given.subject, role, source, until: given.until }
+    /// The names of those who are there, each once.
+    fn present(&self, subjects: &[usize]) -> Vec<String> {
+        let there = self.model.subjects();
+        let mut names: Vec<String> = subjects.iter().map(|subject| subject_name(*subject)).collect();
+        names.retain(|name| there.contains(name));
+        names.sort();
+        names.dedup();
+        names
+    }
 }
 
 fn subject_name(subject: usize) -> String {
@@ -407,14 +396,15 @@ fn subject_name(subject: usize) -> String {
     }
 }
 
+/// A subject's name without its type: an address for a person.
+fn bare(subject: &str) -> &str {
+    subject.split_once(':').unwrap().1
+}
+
 fn tenant_role(role: usize) -> String {
     match role {
         0 => "tenant-member".to_owned(),
         1 => "tenant-admin".to_owned(),
         own => role_name(own - 2),
     }
-}
-
-fn email(person: usize) -> String {
-    person_name(person).trim_start_matches("user:").to_owned()
 }
