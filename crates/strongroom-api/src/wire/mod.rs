@@ -22,8 +22,8 @@ pub use identity::{
     SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
 };
 pub use manifests::{
-    ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest, DependencyTreeRequest,
-    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+    AgentIdentity, ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest,
+    DependencyTreeRequest, DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
 };
 pub use object::Object;
 pub use policy::{

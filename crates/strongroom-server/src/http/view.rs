@@ -198,6 +198,19 @@ pub(super) fn role_binding(app: &App, row: &NamedRow) -> Result<wire::RoleBindin
     })
 }
 
+pub(super) fn agent_identity(app: &App, row: &MachineRow) -> Result<wire::AgentIdentity, AppError> {
+    Ok(wire::AgentIdentity {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
 pub(super) fn identity_provider(app: &App, row: &NamedRow) -> Result<wire::IdentityProvider, AppError> {
     Ok(wire::IdentityProvider {
         id: row.id.clone(),
