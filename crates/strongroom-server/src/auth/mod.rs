@@ -51,7 +51,7 @@ pub(crate) async fn authenticate_invitation(
     Ok(Context::new(app.clone(), Arc::new(caller), request))
 }
 
-async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadError> {
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
     if !token::is_invitation(code) {
         return Ok(None);
     }

@@ -16,3 +16,5 @@ mod limits;
 mod secrecy;
 mod semantics;
 mod support;
+mod tokens;
+mod users;

@@ -5,7 +5,7 @@ use strongroom_api::{Access, Operation};
 use strongroom_testkit::{Answer, TestApp};
 
 use super::VALUE;
-use super::requests::{Target, send, target};
+use super::requests::{Person, Target, send, target};
 use crate::support::{ABSENT, GROUPS, SECRETS, group_path, secret_id, text};
 
 /// The answer without what differs from request to request anyway.
@@ -24,6 +24,8 @@ async fn what_one_may_not_see_looks_like_what_is_not_there() {
     for (number, operation) in Operation::ALL.iter().enumerate() {
         // A name that is taken is told to everybody: there the two differ, and may.
         let tells = matches!(operation, Operation::ApplySecretGroup | Operation::Apply | Operation::CreateSecretGroup);
+        // People know each other.
+        let tells = tells || matches!(operation, Operation::ListUsers | Operation::GetUser);
         // These take no target, and the last one looks at its body alone.
         let spec = operation.spec();
         // People see teams.
@@ -37,12 +39,14 @@ async fn what_one_may_not_see_looks_like_what_is_not_there() {
             name: "nothing-here".into(),
             group_id: ABSENT.into(),
             secret_id: ABSENT.into(),
+            person: Person::absent(ABSENT),
             other_id: ABSENT.into(),
         };
         let malformed = Target {
             name: "nothing-here".into(),
             group_id: "1".into(),
             secret_id: "x%2Fy".into(),
+            person: Person::absent("1"),
             other_id: "1".into(),
         };
         for client in [&cast.stranger, &cast.drone] {
