@@ -17,7 +17,7 @@ mod team;
 mod virtual_account;
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 
 use serde_json::Value;
 
