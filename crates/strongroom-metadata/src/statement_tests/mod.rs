@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::sql::{Sql, Value};
 use crate::{
     access, audit, changes, groups, history, identity, identity_change, instance, integrations, leases, machines,
-    migrations, policies, purge, replicas, secrets, signing_keys, trash, users,
+    migrations, policies, prune, purge, replicas, secrets, signing_keys, trash, users,
 };
 
 /// Statements that a batch may run without a count of rows.
@@ -29,8 +29,14 @@ const ANY: &[&str] = &[
     "DELETE_ROLE_GRANTS_OF_SUBJECT",
     "DELETE_ROLE_GRANTS_ON",
     "PRUNE_BATCHES",
+    "PRUNE_ENDED_TOKENS",
+    "PRUNE_GRANTS",
+    "PRUNE_INVITATIONS",
+    "PRUNE_REVOKED_TOKENS",
+    "PRUNE_ROLE_GRANTS",
     "RELEASE_LEASES",
     "REVOKE_TOKENS",
+    "SHORTEN_OLDER_TOKENS",
     "SHORTEN_TOKENS",
     "PURGE_SECRETS_OF_GROUP",
     "PURGE_VERSIONS_OF_GROUP",
@@ -62,6 +68,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("COUNT_PROVIDERS", "a total"),
     ("ROLE_HOLDERS", "asked when a role goes"),
     ("ROLE_GRANTED", "asked when a role goes"),
+    ("COUNT_PRUNABLE", "once an hour, aside"),
+    ("PRUNE_GRANTS", "once an hour, where there are some"),
+    ("PRUNE_ROLE_GRANTS", "once an hour, where there are some"),
+    ("PRUNE_INVITATIONS", "few"),
 ];
 
 /// Words of SQLite that PostgreSQL doesn't know or reads otherwise, and such as hide a second statement in one.
@@ -112,6 +122,7 @@ fn all() -> Vec<&'static Sql> {
         leases::ALL,
         machines::ALL,
         policies::ALL,
+        prune::ALL,
         purge::ALL,
         replicas::ALL,
         secrets::ALL,

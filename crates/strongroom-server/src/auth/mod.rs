@@ -1,5 +1,8 @@
 //! From a bearer token to a caller.
 
+#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "authentication will use it"))]
+pub(crate) mod jwt;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +11,7 @@ use strongroom_crypto::sha256;
 use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
 use strongroom_domain::{SecretValue, Timestamp};
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 
@@ -35,10 +38,22 @@ pub(crate) async fn authenticate(
 async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
-    if !token::is_well_formed(text) {
+    if !token::is_well_formed(text) && !looks_like_jwt(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
     known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
+}
+
+/// The longest JWT that is looked at.
+const LONGEST_JWT: usize = 8 << 10;
+
+/// Whether the text has the form of a JWT. One of ours is known by its hash, as an opaque token is: so it ends when it is
+/// revoked, and its signature need not be checked.
+fn looks_like_jwt(text: &str) -> bool {
+    let in_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() <= LONGEST_JWT
+        && text.split('.').count() == 3
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(in_base64url))
 }
 
 /// The context of whoever has an invitation's code: the person whom it is for, or 401.
@@ -157,7 +172,17 @@ fn actor(standing: &Standing) -> Option<(SubjectKind, Actor)> {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use super::{LONGEST_JWT, bearer, looks_like_jwt};
+
+    #[test]
+    fn a_jwt_is_known_by_its_form() {
+        assert!(looks_like_jwt("a-Z.b_9.c"));
+        for bad in ["", "a.b", "a.b.", "a.b.c.d", "a.b.c=", "a.b.ä", "tfy_abc"] {
+            assert!(!looks_like_jwt(bad), "{bad}");
+        }
+        let long = format!("a.{}.c", "b".repeat(LONGEST_JWT));
+        assert!(looks_like_jwt(&long[..LONGEST_JWT - 2].replacen("bb", "b.", 1)) && !looks_like_jwt(&long));
+    }
 
     #[test]
     fn reads_the_header() {
