@@ -51,17 +51,21 @@ impl Metadata {
             .await?
             .unwrap_or_default();
         let mut batch = Batch::default();
-        let statements = [
-            (&PRUNE_ENDED_TOKENS, before),
-            (&PRUNE_REVOKED_TOKENS, before),
-            (&PRUNE_INVITATIONS, now),
-            (&PRUNE_GRANTS, before),
-            (&PRUNE_ROLE_GRANTS, before),
-        ];
-        for (count, (sql, until)) in found.into_iter().zip(statements) {
-            if count > 0 {
-                batch.any(Guard::Fresh, sql, params![until, limit]);
-            }
+        let [ended, revoked, invitations, grants, role_grants] = found.map(|count| count > 0);
+        if ended {
+            batch.any(Guard::Fresh, &PRUNE_ENDED_TOKENS, params![before, limit]);
+        }
+        if revoked {
+            batch.any(Guard::Fresh, &PRUNE_REVOKED_TOKENS, params![before, limit]);
+        }
+        if invitations {
+            batch.any(Guard::Fresh, &PRUNE_INVITATIONS, params![now, limit]);
+        }
+        if grants {
+            batch.any(Guard::Fresh, &PRUNE_GRANTS, params![before, limit]);
+        }
+        if role_grants {
+            batch.any(Guard::Fresh, &PRUNE_ROLE_GRANTS, params![before, limit]);
         }
         if found != [0; 5] {
             lease.guard(&mut batch);

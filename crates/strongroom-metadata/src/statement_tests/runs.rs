@@ -255,6 +255,16 @@ fn trash() -> Runs {
 /// Everybody goes again, after what refers to them.
 fn endings() -> Runs {
     vec![
+        ("COUNT_PRUNABLE", params![6, 9, 10], 1),
+        ("PRUNE_GRANTS", params![5, 10], 0),
+        ("PRUNE_GRANTS", params![6, 10], 1),
+        ("INSERT_GRANT", params![ID, CI, "virtual-account", "ci", 10, 5], 1),
+        ("PRUNE_ROLE_GRANTS", params![9, 10], 0),
+        ("PRUNE_ROLE_GRANTS", params![10, 10], 1),
+        ("INSERT_ROLE_GRANT", params![DEVS, "account", ID, "own", "role-binding", "bind", 9], 1),
+        ("PRUNE_INVITATIONS", params![8, 10], 0),
+        ("PRUNE_INVITATIONS", params![9, 10], 1),
+        ("INSERT_INVITATION", params![BYTES, ID, 1, 9], 1),
         ("DELETE_GRANTS_OF_SOURCE", params![""], 0),
         ("DELETE_GRANTS_OF_SOURCE", params!["ci"], 1),
         ("DELETE_GRANTS_OF_SUBJECT", params![DEVS], 1),
@@ -275,6 +285,10 @@ fn endings() -> Runs {
         ("REVOKE_TOKEN", params![GONE, 3], 1),
         ("REVOKE_TOKENS", params![ID, "user", 3], 1),
         ("REVOKE_TOKENS", params![ID, "user", 4], 0),
+        ("PRUNE_REVOKED_TOKENS", params![3, 10], 0),
+        ("PRUNE_REVOKED_TOKENS", params![4, 1], 1),
+        ("PRUNE_ENDED_TOKENS", params![7, 10], 0),
+        ("PRUNE_ENDED_TOKENS", params![8, 10], 1),
         ("DELETE_INVITATION", params![BYTES], 1),
         ("DELETE_INVITATION", params![BYTES], 0),
         ("INSERT_INVITATION", params![BYTES, ID, 1, 9], 1),

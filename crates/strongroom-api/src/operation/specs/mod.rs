@@ -1,7 +1,9 @@
 //! The rows of the table, by what they are about, and what rows share.
 
 pub(super) mod access;
+pub(super) mod agents;
 pub(super) mod audit_logs;
+pub(super) mod keys;
 pub(super) mod manifests;
 pub(super) mod policies;
 pub(super) mod providers;
