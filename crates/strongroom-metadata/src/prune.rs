@@ -34,18 +34,11 @@ impl Metadata {
     /// by `now`, and the grants that ended before `before`; and says how many that were.
     ///
     /// What ended does nothing any more, so no event speaks of it.
-    pub async fn prune(
-        &self,
-        lease: &Lease,
-        before: Timestamp,
-        now: Timestamp,
-        limit: i64,
-    ) -> Result<i64, PruneError> {
+    pub async fn prune(&self, lease: &Lease, before: Timestamp, now: Timestamp, limit: i64) -> Result<i64, PruneError> {
         let found = self
             .aside(move |metadata| async move {
-                let read = |row: &crate::sql::Row<'_>| {
-                    Ok([row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?, row.int(4)?])
-                };
+                let read =
+                    |row: &crate::sql::Row<'_>| Ok([row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?, row.int(4)?]);
                 metadata.first(&COUNT_PRUNABLE, &params![before, now, limit], read).await
             })
             .await?

@@ -47,7 +47,7 @@ pub enum Entity {
     /// An identity provider
     IdentityProvider(IdentityProvider),
     /// A virtual account or an agent's identity
-    VirtualAccount(VirtualAccount),
+    VirtualAccount(Box<VirtualAccount>),
     /// A provider account
     ProviderAccount(Box<ProviderAccount>),
 }

@@ -14,6 +14,7 @@ pub(crate) enum Resource {
     Role,
     RoleBinding,
     VirtualAccount,
+    Agent,
     ProviderAccount,
     IdentityProvider,
     User,
