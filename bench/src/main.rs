@@ -18,6 +18,7 @@ mod report;
 mod stats;
 mod targets;
 mod template;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -36,12 +37,19 @@ fn main() -> ExitCode {
         Action::ServeFloor { listen, body_bytes } => {
             targets::serve_floor(listen, body_bytes).map(|()| ExitCode::SUCCESS)
         }
+        Action::Timing { options, samples } => time_answers(&options, samples),
         Action::Measure(options) => measure(&options),
     });
     outcome.unwrap_or_else(|error| {
         eprintln!("strongroom-bench: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn time_answers(options: &Options, samples: usize) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    println!("{}", runtime.block_on(timing::run(options, samples))?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure(options: &Options) -> Result<ExitCode> {

@@ -12,11 +12,13 @@ use strongroom_domain::policy::PolicyRules;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
 use strongroom_metadata::{CommitError, IdentityChange, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Caches, Limits, RunningWrites, TurnoverStep};
 use crate::audit::{Event, Origin, Target};
+use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
@@ -216,6 +218,8 @@ impl Instance {
         let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
         let issuer = settings.public_url.clone();
         let issuer = issuer.unwrap_or_else(|| format!("strongroom:{}", instance.instance_id));
+        let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
+        let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
         let app = App {
             metadata,
             keys: ring,
@@ -231,6 +235,7 @@ impl Instance {
             rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
+            providers,
             replica,
             draining: AtomicBool::new(false),
             writes: RunningWrites::new(),

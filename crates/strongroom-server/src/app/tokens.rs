@@ -120,27 +120,6 @@ impl Context {
         }
     }
 
-    /// Makes a token of either kind; the caller writes its row.
-    pub(crate) async fn issue_token(
-        &self,
-        owner: &TokenOwner<'_>,
-        name: &str,
-        purpose: TokenPurpose,
-        expires_at: Option<Timestamp>,
-        jwt: bool,
-    ) -> Result<(IssuedToken, NewToken), AppError> {
-        let (text, row) = self.issue(owner.kind, owner.id.to_owned(), name, purpose, expires_at);
-        if !jwt {
-            return Ok((text, row));
-        }
-        let expires_at = expires_at.unwrap_or_else(|| row.created_at.plus_days(ENDLESS_JWT_DAYS));
-        let terms = JwtTerms { id: row.id, created_at: row.created_at, expires_at };
-        let (text, key) = self.sign_jwt(owner, &terms).await?;
-        let hash = sha256(text.expose().as_bytes());
-        let row = NewToken { hash, signing_key: Some(key), expires_at: Some(expires_at), ..row };
-        Ok((IssuedToken(text), row))
-    }
-
     fn wanted(&self, request: &TokenRequest) -> Result<Wanted, AppError> {
         let name = check_name("name", &request.name)?;
         let jwt = match request.kind.as_deref() {
@@ -176,6 +155,27 @@ impl Context {
         let target = token_target(row.id, &row.name);
         let event = Event { action: "CREATE_PERSONAL_ACCESS_TOKEN", detail, ..Event::of(target) };
         Ok(attempts.commit(change, event).await?.is_none().then_some(text))
+    }
+
+    /// Makes a token of either kind; the caller writes its row.
+    pub(crate) async fn issue_token(
+        &self,
+        owner: &TokenOwner<'_>,
+        name: &str,
+        purpose: TokenPurpose,
+        expires_at: Option<Timestamp>,
+        jwt: bool,
+    ) -> Result<(IssuedToken, NewToken), AppError> {
+        let (text, row) = self.issue(owner.kind, owner.id.to_owned(), name, purpose, expires_at);
+        if !jwt {
+            return Ok((text, row));
+        }
+        let expires_at = expires_at.unwrap_or_else(|| row.created_at.plus_days(ENDLESS_JWT_DAYS));
+        let terms = JwtTerms { id: row.id, created_at: row.created_at, expires_at };
+        let (text, key) = self.sign_jwt(owner, &terms).await?;
+        let hash = sha256(text.expose().as_bytes());
+        let row = NewToken { hash, signing_key: Some(key), expires_at: Some(expires_at), ..row };
+        Ok((IssuedToken(text), row))
     }
 
     /// Makes an opaque token; the caller writes its row.

@@ -1,6 +1,6 @@
 //! From a bearer token to a caller.
 
-#[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "authentication will use it"))]
+mod external;
 pub(crate) mod jwt;
 
 use std::net::IpAddr;
@@ -14,6 +14,8 @@ use strongroom_domain::{SecretValue, Timestamp};
 use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
+pub(crate) use external::Providers;
+pub(crate) use jwt::{FetchKeys, HttpKeys};
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";
@@ -38,22 +40,11 @@ pub(crate) async fn authenticate(
 async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
-    if !token::is_well_formed(text) && !looks_like_jwt(text) {
+    // Anything else costs no look-up.
+    if !token::is_well_formed(text) && !is_jwt_shaped(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
-}
-
-/// The longest JWT that is looked at.
-const LONGEST_JWT: usize = 8 << 10;
-
-/// Whether the text has the form of a JWT. One of ours is known by its hash, as an opaque token is: so it ends when it is
-/// revoked, and its signature need not be checked.
-fn looks_like_jwt(text: &str) -> bool {
-    let in_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.len() <= LONGEST_JWT
-        && text.split('.').count() == 3
-        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(in_base64url))
+    known_caller(app, text, address).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 /// The context of whoever has an invitation's code: the person whom it is for, or 401.
@@ -99,7 +90,8 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+async fn known_caller(app: &App, text: &str, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+    let hash = sha256(text.as_bytes());
     let now = app.clock.now();
     let present = app.metadata.identity_stamp();
     match app.caches.callers.0.get(&hash) {
@@ -110,7 +102,7 @@ async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Opti
         Some(_) => {}
         None => app.rate_limits.may_try(address)?,
     }
-    let Some((caller, until)) = read_caller(app, &hash, now).await? else {
+    let Some((caller, until)) = read_caller(app, text, &hash, now).await? else {
         app.caches.callers.0.remove(&hash);
         return Ok(None);
     };
@@ -123,10 +115,18 @@ async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Opti
 /// Whom a token stands for at present, and until when at most.
 async fn read_caller(
     app: &App,
+    text: &str,
     hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
-    let Some(token) = app.metadata.token(hash).await? else { return Ok(None) };
+    let Some(token) = app.metadata.token(hash).await? else {
+        // Ours are known by their digest; what isn't may be an identity provider's.
+        let external = external::read_caller(app, text, now).await?;
+        return Ok(external.map(|(caller, until)| {
+            let until = caller.standing.until.map_or(until, |at| at.min(until));
+            (Arc::new(caller), Some(until))
+        }));
+    };
     if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
         return Ok(None);
     }
@@ -139,6 +139,14 @@ async fn read_caller(
 /// Persons may be deactivated; machines act as long as they are there.
 pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
+}
+
+/// Whether a text has the shape of a JWT: three parts of base64url, not too long.
+fn is_jwt_shaped(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    text.len() <= 8 * 1024 && text.split('.').count() == 3 && text.split('.').all(part)
 }
 
 /// The scheme's name has no case; one or more blanks follow it.
@@ -172,17 +180,7 @@ fn actor(standing: &Standing) -> Option<(SubjectKind, Actor)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_JWT, bearer, looks_like_jwt};
-
-    #[test]
-    fn a_jwt_is_known_by_its_form() {
-        assert!(looks_like_jwt("a-Z.b_9.c"));
-        for bad in ["", "a.b", "a.b.", "a.b.c.d", "a.b.c=", "a.b.ä", "tfy_abc"] {
-            assert!(!looks_like_jwt(bad), "{bad}");
-        }
-        let long = format!("a.{}.c", "b".repeat(LONGEST_JWT));
-        assert!(looks_like_jwt(&long[..LONGEST_JWT - 2].replacen("bb", "b.", 1)) && !looks_like_jwt(&long));
-    }
+    use super::bearer;
 
     #[test]
     fn reads_the_header() {

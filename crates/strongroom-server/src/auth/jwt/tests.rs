@@ -330,8 +330,8 @@ async fn key_sets_come_over_http() {
         }
     };
     let fetch = async {
-        let fetched = fetcher.fetch(&uri).await.unwrap();
-        assert_eq!((&fetched.body[..], fetched.cache_control.as_deref()), (&b"{}"[..], Some("max-age=900")));
+        let answer = fetcher.fetch(&uri).await.unwrap();
+        assert_eq!((&answer.body[..], answer.cache_control.as_deref()), (&b"{}"[..], Some("max-age=900")));
         for status in [StatusCode::NOT_FOUND, StatusCode::FOUND, StatusCode::NO_CONTENT] {
             assert_eq!(fetcher.fetch(&uri).await.unwrap_err(), FetchError::Status(status));
         }
