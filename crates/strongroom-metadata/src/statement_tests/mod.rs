@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::sql::{Sql, Value};
 use crate::{
     access, audit, changes, groups, history, identity, identity_change, instance, integrations, leases, machines,
-    migrations, policies, purge, replicas, secrets, signing_keys, trash, users,
+    migrations, policies, prune, purge, replicas, secrets, signing_keys, trash, users,
 };
 
 /// Statements that a batch may run without a count of rows.
@@ -32,8 +32,14 @@ const ANY: &[&str] = &[
     "DELETE_ROLE_GRANTS_ON",
     "MOVE_TOKENS_END",
     "PRUNE_BATCHES",
+    "PRUNE_ENDED_TOKENS",
+    "PRUNE_GRANTS",
+    "PRUNE_INVITATIONS",
+    "PRUNE_REVOKED_TOKENS",
+    "PRUNE_ROLE_GRANTS",
     "RELEASE_LEASES",
     "REVOKE_TOKENS",
+    "SHORTEN_OLDER_TOKENS",
     "SHORTEN_TOKENS",
     "PURGE_SECRETS_OF_GROUP",
     "PURGE_VERSIONS_OF_GROUP",
@@ -65,6 +71,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("COUNT_PROVIDERS", "a total"),
     ("ROLE_HOLDERS", "asked when a role goes"),
     ("ROLE_GRANTED", "asked when a role goes"),
+    ("COUNT_PRUNABLE", "once an hour, aside"),
+    ("PRUNE_GRANTS", "once an hour, where there are some"),
+    ("PRUNE_ROLE_GRANTS", "once an hour, where there are some"),
+    ("PRUNE_INVITATIONS", "few"),
     ("COUNT_READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
     ("READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
 ];
@@ -117,6 +127,7 @@ fn all() -> Vec<&'static Sql> {
         leases::ALL,
         machines::ALL,
         policies::ALL,
+        prune::ALL,
         purge::ALL,
         replicas::ALL,
         secrets::ALL,
@@ -157,7 +168,7 @@ fn the_lists_are_whole_and_names_are_unique() {
         let path = entry.as_ref().unwrap().path();
         path.is_file() && std::fs::read_to_string(path).unwrap().contains("\nstatements! {")
     });
-    assert_eq!(declaring.count(), 18, "a module with statements is missing from `all`");
+    assert_eq!(declaring.count(), 19, "a module with statements is missing from `all`");
 }
 
 #[test]
