@@ -19,6 +19,7 @@ mod report;
 mod stats;
 mod targets;
 mod template;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Action::ServeFloor { listen, body_bytes } => {
             targets::serve_floor(listen, body_bytes).map(|()| ExitCode::SUCCESS)
         }
+        Action::Timing { options, samples } => time_answers(&options, samples),
         Action::Measure(options) => measure(&options),
         Action::Access(options) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -47,6 +49,12 @@ fn main() -> ExitCode {
         eprintln!("strongroom-bench: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn time_answers(options: &Options, samples: usize) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    println!("{}", runtime.block_on(timing::run(options, samples))?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure(options: &Options) -> Result<ExitCode> {

@@ -15,6 +15,8 @@ pub(crate) enum Action {
     Measure(Options),
     /// Who may do what, at scale.
     Access(AccessOptions),
+    /// Whether response times tell what exists.
+    Timing { options: Options, samples: usize },
     /// The floor's own process.
     ServeFloor { listen: SocketAddr, body_bytes: usize },
 }
@@ -49,7 +51,7 @@ pub(crate) fn from_arguments() -> Result<Action> {
 
 fn command() -> Command {
     let number = |name, default| {
-        Arg::new(name).long(name).default_value(default).value_parser(value_parser!(u32).range(1..=3600))
+        Arg::new(name).long(name).default_value(default).value_parser(value_parser!(u32).range(1..=100_000))
     };
     let path = |name| Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf));
     Command::new("strongroom-bench")
@@ -90,6 +92,13 @@ fn command() -> Command {
                 .arg(path("dir").help("Existing folder on the disk to measure [default: this program's own folder]")),
         )
         .subcommand(
+            Command::new("timing")
+                .about("Compares the response times of what is hidden with those of what isn't there")
+                .arg(number("samples", "3000").help("Answers of each kind on each route"))
+                .arg(path("strongroom").help("The release binary [default: the one beside this program]"))
+                .arg(path("dir").help("Existing folder on the disk to use [default: this program's own folder]")),
+        )
+        .subcommand(
             Command::new("floor")
                 .about("Serves the HTTP floor; the bench starts it itself")
                 .arg(Arg::new("listen").long("listen").required(true).value_parser(value_parser!(SocketAddr)))
@@ -103,6 +112,10 @@ fn read(matches: &ArgMatches) -> Result<Action> {
             listen: *required(floor, "listen"),
             body_bytes: *required(floor, "body-bytes"),
         });
+    }
+    if let Some(("timing", timing)) = matches.subcommand() {
+        let samples = *required::<u32>(timing, "samples") as usize;
+        return Ok(Action::Timing { options: defaults(timing)?, samples });
     }
     let program = std::env::current_exe()?;
     let beside = program.parent().ok_or("the bench has no folder of its own")?.to_owned();
@@ -133,6 +146,23 @@ fn read(matches: &ArgMatches) -> Result<Action> {
     }))
 }
 
+/// What is not about the measuring of targets.
+fn defaults(matches: &ArgMatches) -> Result<Options> {
+    let program = std::env::current_exe()?;
+    let beside = program.parent().ok_or("the bench has no folder of its own")?.to_owned();
+    let path = |name| matches.get_one::<PathBuf>(name).cloned();
+    Ok(Options {
+        window: Duration::ZERO,
+        runs: 0,
+        connections: Vec::new(),
+        targets: Vec::new(),
+        json: None,
+        bao: PathBuf::new(),
+        strongroom: path("strongroom").unwrap_or_else(|| beside.join("strongroom")),
+        folder: path("dir").unwrap_or(beside),
+    })
+}
+
 fn required<'a, T: Clone + Send + Sync + 'static>(matches: &'a ArgMatches, name: &str) -> &'a T {
     matches.get_one(name).expect("the argument is required or has a default")
 }
@@ -145,7 +175,7 @@ mod tests {
         let matches = command().try_get_matches_from([&["strongroom-bench"], arguments].concat()).unwrap();
         match read(&matches).unwrap() {
             Action::Measure(options) => options,
-            Action::ServeFloor { .. } | Action::Access(_) => panic!("the bench was wanted"),
+            Action::ServeFloor { .. } | Action::Timing { .. } | Action::Access(_) => panic!("the bench was wanted"),
         }
     }
 

@@ -33,6 +33,31 @@ class Api:
     def manifest(self, name, **more):
         return {"type": "secret-group", "name": name, "integration_fqn": self.server.integration["fqn"]} | more
 
+    def apply(self, manifest):
+        """Applies a manifest of any type; what there is afterwards."""
+        answer = self.ok("PUT", "/apply", json={"manifest": manifest})
+        self.server.keep(answer.get("token"))
+        return answer["data"]
+
+    def unapply(self, manifest):
+        """Deletes what a manifest names."""
+        self.ok("POST", "/delete", json={"manifest": manifest})
+
+    def binding(self, name, subjects, *permissions):
+        """A role binding: `["user:a@example.com"]`, and permissions as `(type, fqn, role)`."""
+        pairs = [subject.split(":", 1) for subject in subjects]
+        granted = [{"resourceType": kind, "resourceFqn": fqn, "role": role} for kind, fqn, role in permissions]
+        return {
+            "type": "role-binding",
+            "name": name,
+            "subjects": [{"type": kind, "name": name} for kind, name in pairs],
+            "permissions": granted,
+        }
+
+    def groups(self):
+        """The names of the groups that one sees."""
+        return sorted(group["name"] for group in self.ok("GET", "/secret-groups?limit=1000")["data"])
+
     def referenced(self, reference):
         """The value that a reference names, the way the External Secrets webhook asks."""
         return self.ok("GET", "/control-plane/secret", params={"secret_ref": reference})["value"]

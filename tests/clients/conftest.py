@@ -2,13 +2,19 @@
 
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import sdk as sdk_module
 from canary import CANARY
 from server import Server
+
+TFY = Path(sys.executable).with_name("tfy")
 
 # Nothing here leaves the machine.
 for variable in ["http_proxy", "https_proxy", "all_proxy"]:
@@ -86,3 +92,42 @@ def shared(api, people, name):
     group = api.ok("PUT", f"/secret-groups/{group['id']}", json=body)["data"]
     ids = {secret["name"]: secret["id"] for secret in group["associatedSecrets"]}
     return SimpleNamespace(id=group["id"], fqn=group["fqn"], name=name, values=values, secrets=ids)
+
+
+@pytest.fixture
+def tfy(server, tmp_path):
+    """Runs `tfy` in a home of its own; gives its exit code and what it printed, without line breaks."""
+    kept = {name: os.environ[name] for name in ["PATH", "LANG", "LC_ALL"] if name in os.environ}
+    settings = {"HOME": str(tmp_path), "COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}
+
+    def run(*arguments, **more):
+        ran = subprocess.run(
+            [TFY, *arguments], cwd=tmp_path, env=kept | settings | more, capture_output=True, text=True, timeout=120
+        )
+        return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+
+    return run
+
+
+@pytest.fixture
+def session(server, tfy):
+    """`tfy` with host and token from the environment: the administrator's on the usual server, if nothing else is said."""
+
+    def run(*arguments, api=None):
+        api = api or server.admin
+        return tfy(*arguments, TFY_HOST=api.server.url, TFY_API_KEY=api.token)
+
+    return run
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes manifests into one file, in this order."""
+
+    def write(*manifests, to="manifests.yaml"):
+        path = tmp_path / to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump_all(manifests, sort_keys=False))
+        return path
+
+    return write

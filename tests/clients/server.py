@@ -107,6 +107,12 @@ class Server:
             response.read()
             self.errors.append((response.status_code, response.content))
 
+    def keep(self, token):
+        """Keeps a token that was given out, to search for it."""
+        if token:
+            self.tokens[f"number {len(self.tokens)}"] = token
+        return token
+
     def fresh(self, beginning):
         """A name that no other test of this server has."""
         return f"{beginning}-{next(self._counter)}"

@@ -14,7 +14,7 @@ use crate::template::{Random, Template};
 const START_UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A JSON client for the preparations; slow and clear.
-pub(super) struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     header: String,
     connection: Connection,
@@ -23,20 +23,20 @@ pub(super) struct Client {
 
 impl Client {
     /// `header` is a whole header line that goes with each request.
-    pub(super) async fn open(address: SocketAddr, header: String) -> Result<Self> {
+    pub(crate) async fn open(address: SocketAddr, header: String) -> Result<Self> {
         let connection = Connection::open(address).await?;
         Ok(Self { address, header, connection, random: Random::new(1) })
     }
 
     /// Sends a request and gives back the answer's JSON, null for an empty one; anything but 2xx is an error.
-    pub(super) async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let body = body.map(Value::to_string);
         let mut template = Template::new(method, path, &[&self.header], body.as_deref());
         self.send(&mut template).await.map_err(|error| format!("{method} {path}: {error}").into())
     }
 
     /// As [`Client::call`], with a request made before.
-    pub(super) async fn send(&mut self, template: &mut Template) -> Result<Value> {
+    pub(crate) async fn send(&mut self, template: &mut Template) -> Result<Value> {
         let response = self.connection.exchange(template.fill(&mut self.random)).await?;
         let text = String::from_utf8_lossy(response.body);
         if !(200..300).contains(&response.status) {
@@ -46,12 +46,12 @@ impl Client {
     }
 
     /// The body of the answer to a GET, in bytes.
-    pub(super) async fn answer_size(&mut self, template: &mut Template) -> Result<usize> {
+    pub(crate) async fn answer_size(&mut self, template: &mut Template) -> Result<usize> {
         Ok(self.connection.exchange(template.fill(&mut self.random)).await?.body.len())
     }
 
     /// Calls until it works, for servers that aren't ready for this yet. The last error when they never are.
-    pub(super) async fn call_until_ready(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) async fn call_until_ready(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let start = Instant::now();
         loop {
             match self.call(method, path, body).await {
@@ -66,13 +66,13 @@ impl Client {
 }
 
 /// A string inside an answer.
-pub(super) fn text(answer: &Value, pointer: &str) -> Result<String> {
+pub(crate) fn text(answer: &Value, pointer: &str) -> Result<String> {
     let found = answer.pointer(pointer).and_then(Value::as_str);
     Ok(found.ok_or_else(|| format!("the answer has no text at {pointer}"))?.to_owned())
 }
 
 /// Waits until `GET path` is answered with one of `statuses`; gives back how long that took from `spawned` on.
-pub(super) async fn wait_for(
+pub(crate) async fn wait_for(
     server: &mut Server,
     spawned: Instant,
     address: SocketAddr,

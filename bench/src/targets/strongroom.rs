@@ -17,7 +17,7 @@ use crate::template::{Template, UNIQUE, VALUE};
 
 const GROUPS: &str = "/api/svc/v1/secret-groups";
 /// Answers 200 as soon as everything does.
-pub(super) const READY: &str = "/readyz";
+pub(crate) const READY: &str = "/readyz";
 
 pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     if let Some(why) = missing(options, Kind::Strongroom) {
@@ -51,7 +51,7 @@ pub(super) fn missing(options: &Options, kind: Kind) -> Option<String> {
 }
 
 /// The command of a server that logs as the bench wants it.
-pub(super) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Command {
+pub(crate) fn serve(options: &Options, address: SocketAddr, data: &Path) -> Command {
     let mut command = program(options);
     command
         .arg("serve")

@@ -1,23 +1,25 @@
-//! The key that wraps data keys and authenticates the audit log.
+//! The key that wraps data keys and signing keys, and authenticates the audit log.
 
 use std::{fmt, sync::OnceLock};
 
 use crate::{
-    Binding, DataKey, OpenError,
+    Binding, DataKey, OpenError, SigningKey,
     key_bytes::{KeyBytes, MacKey},
     sealed::Sealer,
+    signing_key,
 };
 
 /// The version of a key-encryption key: 1, 2, …
 pub type KeyId = u32;
 
-/// One version of the key that wraps data keys and authenticates audit events.
+/// One version of the key that wraps data keys and signing keys and authenticates audit events.
 ///
 /// Wiped on drop; `Debug` prints the id only.
 pub struct KeyEncryptionKey {
     id: KeyId,
     bytes: KeyBytes,
     sealer: Sealer,
+    signing: OnceLock<Sealer>,
     event: OnceLock<MacKey>,
 }
 
@@ -45,6 +47,17 @@ impl KeyEncryptionKey {
         self.sealer.open_key(binding, blob).map(DataKey::from_bytes)
     }
 
+    /// Encrypts a signing key, 62 bytes, and ties it to the instance and to the id that it is published under.
+    #[must_use]
+    pub fn wrap_signing_key(&self, instance: &[u8], id: &[u8], key: &SigningKey) -> Vec<u8> {
+        self.signing_sealer().seal(&signing_key::binding(instance, id), key.seed().expose())
+    }
+
+    /// The signing key that this key wrapped for the same instance and id.
+    pub fn unwrap_signing_key(&self, instance: &[u8], id: &[u8], blob: &[u8]) -> Result<SigningKey, OpenError> {
+        self.signing_sealer().open_key(&signing_key::binding(instance, id), blob).map(SigningKey::from_bytes)
+    }
+
     /// The MAC of an audit event. Compare it with [`constant_time_eq`](crate::constant_time_eq).
     #[must_use]
     pub fn event_mac(&self, message: &Binding) -> [u8; 32] {
@@ -54,7 +67,11 @@ impl KeyEncryptionKey {
 
     pub(crate) fn from_bytes(id: KeyId, bytes: KeyBytes) -> Self {
         let sealer = Sealer::new(&bytes, "wrap-aes-256-gcm-siv");
-        Self { id, bytes, sealer, event: OnceLock::new() }
+        Self { id, bytes, sealer, signing: OnceLock::new(), event: OnceLock::new() }
+    }
+
+    fn signing_sealer(&self) -> &Sealer {
+        self.signing.get_or_init(|| Sealer::new(&self.bytes, "wrap-signing-key"))
     }
 
     pub(crate) fn bytes(&self) -> &KeyBytes {

@@ -10,6 +10,8 @@
 //!        |    |- seals values           AES-256-GCM-SIV
 //!        |    |- value digests          HMAC-SHA256
 //!        |    `- revision MACs          HMAC-SHA256
+//!        |- wraps SigningKey            stored wrapped; vouches to others
+//!        |    `- signatures             Ed25519
 //!        `- audit event MACs            HMAC-SHA256
 //! ```
 //!
@@ -32,17 +34,21 @@ mod data_key;
 mod key_bytes;
 mod key_encryption_key;
 mod primitives;
+mod public_key;
 mod ring;
 mod root_key;
 mod sealed;
+mod signing_key;
 
 pub use binding::Binding;
 pub use data_key::DataKey;
 pub use key_encryption_key::{KeyEncryptionKey, KeyId};
 pub use primitives::{constant_time_eq, random_fill, sha256};
+pub use public_key::{PublicKey, SignatureAlgorithm};
 pub use ring::KeyRing;
 pub use root_key::{FileRootKey, RootKey, RootKeyError, RootKeyFormatError, RootKeyFuture};
 pub use sealed::OpenError;
+pub use signing_key::{SigningKey, verify_ed25519};
 
 #[cfg(test)]
 mod test_support;

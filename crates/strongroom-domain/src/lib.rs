@@ -9,6 +9,7 @@ pub mod fqn;
 mod ids;
 pub mod manifest;
 pub mod names;
+mod network;
 pub mod policy;
 mod retry;
 pub mod rights;
@@ -24,6 +25,7 @@ pub use ids::{
     AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, RoleBindingId, RoleId,
     SecretId, SigningKeyId, TeamId, TokenId, UserId, VersionId, VirtualAccountId,
 };
+pub use network::{Network, NetworkError};
 pub use retry::Backoff;
 pub use secret_value::SecretValue;
 pub use violation::Violation;

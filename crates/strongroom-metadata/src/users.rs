@@ -1,5 +1,6 @@
 //! Persons and their tokens.
 
+use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId};
 
 use crate::groups::Page;
@@ -32,8 +33,9 @@ statements! {
     SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE id = ?1");
     HOLDINGS_OF = "SELECT (SELECT COUNT(DISTINCT g.group_id) FROM grants g WHERE g.subject = ?1 \
         AND (g.expires_at IS NULL OR g.expires_at > ?2)), \
-        (SELECT COUNT(*) FROM (SELECT m.team FROM team_members m WHERE m.member = ?1 \
-        UNION SELECT g.team FROM team_managers g WHERE g.member = ?1) t WHERE t.team <> 'team:everyone'), \
+        (SELECT COUNT(*) FROM team_members m WHERE m.member = ?1 AND m.team <> ?3) \
+        + (SELECT COUNT(*) FROM team_managers g WHERE g.member = ?1 AND NOT EXISTS \
+        (SELECT 1 FROM team_members m WHERE m.team = g.team AND m.member = ?1)), \
         (SELECT COUNT(*) FROM role_grants r WHERE r.subject = ?1 AND (r.expires_at IS NULL OR r.expires_at > ?2))";
     TEAM_ROLES_OF = "SELECT t.team, s.id, t.role FROM (SELECT m.team, 'team-member' AS role FROM team_members m \
         WHERE m.member = ?1 UNION ALL SELECT g.team, 'team-manager' FROM team_managers g WHERE g.member = ?1) t \
@@ -139,7 +141,7 @@ impl Metadata {
     /// How much is granted to somebody in their own name, and how many teams they are in.
     pub async fn holdings_of(&self, subject: &str, now: Timestamp) -> Result<Holdings, ReadError> {
         let read = |row: &Row<'_>| Ok(Holdings { groups: row.int(0)?, teams: row.int(1)?, roles: row.int(2)? });
-        Ok(self.first(&HOLDINGS_OF, &params![subject, now], read).await?.unwrap_or_default())
+        Ok(self.first(&HOLDINGS_OF, &params![subject, now, EVERYONE], read).await?.unwrap_or_default())
     }
 
     /// The teams that somebody is in or manages, a row for each of the two, by name.

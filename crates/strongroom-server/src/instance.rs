@@ -12,11 +12,13 @@ use strongroom_domain::policy::PolicyRules;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
 use strongroom_metadata::{CommitError, IdentityChange, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::app::{App, Caches, Limits, RunningWrites};
 use crate::audit::{Event, Origin, Target};
+use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
 use crate::folder::Folder;
@@ -214,6 +216,8 @@ impl Instance {
             Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
         };
         let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
+        let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
+        let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
         let app = App {
             metadata,
             keys: ring,
@@ -228,6 +232,7 @@ impl Instance {
             rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
             caches: Caches::new(),
+            providers,
             replica,
             draining: AtomicBool::new(false),
             writes: RunningWrites::new(),

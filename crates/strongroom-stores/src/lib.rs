@@ -7,6 +7,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod egress;
 mod embedded;
 mod error;
 mod faulty;

@@ -74,7 +74,7 @@ pub enum AccessSource {
 pub struct ListReadersResponse {
     /// By name
     pub data: Vec<Reader>,
-    /// Whether DISABLE_SECRET_VALUE_VIEW hides values from people, so that only machines are here
+    /// Whether `DISABLE_SECRET_VALUE_VIEW` hides values from people, so that only machines are here
     pub values_hidden_from_people: bool,
     /// Which part
     pub pagination: Pagination,
@@ -86,7 +86,7 @@ pub struct ListReadersResponse {
 pub struct Reader {
     /// `<type>:<name>`
     pub subject: String,
-    /// Id of their role on the group
+    /// Id of the strongest role of those that are listed
     pub role: String,
     /// False for a person who was deactivated: they can read again when they are activated
     pub active: bool,

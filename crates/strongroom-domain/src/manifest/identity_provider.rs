@@ -42,7 +42,7 @@ impl IdentityProviderManifest {
         fields.only(&Self::FIELDS);
         let name = fields.parsed("name", ProviderName::parse);
         let issuer = fields.optional("issuer", filled);
-        let jwks_uri = fields.parsed("jwks_uri", https_url);
+        let jwks_uri = fields.parsed("jwks_uri", url);
         let audiences = fields.texts("audiences", filled).unwrap_or_default();
         fields.unique("audiences", audiences.iter().map(String::as_str));
         let subject_claim = fields.optional("subject_claim", filled).unwrap_or_else(|| "sub".into());
@@ -102,9 +102,11 @@ fn filled(text: &str) -> Result<String, &'static str> {
     if fits { Ok(text.into()) } else { Err("must have 1 to 1024 bytes") }
 }
 
-fn https_url(text: &str) -> Result<String, &'static str> {
+/// Which addresses may be reached, and which of them in plain text, is decided when they are.
+fn url(text: &str) -> Result<String, &'static str> {
     let clean = text.len() <= 2_048 && text.chars().all(|c| c.is_ascii_graphic() && !"\\#<>\"".contains(c));
-    let host = text.strip_prefix("https://").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
     match host {
         Some(host) if clean && !host.is_empty() && !host.starts_with(':') && !host.contains('@') => Ok(text.into()),
         _ => Err("must be a URL like `https://login.example.com/keys`, without user name and fragment"),
@@ -171,13 +173,17 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_over_https_only() {
-        for good in ["https://g.example", "https://10.0.0.1:8443/keys", "https://[::1]/keys?tenant=a%20b"] {
+    fn keys_come_from_a_plain_url() {
+        for good in [
+            "https://g.example",
+            "http://127.0.0.1:9/keys",
+            "https://10.0.0.1:8443/keys",
+            "https://[::1]/keys?tenant=a%20b",
+        ] {
             assert!(with("jwks_uri", json!(good)).is_ok(), "{good}");
         }
         for bad in [
             "",
-            "http://g.example/keys",
             "HTTPS://g.example",
             "https://",
             "https:///keys",

@@ -33,7 +33,6 @@ fn runs() -> Runs {
 }
 
 /// A person in a team, a machine, and what they were given.
-#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
 fn identities() -> Runs {
     let named = |id, name| params![id, name, "{}", ACTOR, 1, 1];
     vec![
@@ -89,6 +88,10 @@ fn identities() -> Runs {
         ("USER_PAGE", params!["", 1, ID, 10, 0], 0),
         ("COUNT_USERS", params!["%a\\_%", 0], 1),
         ("COUNT_ADMINS", params![], 1),
+        ("HOLDINGS_OF", params![A, 5, "team:everyone"], 1),
+        ("TEAM_ROLES_OF", params![A], 3),
+        ("TENANT_ROLE", params!["own"], 1),
+        ("TENANT_ROLE", params!["tenant-admin"], 0),
         ("SELECT_INVITATION", params![BYTES], 1),
         ("SELECT_MACHINE_BY_NAME", params!["ci"], 1),
         ("SELECT_MACHINE_BY_ID", params!["ci"], 1),
@@ -108,6 +111,10 @@ fn identities() -> Runs {
         ("BINDING_BY_ID", params!["bind"], 1),
         ("BINDING_BY_NAME", params!["bind"], 1),
         ("BINDING_PAGE", params!["%x%", "~", 10, 0], 0),
+        ("BINDING_PAGE_MANAGED", look(params!["", "~", 10, 0]), 0),
+        ("COUNT_BINDINGS_MANAGED", look(params!["%x%"]), 1),
+        ("GROUPS_OF_BINDING", params!["none"], 0),
+        ("COUNT_ROLE_GRANTS_OF_SOURCE", params!["none"], 1),
         ("COUNT_BINDINGS", params![""], 1),
         ("PROVIDER_BY_ID", params!["idp"], 1),
         ("PROVIDER_BY_NAME", params!["idp"], 1),
@@ -128,7 +135,6 @@ fn look(rest: Vec<Value>) -> Vec<Value> {
 }
 
 /// A group with a living secret and one in the trash, as everybody reads it.
-#[expect(clippy::too_many_lines, reason = "one line or two for each statement")]
 fn groups() -> Runs {
     let secret = |id: &'static str, key: &'static str| params![id, ID, key, key.to_lowercase(), ACTOR, 1];
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
@@ -216,7 +222,7 @@ fn groups() -> Runs {
         ("SECRET_COUNT_MEMBER", look(params![]), 1),
         ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
         ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
-        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 1),
+        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 2),
         ("SELECT_EVENTS", filtered(params![10, 0]), 1),
         ("COUNT_EVENTS", filter(), 1),
     ]
@@ -253,6 +259,9 @@ fn trash() -> Runs {
 /// Everybody goes again, after what refers to them.
 fn endings() -> Runs {
     vec![
+        ("DELETE_EXPIRED_GRANTS_OF", params![A, 0], 0),
+        ("INSERT_ROLE_GRANT", params![DEVS, "account", ID, "gone", "role-binding", "bind", 3], 1),
+        ("DELETE_EXPIRED_ROLE_GRANTS_OF", params![DEVS, 3], 1),
         ("DELETE_GRANTS_OF_SOURCE", params![""], 0),
         ("DELETE_GRANTS_OF_SOURCE", params!["ci"], 1),
         ("DELETE_GRANTS_OF_SUBJECT", params![DEVS], 1),
@@ -266,6 +275,7 @@ fn endings() -> Runs {
         ("DELETE_MANAGERS", params![DEVS], 1),
         ("DELETE_MEMBERS", params![DEVS], 1),
         ("DELETE_MEMBER_EVERYWHERE", params![A], 1),
+        ("MOVE_TOKENS_END", params![ID, 1, 6], 0),
         ("SHORTEN_TOKENS", params![ID, 7], 2),
         ("SHORTEN_TOKENS", params![ID, 8], 0),
         ("REVOKE_TOKEN", params![GONE, 3], 1),

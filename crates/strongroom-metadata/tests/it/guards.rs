@@ -12,22 +12,22 @@ use crate::world::{
     purge, token, update_machine, user, version,
 };
 
-type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
+pub(crate) type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CommitError>> + 'a>>;
 
 /// A started instance with what the writes below speak of.
-struct Stage {
-    world: World,
+pub(crate) struct Stage {
+    pub(crate) world: World,
     /// Living, at revision 2: A (at version 1) and B; C in the trash. Shared with one subject.
-    group: GroupCreation,
+    pub(crate) group: GroupCreation,
     /// Deleted, with two secrets.
-    deleted: GroupCreation,
-    machine: MachineRow,
+    pub(crate) deleted: GroupCreation,
+    pub(crate) machine: MachineRow,
     /// Another one, to which nothing is granted.
-    idle: MachineRow,
+    pub(crate) idle: MachineRow,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::started().await;
         world.know(&["user:bob@x.io"]).await;
         let trash = Some((NOW, NOW.plus_days(30)));
@@ -65,12 +65,13 @@ impl Stage {
 }
 
 /// Runs a write with each of its rows refused once, and expects the guards in this order; then unhindered.
-async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome<'a>) {
+pub(crate) async fn misses(expected: &[Guard], write: impl for<'a> Fn(&'a Stage) -> Outcome<'a>) {
     for silently in [true, false] {
         let mut at = 0;
         loop {
             at += 1;
-            let stage = Stage::new().await;
+            // Its future is large.
+            let stage = Box::pin(Stage::new()).await;
             stage.sabotage(at, silently);
             let before = stage.world.dump();
             let outcome = write(&stage).await;
@@ -375,7 +376,7 @@ async fn a_purge_misses_what_was_brought_back() {
     assert_eq!(world.dump(), before);
 }
 
-fn missed(outcome: Result<(), CommitError>, expected: Guard) {
+pub(crate) fn missed(outcome: Result<(), CommitError>, expected: Guard) {
     match outcome {
         Err(CommitError::Missed { guard }) => assert_eq!(guard, expected),
         other => panic!("{expected:?} was expected, not {other:?}"),

@@ -86,7 +86,7 @@ impl World {
                     change.add_machine(&agent, subject.as_str());
                 }
             };
-            change_identities(&self.metadata, &event("KNOW"), add).await.unwrap();
+            Box::pin(change_identities(&self.metadata, &event("KNOW"), add)).await.unwrap();
         }
     }
 
@@ -94,7 +94,7 @@ impl World {
     pub(crate) async fn in_team(&self, team: &str, members: &[&str]) {
         let members: Vec<_> = members.iter().map(|member| (*member).to_owned()).collect();
         let change = |change: &mut IdentityChange| change.replace_team_people(team, &members, &[]);
-        change_identities(&self.metadata, &event("TEAM"), change).await.unwrap();
+        Box::pin(change_identities(&self.metadata, &event("TEAM"), change)).await.unwrap();
     }
 
     /// A second way into the same file, without its foreign keys and checks.

@@ -1,6 +1,7 @@
 //! Reading the audit log.
 
 use strongroom_crypto::constant_time_eq;
+use strongroom_domain::rights::TenantPermission;
 use strongroom_metadata::{AuditFilter, AuditRow};
 
 use super::{AppError, Context};
@@ -17,6 +18,7 @@ pub(crate) struct AuditQuery {
 impl Context {
     /// A page of events, and how many match in all. An event that was altered is an error that names it.
     pub(crate) async fn list_audit_events(&self, query: AuditQuery) -> Result<(Vec<AuditRow>, i64), AppError> {
+        self.require(TenantPermission::ReadAuditLog)?;
         let app = self.app();
         let limit = if query.count_only { 0 } else { query.limit };
         let (events, total) = app.metadata.audit_events(query.filter, query.offset, limit).await?;

@@ -10,14 +10,14 @@ use crate::limits::RetryAfter;
 pub(crate) enum Resource {
     SecretGroup,
     Secret,
+    User,
+    Token,
     Team,
     Role,
     RoleBinding,
     VirtualAccount,
     ProviderAccount,
     IdentityProvider,
-    User,
-    Token,
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.
@@ -35,7 +35,7 @@ pub(crate) enum AppError {
     MissingReference(String),
     /// The name is taken.
     NameTaken(String),
-    /// It can't go while others hold on to it; the text says what.
+    /// Something else refers to it; the text says what to do first.
     InUse(String),
     /// The tenant would have no active admin any more.
     LastAdmin,

@@ -169,8 +169,11 @@ fn taken(name: &strongroom_domain::names::GroupName) -> AppError {
 }
 
 fn granted(collaborators: &[Collaborator]) -> Vec<Share> {
-    let share =
-        |entry: &Collaborator| Share { subject: entry.subject.as_str().to_owned(), role: entry.role, expires_at: None };
+    let share = |entry: &Collaborator| Share {
+        subject: entry.subject.as_str().to_owned(),
+        role: entry.role,
+        expires_at: entry.expires_at,
+    };
     collaborators.iter().map(share).collect()
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct App {
     pub(crate) rate_limits: RateLimits,
     pub(crate) rules: PolicyRules,
     pub(crate) caches: Caches,
+    /// Whose tokens are taken besides our own.
+    pub(crate) providers: crate::auth::Providers,
     /// This process among those that share the database.
     pub(crate) replica: String,
     /// Whether the server was told to stop.

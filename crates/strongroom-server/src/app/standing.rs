@@ -107,6 +107,29 @@ impl Standing {
     }
 }
 
+impl Context {
+    /// 403, with its event, unless one of the caller's roles in the tenant has the permission.
+    pub(crate) fn require(&self, permission: TenantPermission) -> Result<(), AppError> {
+        if self.caller().standing.rights.has(permission) {
+            return Ok(());
+        }
+        Err(self.refused_operation(match permission {
+            TenantPermission::ReadUsers => "this takes the role tenant-admin, or one with `user:read`",
+            TenantPermission::RegisterUsers => "this takes the role tenant-admin, or one with `user:register`",
+            TenantPermission::CreateTeams => "this takes the role tenant-admin, or one with `team:create`",
+            TenantPermission::ReadAuditLog => "this takes the role tenant-admin, or one with `audit-log:read`",
+            TenantPermission::ViewGroups => "this takes the role tenant-admin, or one with `secret-group:view`",
+            TenantPermission::ReadValues => "this takes the role tenant-admin, or one with `secret-group:read-values`",
+        }))
+    }
+
+    /// 403 for the request's operation as such, whatever it is aimed at; with its event.
+    pub(crate) fn refused_operation(&self, message: &'static str) -> AppError {
+        let name = self.request().operation.to_owned();
+        self.refusal("USE_OPERATION", Target { kind: "tenant", id: String::new(), name, fqn: String::new() }, message)
+    }
+}
+
 /// A role in the tenant that somebody has: a person's own, or one that is granted to them or a team of theirs.
 pub(super) struct TenantGrant {
     pub(super) role: String,
@@ -137,29 +160,6 @@ pub(super) fn tenant_grants(subject: &SubjectRow, memberships: &Memberships, now
         expires_at: role.expires_at,
     });
     std::iter::once(own).chain(granted).collect()
-}
-
-impl Context {
-    /// 403, with its event, unless one of the caller's roles in the tenant has the permission.
-    pub(crate) fn require(&self, permission: TenantPermission) -> Result<(), AppError> {
-        if self.caller().standing.rights.has(permission) {
-            return Ok(());
-        }
-        Err(self.refused_operation(match permission {
-            TenantPermission::ReadUsers => "this takes the role tenant-admin, or one with `user:read`",
-            TenantPermission::RegisterUsers => "this takes the role tenant-admin, or one with `user:register`",
-            TenantPermission::CreateTeams => "this takes the role tenant-admin, or one with `team:create`",
-            TenantPermission::ReadAuditLog => "this takes the role tenant-admin, or one with `audit-log:read`",
-            TenantPermission::ViewGroups => "this takes the role tenant-admin, or one with `secret-group:view`",
-            TenantPermission::ReadValues => "this takes the role tenant-admin, or one with `secret-group:read-values`",
-        }))
-    }
-
-    /// 403 for the request's operation as such, whatever it is aimed at; with its event.
-    pub(crate) fn refused_operation(&self, message: &'static str) -> AppError {
-        let name = self.request().operation.to_owned();
-        self.refusal("USE_OPERATION", Target { kind: "tenant", id: String::new(), name, fqn: String::new() }, message)
-    }
 }
 
 /// What a role gives in the tenant: a built-in one, or one of the tenant's own with its permissions.

@@ -116,22 +116,6 @@ impl Context {
         }
     }
 
-    /// Makes a token of either kind; the caller writes its row.
-    pub(crate) async fn issue_token(
-        &self,
-        subject_kind: SubjectKind,
-        subject_id: &str,
-        name: &str,
-        purpose: TokenPurpose,
-        expires_at: Option<Timestamp>,
-        jwt: bool,
-    ) -> Result<(IssuedToken, NewToken), AppError> {
-        if jwt {
-            return Err(AppError::invalid("manifest.token_type", "this server makes `opaque` tokens only"));
-        }
-        Ok(self.issue(subject_kind, subject_id.to_owned(), name, purpose, expires_at))
-    }
-
     fn wanted(&self, request: &TokenRequest) -> Result<Wanted, AppError> {
         let name = check_name("name", &request.name)?;
         match request.kind.as_deref() {
@@ -169,6 +153,22 @@ impl Context {
         let target = token_target(row.id, &row.name);
         let event = Event { action: "CREATE_PERSONAL_ACCESS_TOKEN", detail, ..Event::of(target) };
         Ok(attempts.commit(change, event).await?.is_none().then_some(text))
+    }
+
+    /// Makes a token of either kind; the caller writes its row.
+    pub(crate) async fn issue_token(
+        &self,
+        subject_kind: SubjectKind,
+        subject_id: &str,
+        name: &str,
+        purpose: TokenPurpose,
+        expires_at: Option<Timestamp>,
+        jwt: bool,
+    ) -> Result<(IssuedToken, NewToken), AppError> {
+        if jwt {
+            return Err(AppError::invalid("manifest.token_type", "this server makes `opaque` tokens only"));
+        }
+        Ok(self.issue(subject_kind, subject_id.to_owned(), name, purpose, expires_at))
     }
 
     /// Makes an opaque token; the caller writes its row.

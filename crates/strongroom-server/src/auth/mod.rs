@@ -1,5 +1,8 @@
 //! From a bearer token to a caller.
 
+mod external;
+mod jwt;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,9 +11,11 @@ use strongroom_crypto::sha256;
 use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::token;
 use strongroom_domain::{SecretValue, Timestamp};
-use strongroom_metadata::{ReadError, Stamp, SubjectRow, TokenRow};
+use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
+pub(crate) use external::Providers;
+pub(crate) use jwt::{FetchKeys, HttpKeys};
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";
@@ -35,10 +40,11 @@ pub(crate) async fn authenticate(
 async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
-    if !token::is_well_formed(text) {
+    // Anything else costs no look-up.
+    if !token::is_well_formed(text) && !is_jwt_shaped(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    known_caller(app, sha256(text.as_bytes()), address).await?.ok_or(AppError::Unauthenticated(INVALID))
+    known_caller(app, text, address).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 /// The context of whoever has an invitation's code: the person whom it is for, or 401.
@@ -51,7 +57,7 @@ pub(crate) async fn authenticate_invitation(
     Ok(Context::new(app.clone(), Arc::new(caller), request))
 }
 
-async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, ReadError> {
+async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
     if !token::is_invitation(code) {
         return Ok(None);
     }
@@ -84,7 +90,8 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+async fn known_caller(app: &App, text: &str, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+    let hash = sha256(text.as_bytes());
     let now = app.clock.now();
     let present = app.metadata.identity_stamp();
     match app.caches.callers.0.get(&hash) {
@@ -95,7 +102,7 @@ async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Opti
         Some(_) => {}
         None => app.rate_limits.may_try(address)?,
     }
-    let Some((caller, until)) = read_caller(app, &hash, now).await? else {
+    let Some((caller, until)) = read_caller(app, text, &hash, now).await? else {
         app.caches.callers.0.remove(&hash);
         return Ok(None);
     };
@@ -108,10 +115,18 @@ async fn known_caller(app: &App, hash: [u8; 32], address: IpAddr) -> Result<Opti
 /// Whom a token stands for at present, and until when at most.
 async fn read_caller(
     app: &App,
+    text: &str,
     hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
-    let Some(token) = app.metadata.token(hash).await? else { return Ok(None) };
+    let Some(token) = app.metadata.token(hash).await? else {
+        // Ours are known by their digest; what isn't may be an identity provider's.
+        let external = external::read_caller(app, text, now).await?;
+        return Ok(external.map(|(caller, until)| {
+            let until = caller.standing.until.map_or(until, |at| at.min(until));
+            (Arc::new(caller), Some(until))
+        }));
+    };
     if token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now) {
         return Ok(None);
     }
@@ -124,6 +139,14 @@ async fn read_caller(
 /// Persons may be deactivated; machines act as long as they are there.
 pub(crate) fn may_act(subject: &SubjectRow) -> bool {
     subject.person.as_ref().is_none_or(|person| person.active)
+}
+
+/// Whether a text has the shape of a JWT: three parts of base64url, not too long.
+fn is_jwt_shaped(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    text.len() <= 8 * 1024 && text.split('.').count() == 3 && text.split('.').all(part)
 }
 
 /// The scheme's name has no case; one or more blanks follow it.

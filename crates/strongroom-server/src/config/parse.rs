@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::http::transport::Network;
+use strongroom_domain::Network;
 
 /// Which names secret groups may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::ArgMatches;
+use strongroom_domain::Network;
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
     parse::{self, GroupNameRule, LogFormat, LogLevel, Parsed},
     sources::{Given, Values},
 };
-use crate::http::transport::Network;
 
 /// What `strongroom serve` is told. Each field is the setting of that name; `default.toml` says what it means.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     pub tls: Option<TlsFiles>,
     pub trusted_proxies: Vec<Network>,
+    pub egress_allow: Vec<Network>,
+    pub egress_deny_private: bool,
     pub data_dir: PathBuf,
     pub database: Database,
     /// `None`: `root.key` in `data_dir`, which may be made; a named file may not.
@@ -107,6 +109,8 @@ impl Settings {
             public_url: values.optional("public-url", parse::public_url)?,
             tls,
             trusted_proxies: values.optional("trusted-proxies", parse::networks)?.unwrap_or_default(),
+            egress_allow: values.optional("egress-allow", parse::networks)?.unwrap_or_default(),
+            egress_deny_private: values.required("egress-deny-private", parse::boolean)?,
             drain_delay: drain_delay.unwrap_or_else(|| database.drain_delay()),
             database,
             data_dir,

@@ -64,6 +64,19 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Networks,
         "Networks of the proxies in front whose X-Forwarded-For is believed, separated by commas.",
     ),
+    row(
+        "egress-allow",
+        "STRONGROOM_EGRESS_ALLOW",
+        Kind::Networks,
+        "Networks that addresses in manifests may lie in whatever else holds, and over plain http too, separated by \
+         commas. Without it: https only, and no loopback, link-local or metadata addresses.",
+    ),
+    row(
+        "egress-deny-private",
+        "STRONGROOM_EGRESS_DENY_PRIVATE",
+        Kind::Bool,
+        "Refuse private networks too as addresses in manifests, but for those in egress-allow.",
+    ),
     row("data-dir", "STRONGROOM_DATA_DIR", Kind::Path, "Folder for everything that the server keeps."),
     secret(
         row(

@@ -60,6 +60,7 @@ fn nothing_given_is_the_documented_default() {
     assert_eq!(settings.root_key_file, None);
     assert_eq!(settings.tls, None);
     assert_eq!(settings.trusted_proxies, []);
+    assert_eq!((settings.egress_allow, settings.egress_deny_private), (vec![], false));
     assert_eq!(settings.tenant, "default");
     assert_eq!(settings.admin_email, "admin@strongroom.local");
     assert!(settings.admin_token.is_none());
@@ -105,7 +106,7 @@ fn the_default_file_documents_the_table_in_its_order_and_words() {
 fn the_commented_examples_work() {
     let examples = DEFAULTS.lines().filter(|line| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1);
     let examples: Vec<_> = examples.map(|line| &line[1..]).collect();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
     let file = file(examples.join("\n"));
     let settings = load(&["--config", &file.path], &[]).unwrap();
     assert_eq!(settings.trusted_proxies.len(), 2);
@@ -151,6 +152,14 @@ fn toml_takes_numbers_truths_and_lists() {
 }
 
 #[test]
+fn egress_is_opened_and_closed() {
+    let env = [("STRONGROOM_EGRESS_ALLOW", "127.0.0.0/8, ::1"), ("STRONGROOM_EGRESS_DENY_PRIVATE", "true")];
+    let settings = load(&[], &env).unwrap();
+    assert_eq!(settings.egress_allow, ["127.0.0.0/8", "::1"].map(|network| network.parse().unwrap()));
+    assert!(settings.egress_deny_private);
+}
+
+#[test]
 fn truths_are_read_strictly() {
     for (text, expected) in [("true", true), ("1", true), ("True", true), ("false", false), ("0", false)] {
         let settings = load(&[], &[("DISABLE_SECRET_VALUE_VIEW", text)]).unwrap();
@@ -175,6 +184,8 @@ fn every_wrong_value_is_refused_with_its_name_and_place() {
         ("public-url", "https://secrets.example.com/#a"),
         ("trusted-proxies", "10.0.0.0/33"),
         ("trusted-proxies", "10.0.0.0/8,,::1"),
+        ("egress-allow", "localhost"),
+        ("egress-deny-private", "yes"),
         ("database-url", "strongroom.db"),
         ("database-url", "sqlite:"),
         ("database-url", "sqlite::memory:"),

@@ -16,7 +16,7 @@ use super::router::{Shared, json_response};
 use crate::app::{AppError, Context, RequestInfo};
 
 /// What anybody may send, without a token.
-const PUBLIC_BODY_BYTES: usize = 16 << 10;
+const PUBLIC_BODY_BYTES: usize = 64 << 10;
 
 /// A request that needs no caller.
 pub(crate) struct PublicCall {

@@ -100,14 +100,14 @@ impl From<AppError> for ApiError {
                 let (code, message) = match resource {
                     Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
                     Resource::Secret => ("secret_not_found", "there is no such secret"),
+                    Resource::User => ("user_not_found", "there is no such person"),
+                    Resource::Token => ("token_not_found", "there is no such token"),
                     Resource::Team => ("team_not_found", "there is no such team"),
                     Resource::Role => ("role_not_found", "there is no such role"),
                     Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
                     Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
                     Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
                     Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
-                    Resource::User => ("user_not_found", "there is no such person"),
-                    Resource::Token => ("token_not_found", "there is no such token"),
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }

@@ -176,11 +176,12 @@ async fn dispatch(
     incoming: Incoming,
 ) -> Result<Response, ApiError> {
     let (parts, body) = incoming.request.into_parts();
+    let public = |info, parts, body| PublicCall::new(shared.clone(), info, parts, body);
     let answering = match handler {
-        Handler::Probe(handler) => handler(PublicCall::new(shared.clone(), incoming.info, parts, body)),
+        Handler::Probe(handler) => handler(public(incoming.info, parts, body)),
         Handler::Public(handler) => {
             shared.app.rate_limits.public(incoming.info.address).map_err(AppError::from)?;
-            handler(PublicCall::new(shared.clone(), incoming.info, parts, body))
+            handler(public(incoming.info, parts, body))
         }
         Handler::Private(handler) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);

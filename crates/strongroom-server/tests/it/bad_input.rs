@@ -98,13 +98,21 @@ async fn what_is_no_id_is_the_id_of_nothing() {
             let body =
                 if spec.request.is_some() { json!({"secrets": [{"key": "K", "value": "v"}]}) } else { Value::Null };
             let answer = request.json(&body).send().await;
-            let code = ["secret-groups", "teams", "role-bindings", "identity-providers", "secrets"]
-                .into_iter()
-                .find(|part| spec.path.contains(&format!("/{part}/")))
-                .map(|part| format!("{}_not_found", part.trim_end_matches('s').replace('-', "_")))
-                .unwrap();
+            let codes = [
+                ("secret-groups", "secret_group_not_found"),
+                ("secrets", "secret_not_found"),
+                ("teams", "team_not_found"),
+                ("role-bindings", "role_binding_not_found"),
+                ("identity-providers", "identity_provider_not_found"),
+                ("personal-access-tokens", "token_not_found"),
+                ("virtual-accounts", "virtual_account_not_found"),
+                ("agents", "agent_identity_not_found"),
+                ("users", "user_not_found"),
+            ];
+            let of_path = codes.into_iter().find(|(part, _)| spec.path.contains(&format!("/{part}/")));
+            let code = of_path.unwrap_or_else(|| panic!("{}: say what is missing", spec.id)).1;
             assert!(
-                answer.status == 404 && [code.as_str(), "no_route"].contains(&answer.code()),
+                answer.status == 404 && [code, "no_route"].contains(&answer.code()),
                 "{} {id}: {}",
                 spec.id,
                 answer.text

@@ -6,6 +6,7 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod access;
 mod audit;
 mod authorization;
 mod bad_input;
@@ -13,6 +14,9 @@ mod concurrency;
 mod faults;
 mod integrity;
 mod limits;
+mod policy;
 mod secrecy;
 mod semantics;
 mod support;
+mod tokens;
+mod users;

@@ -6,6 +6,9 @@ use strongroom_testkit::{Client, TestApp, encode};
 pub(crate) const GROUPS: &str = "/api/svc/v1/secret-groups";
 pub(crate) const SECRETS: &str = "/api/svc/v1/secrets";
 pub(crate) const TRASH: &str = "/api/v1/trash";
+pub(crate) const USERS: &str = "/api/svc/v1/users";
+pub(crate) const TOKENS: &str = "/api/svc/v1/personal-access-tokens";
+pub(crate) const INVITATIONS: &str = "/api/v1/invitations/accept";
 
 /// An id that nothing has.
 pub(crate) const ABSENT: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";

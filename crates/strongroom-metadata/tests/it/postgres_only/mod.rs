@@ -2,6 +2,7 @@
 
 mod claims;
 mod cut;
+mod identities;
 mod open;
 mod pooled;
 mod proxy;

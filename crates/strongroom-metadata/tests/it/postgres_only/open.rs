@@ -8,12 +8,9 @@ use strongroom_throwaway::{Postgres, PostgresOptions};
 
 use super::within;
 use crate::behind::{TestDatabase, connect};
+use crate::migration::{self, MIGRATIONS};
 
 const LIMIT: Duration = Duration::from_secs(10);
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../../migrations/0001_initial.sql"), include_str!("../../../migrations/0002_replicas.sql")];
-const CHECKSUMS: &str = include_str!("../../../migrations/checksums.txt");
-
 fn database() -> Option<TestDatabase> {
     std::env::var_os("STRONGROOM_TEST_POSTGRES")?;
     TestDatabase::create()
@@ -94,11 +91,7 @@ async fn an_upgrade_equals_a_fresh_schema() {
     drop(connect(fresh.url()).await);
     for from in 0..MIGRATIONS.len() {
         let old = database().unwrap();
-        old.ask("CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT COLLATE \"C\" NOT NULL)");
-        for (number, checksum) in (1..).zip(CHECKSUMS.lines()).take(from) {
-            old.ask(&spelled(MIGRATIONS[number - 1]));
-            old.ask(&format!("INSERT INTO schema_migrations VALUES ({number}, '{checksum}')"));
-        }
+        old.ask(&migration::schema(from, true));
         if from >= 1 {
             old.ask(
                 "INSERT INTO instance (id, tenant, instance_id, account_id, created_at) VALUES (1, 'default', 'one', \
@@ -115,12 +108,6 @@ async fn an_upgrade_equals_a_fresh_schema() {
             assert_eq!(metadata.is_ready().await, Ok(()));
         }
     }
-}
-
-/// As `dialect.rs` spells it for PostgreSQL.
-fn spelled(text: &str) -> String {
-    let kinds = [("{text}", "TEXT COLLATE \"C\""), ("{bytes}", "BYTEA"), ("{int}", "BIGINT"), (" {clustered}", "")];
-    kinds.into_iter().fold(text.to_owned(), |text, (name, spelled)| text.replace(name, spelled))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,6 @@ mod activity;
 mod body;
 mod client_address;
 mod connection;
-mod network;
 mod tls;
 
 #[cfg(test)]
@@ -17,6 +16,7 @@ mod tests;
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use strongroom_domain::Network;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -28,7 +28,6 @@ use self::connection::{Phase, Shared};
 pub use self::{
     body::BodyTimeout,
     client_address::ClientAddress,
-    network::{Network, NetworkError},
     tls::{TlsError, load_tls},
 };
 

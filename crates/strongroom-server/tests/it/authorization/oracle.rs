@@ -24,7 +24,23 @@ pub(super) fn oracle(operation: Operation, values_hidden: bool) -> &'static str 
         Operation::Apply => "200+ 200+ 403 403 409 403 403 403",
         Operation::DeleteManifest => "200 200 403 403 404 403 403 404",
         Operation::GetSession | Operation::GetUserInfo => "200 200 200 200 200 200 200 200",
+        // People know each other; machines know nobody.
+        Operation::ListUsers | Operation::GetUser => "200 200 200 200 200 403 403 403",
+        // Of somebody else.
+        Operation::ListUserResources | Operation::ListUserPermissions | Operation::ListUserTeams => {
+            "200 403 403 403 403 403 403 403"
+        }
+        Operation::ListTokens => "200 200 200 200 200 403 403 403",
+        // The admin's is the first start's; the others have personal access tokens, which make no other.
+        Operation::CreateToken => "200 403 403 403 403 403 403 403",
+        Operation::DeleteToken => "200 404 404 404 404 404 404 404",
+        Operation::AcceptInvitation => "200 200 200 200 200 200 200 200",
         Operation::RegisterUser
+        | Operation::DeleteUser
+        | Operation::UpdateUserRoles
+        | Operation::ActivateUser
+        | Operation::DeactivateUser
+        | Operation::InviteUser
         | Operation::CreateTokenForUser
         | Operation::RevokeTokensOfUser
         | Operation::ApplyVirtualAccount => "200 403 403 403 403 403 403 403",

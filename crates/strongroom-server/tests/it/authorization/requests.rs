@@ -5,15 +5,35 @@ use strongroom_api::Operation;
 use strongroom_testkit::{Answer, Cast, Client, TestApp};
 
 use super::VALUE;
-use crate::support::{ABSENT, GROUPS, SECRETS, TRASH, group_path, reference_path, secret_id, text, updates};
+use crate::support::{
+    ABSENT, GROUPS, INVITATIONS, SECRETS, TOKENS, TRASH, USERS, group_path, reference_path, secret_id, text, updates,
+};
 
 /// What a request is aimed at: a group of its own for each request, shared as the cast's group is.
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) group_id: String,
     pub(super) secret_id: String,
+    /// A person of its own, where the operation is about one.
+    pub(super) person: Person,
     /// Of the team, role binding or identity provider that the operation is about.
     pub(super) other_id: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Person {
+    pub(super) email: String,
+    pub(super) id: String,
+    pub(super) token_id: String,
+    /// The code of an invitation.
+    pub(super) code: String,
+}
+
+impl Person {
+    /// Who isn't there, by an id that is none or may be one.
+    pub(super) fn absent(id: &str) -> Self {
+        Self { email: "nobody@example.com".into(), id: id.into(), token_id: id.into(), code: id.into() }
+    }
 }
 
 const TEAMS: &str = "/api/svc/v1/teams";
@@ -41,7 +61,7 @@ fn provider(name: &str) -> Value {
 
 /// The request that does an operation to a target.
 fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Option<Value>) {
-    let Target { name, group_id, secret_id, other_id } = target;
+    let Target { name, group_id, secret_id, person, other_id } = target;
     let group = format!("{GROUPS}/{group_id}");
     let secret = format!("{SECRETS}/{secret_id}");
     let mut manifest = app.manifest(name, &[]);
@@ -68,6 +88,24 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::TenantId => ("/api/svc/v1/tenant-id".into(), None),
         Operation::GetSession => ("/api/svc/v1/session".into(), None),
         Operation::GetUserInfo => ("/api/svc/v1/x/users/info".into(), None),
+        Operation::ListUsers => (format!("{USERS}?query={}", person.email), None),
+        Operation::GetUser | Operation::DeleteUser => (format!("{USERS}/{}", person.id), None),
+        Operation::UpdateUserRoles => {
+            (format!("{USERS}/roles"), Some(json!({"email": person.email, "roles": ["tenant-admin"]})))
+        }
+        Operation::ActivateUser => (format!("{USERS}/activate"), Some(json!({"email": person.email}))),
+        Operation::DeactivateUser => (format!("{USERS}/deactivate"), Some(json!({"email": person.email}))),
+        Operation::InviteUser => {
+            let body = json!({"email": person.email, "acceptInviteClientUrl": "https://console.example.com"});
+            (format!("{USERS}/invite"), Some(body))
+        }
+        Operation::AcceptInvitation => (INVITATIONS.into(), Some(json!({"code": person.code}))),
+        Operation::ListUserResources => (format!("/api/svc/v1/x/users/{}/resources", person.id), None),
+        Operation::ListUserPermissions => (format!("/api/svc/v1/x/users/{}/permissions", person.id), None),
+        Operation::ListUserTeams => (format!("/api/svc/v1/x/users/{}/teams", person.id), None),
+        Operation::ListTokens => (TOKENS.into(), None),
+        Operation::CreateToken => (TOKENS.into(), Some(json!({"name": name}))),
+        Operation::DeleteToken => (format!("{TOKENS}/{}", person.token_id), None),
         Operation::RegisterUser => {
             ("/api/svc/v1/users/register".into(), Some(json!({"email": format!("{name}@example.com")})))
         }
@@ -162,5 +200,22 @@ pub(super) async fn target(app: &TestApp, cast: &Cast, number: usize, operation:
         Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
         _ => ABSENT.into(),
     };
-    Target { name, group_id: text(&group, "/id").into(), secret_id: secret, other_id }
+    let person = person(app, &name, operation).await;
+    Target { name, group_id: text(&group, "/id").into(), secret_id: secret, person, other_id }
+}
+
+/// A person with a token and an invitation, where the operation is about one.
+async fn person(app: &TestApp, name: &str, operation: Operation) -> Person {
+    let spec = operation.spec();
+    if !matches!(spec.tag, "Users" | "Personal Access Tokens") {
+        return Person::absent(ABSENT);
+    }
+    let email = format!("{name}-person@example.com");
+    let client = app.person(&email).await;
+    let id = client.get("/api/svc/v1/x/users/info").await.expect(200);
+    let tokens = client.get(TOKENS).await.expect(200);
+    let wanted = json!({"email": email, "acceptInviteClientUrl": "https://console.example.com"});
+    let invited = app.admin().post(&format!("{USERS}/invite"), wanted).await.expect(200);
+    let code = text(&invited, "/link").split_once("#invitation=").unwrap().1.to_owned();
+    Person { email, id: text(&id, "/id").into(), token_id: text(&tokens, "/data/0/id").into(), code }
 }

@@ -1,4 +1,4 @@
-//! An IP network, as in a list of trusted proxies.
+//! An IP network, as in a list of trusted proxies or of addresses that may be reached.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
