@@ -80,9 +80,10 @@ statements! {
         " AND r.subject IN (SELECT ?3 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?3) \
          ORDER BY r.subject, r.source, r.source_id"
     );
+    // CROSS: from what is granted to the groups, never the other way.
     GROUP_GRANTS_OF_SUBJECT = "SELECT r.subject, r.role, r.source, r.source_id, r.expires_at, g.id, g.name \
-        FROM grants r JOIN secret_groups g ON g.id = r.group_id \
-        WHERE r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
+        FROM grants r CROSS JOIN secret_groups g \
+        WHERE g.id = r.group_id AND r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL ORDER BY g.name, r.subject, r.source, \
         r.source_id";
 }
