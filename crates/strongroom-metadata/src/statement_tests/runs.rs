@@ -195,6 +195,7 @@ fn groups() -> Runs {
         ("GRANTS_ON_GROUP", params![ID, 4], 3),
         ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 5, A], 2),
         ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 9, A], 1),
+        ("ROLE_ON_GROUP", params![A, 5, ID], 1),
         ("GROUP_GRANTS_OF_SUBJECT", params![A, 5], 2),
         ("GROUP_GRANTS_OF_SUBJECT", params![CI, 5], 0),
         ("GROUP_BY_ID", look(params![ID, 1]), 1),
