@@ -50,8 +50,8 @@ pub enum Entity {
     RoleBinding(RoleBinding),
     /// An identity provider
     IdentityProvider(IdentityProvider),
-    /// A virtual account
-    VirtualAccount(VirtualAccount),
+    /// A virtual account or an agent's identity
+    VirtualAccount(Box<VirtualAccount>),
     /// A provider account
     ProviderAccount(Box<ProviderAccount>),
 }

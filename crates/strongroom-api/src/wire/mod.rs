@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod common;
 mod identity;
+mod machines;
 mod manifests;
 mod object;
 mod policy;
@@ -18,8 +19,13 @@ pub use access::{AccessDecision, AccessGrant, AccessSource, ExplainAccessRespons
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
-    GetVirtualAccountResponse, MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant,
-    SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
+    MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser, SessionUserMetadata,
+    SessionUserObject, TenantId, UserInfo,
+};
+pub use machines::{
+    Agent, CreateAgentTokenRequest, GetAgentResponse, GetVirtualAccountResponse, Jwt, ListAgentsResponse,
+    ListVirtualAccountsResponse, RegenerateTokenRequest, RoleWithResource, SyncTokenInfo, SyncTokenResponse,
+    VirtualAccount,
 };
 pub use manifests::{
     AgentIdentity, ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest,

@@ -1,7 +1,7 @@
 //! From a bearer token to a caller.
 
 mod external;
-mod jwt;
+pub(crate) mod jwt;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError>
         Entity::IdentityProvider(row) => wire::Entity::IdentityProvider(view::identity_provider(app, &row)?),
         Entity::Machine(row, issued) => {
             token = issued.map(|token| token.0);
-            wire::Entity::VirtualAccount(view::machine(app, &row)?)
+            wire::Entity::VirtualAccount(Box::new(view::machine(app, call.context.machine_view(row).await?)?))
         }
         Entity::Account(row, integrations) => {
             wire::Entity::ProviderAccount(Box::new(accounts::account(app, &row, &integrations)?))
