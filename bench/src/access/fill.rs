@@ -217,11 +217,7 @@ pub(super) async fn fill(metadata: &Metadata, scale: Scale) -> Result<Population
 }
 
 /// Commits one change after the other.
-pub(super) async fn change(
-    metadata: &Metadata,
-    source: &Source,
-    fill: impl FnOnce(&mut IdentityChange),
-) -> Result<()> {
+pub(super) async fn change(metadata: &Metadata, source: &Source, fill: impl FnOnce(&mut IdentityChange)) -> Result<()> {
     let mut change = metadata.begin_identity_change().await?;
     fill(&mut change);
     Ok(metadata.commit_identity_change(change, &source.event("BENCH")).await?)
@@ -321,9 +317,8 @@ async fn groups(metadata: &Metadata, population: &mut Population, random: &mut R
         let teams = distinct(count - count / 2, || FIRST_OTHER_TEAM + random.below(scale.teams - FIRST_OTHER_TEAM));
         teams.iter().for_each(|team| population.groups_of_team[*team].push(index));
         let subjects = users.iter().map(|user| population.user(*user)).chain(teams.iter().map(|index| team(*index)));
-        let grants: Vec<Grant> = subjects
-            .map(|subject| Grant { group_id: id, subject, role: role(random), expires_at: None })
-            .collect();
+        let grants: Vec<Grant> =
+            subjects.map(|subject| Grant { group_id: id, subject, role: role(random), expires_at: None }).collect();
         population.granted += grants.len();
         let new = group(&population.source, id, index, integration, grants);
         population.groups.push(id);

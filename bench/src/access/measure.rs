@@ -7,7 +7,7 @@ use strongroom_domain::GroupId;
 use strongroom_domain::policy::{GroupAction, PolicyRules, Standing, decide};
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectName;
-use strongroom_metadata::{GroupFilter, GrantSource, Metadata, Named, Page, Viewpoint};
+use strongroom_metadata::{GrantSource, GroupFilter, Metadata, Named, Page, Viewpoint};
 
 use super::Line;
 use super::fill::{Population, VIEWS, binding, change};
@@ -30,7 +30,8 @@ pub(super) async fn all(metadata: &Metadata, population: &mut Population) -> Res
 
 /// What is left to do once the standing and the role are known. A clock is too slow for one: a thousand at a time.
 fn decisions() -> Line {
-    let roles = [None, Some(GroupRole::Viewer), Some(GroupRole::Reader), Some(GroupRole::Editor), Some(GroupRole::Admin)];
+    let roles =
+        [None, Some(GroupRole::Viewer), Some(GroupRole::Reader), Some(GroupRole::Editor), Some(GroupRole::Admin)];
     let took = (0..1_000)
         .map(|_| {
             let began = Instant::now();
@@ -122,10 +123,13 @@ async fn callers(metadata: &Metadata, population: &Population, lines: &mut Vec<L
 }
 
 async fn pages(metadata: &Metadata, population: &Population, lines: &mut Vec<Line>) -> Result<()> {
-    let viewers = VIEWS.iter().enumerate().map(|(viewer, sees)| (format!("sees {sees}"), viewpoint(population, viewer)));
+    let viewers =
+        VIEWS.iter().enumerate().map(|(viewer, sees)| (format!("sees {sees}"), viewpoint(population, viewer)));
     let admin = Viewpoint { floor: Some(GroupRole::Admin), subject: "user:nobody@bench.test".to_owned() };
     for (who, viewpoint) in viewers.chain([("tenant admin".to_owned(), admin)]) {
-        for (search, found) in [("", "all"), ("service-1", "a common part of names"), ("00-set", "a rare part of names")] {
+        for (search, found) in
+            [("", "all"), ("service-1", "a common part of names"), ("00-set", "a rare part of names")]
+        {
             for offset in [0, 900] {
                 let mut took = Vec::new();
                 let began = Instant::now();

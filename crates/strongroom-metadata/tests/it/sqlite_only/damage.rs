@@ -10,7 +10,7 @@ use strongroom_metadata::{
     PurgeItem, ReadError, UserRow,
 };
 
-use crate::world::{NOW, World, admin, create_user, event, furnish, member, purge, user};
+use crate::world::{NOW, admin, create_user, event, furnish, member, purge, user};
 
 /// A database at rest, in one file, with a row in every table.
 struct Sample {
@@ -324,7 +324,7 @@ async fn a_field_without_a_meaning_is_an_error() {
         ("tokens.signing_key", "'x'"),
         ("subjects.name", "'nobody' || id"),
         ("identity_mappings.subject", "'robot:1'"),
-        ("invitations.user_id", "'x'"),
+        ("invitations.id", "'x'"),
         ("signing_keys.kek", "-1"),
         ("teams.created_by", "'{}'"),
         ("role_bindings.created_by", "''"),
