@@ -150,8 +150,10 @@ def test_a_machine_that_only_reads(api, sdk, sdk_as, server, shared):
     permissions = [{"resource_type": "secret-group", "resource_fqn": shared.fqn, "role_id": "secret-group-reader"}]
     made = sdk.virtual_accounts.create_or_update(manifest=VirtualAccountManifest(name=name, permissions=permissions))
     reader = sdk_as(Api(server, server.keep(made.token)))
-    assert {secret.name: reader.secrets.get(secret.id).data.value for secret in reader.secrets.list(secret_group_id=shared.id)} == shared.values
-    assert [secret.value for secret in reader.secrets.list(secret_fqns=[f"{shared.fqn}:K"], with_value=True)] == [shared.values["K"]]
+    keys = list(reader.secrets.list(secret_group_id=shared.id))
+    assert {key.name: reader.secrets.get(key.id).data.value for key in keys} == shared.values
+    (listed,) = reader.secrets.list(secret_fqns=[f"{shared.fqn}:K"], with_value=True)
+    assert listed.value == shared.values["K"]
     refused = [
         lambda: reader.secret_groups.update(shared.id, secrets=UPDATE),
         lambda: reader.secrets.delete(shared.secrets["K"]),
@@ -178,7 +180,8 @@ def test_a_role_ends_when_its_grant_says(api, people, server, shared, through):
             entry = {"resource_type": "secret-group", "resource_fqn": shared.fqn, "role_id": "secret-group-reader"}
             manifest = {"type": "virtual-account", "name": name, "permissions": [entry | ends]}
         else:
-            manifest = api.binding(f"{name}-b", [f"virtualaccount:{name}"], ("secret-group", shared.fqn, "secret-group-reader"))
+            permission = ("secret-group", shared.fqn, "secret-group-reader")
+            manifest = api.binding(f"{name}-b", [f"virtualaccount:{name}"], permission)
             manifest["permissions"][0] |= ends
         api.apply(manifest)
 

@@ -1,7 +1,4 @@
-"""The real command line: rows 27 to 32 of the drop-in checklist, with opaque tokens.
-
-Left out, as what they need comes later: JWTs (28), the interactive login.
-"""
+"""The real command line: rows 27 to 32 of the drop-in checklist. Left out, as it comes later: the interactive login."""
 
 import subprocess
 from types import SimpleNamespace
@@ -37,6 +34,21 @@ def test_rows_27_28_and_32_login_apply_delete(api, name, people, server, tfy, tm
     code, said = tfy("delete", "-f", group_file())
     assert code == 0 and "✔" in said, said
     assert api.ok("GET", f"/secret-groups?fqn=default:{name}")["data"] == []
+
+
+def test_rows_27_and_28_with_a_jwt(api, name, people, server, session, tfy, group_file):
+    body = {"name": server.fresh("jwt"), "userEmail": people.editor.email, "tokenType": "jwt"}
+    token = server.keep(api.ok("POST", "/personal-access-tokens/for-user", json=body)["token"])
+    assert token.count(".") == 2
+    editor = Api(server, token)
+    code, said = session("apply", "-f", group_file(), api=editor)
+    assert code == 0 and "✔" in said and name in said, said
+    (group,) = people.editor.api.ok("GET", f"/secret-groups?fqn=default:{name}")["data"]
+    assert group["createdBySubject"]["subjectSlug"] == people.editor.email
+    code, said = tfy("login", "--host", server.url, "--api-key", token)
+    assert code == 0 and "logged in" in said.lower(), said
+    code, said = tfy("delete", "-f", group_file())
+    assert code == 0 and name not in api.groups(), said
 
 
 def test_row_27_login_with_an_unknown_token(server, tfy, tmp_path):
