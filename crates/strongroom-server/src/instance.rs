@@ -15,7 +15,7 @@ use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Limits, RunningWrites};
+use crate::app::{App, Caches, Limits, RunningWrites, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -214,6 +214,8 @@ impl Instance {
             Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
         };
         let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
+        let issuer = settings.public_url.clone();
+        let issuer = issuer.unwrap_or_else(|| format!("strongroom:{}", instance.instance_id));
         let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
         let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
         let app = App {
@@ -225,6 +227,7 @@ impl Instance {
             ids,
             tenant,
             instance_id: instance.instance_id,
+            issuer,
             account_id: instance.account_id,
             limits,
             rate_limits,
@@ -257,7 +260,27 @@ impl Instance {
     /// Runs the jobs; drop the handle's task to stop them.
     #[must_use]
     pub fn start_jobs(&self) -> tokio::task::JoinHandle<()> {
-        tokio::spawn(jobs::run_purge(self.app.clone()))
+        let app = self.app.clone();
+        tokio::spawn(async move {
+            tokio::join!(jobs::run_purge(app.clone()), jobs::run_rotation(app.clone()), jobs::run_pruning(app.clone()));
+        })
+    }
+
+    /// Changes at once the tokens that are due, and says how many that were.
+    pub async fn rotate_now(&self) -> Result<usize, String> {
+        jobs::rotate_if_ours(&self.app, None).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// The same, but for each it stops after a step (0: the token is made, 1: it is written), as if the process ended.
+    #[doc(hidden)]
+    pub async fn rotate_until(&self, step: usize) -> Result<usize, String> {
+        let steps = [TurnoverStep::Made, TurnoverStep::Written];
+        jobs::rotate_if_ours(&self.app, steps.get(step).copied()).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Removes at once what ended long ago, and says how many rows that were.
+    pub async fn prune_now(&self) -> Result<i64, String> {
+        self.app.prune_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
     /// Purges at once what is due in the trash, and says how many things that were.
