@@ -95,7 +95,10 @@ pub(super) async fn measure(
             "(e) resident memory of a server: {before} KiB with one known caller, {after} KiB with {callers}, {again} KiB after they came again: {} bytes a caller",
             (again.saturating_sub(before)) * 1024 / callers
         ),
-        format!("(e) a request that asks who one is, 1 connection: p50 {} µs of a new caller, {} µs of a known one", first, next),
+        format!(
+            "(e) a request that asks who one is, 1 connection: p50 {} µs of a new caller, {} µs of a known one",
+            first, next
+        ),
     ])
 }
 

@@ -287,8 +287,14 @@ fn rows_are_found_by_an_index() {
         assert_eq!(by("t"), ["INDEX team_members_member (member=?)".to_owned()].into(), "{}", sql.name);
         let expected: [&[&str]; 2] = match sql.name {
             "ROLES_OF" => [&["PRIMARY KEY (subject=?)"], &[]],
-            "GRANTS_OF_SUBJECT_ON_GROUP" | "ROLE_ON_GROUP" | "GROUP_PAGE_ALL" | "GROUP_BY_ID" | "GROUP_BY_NAME"
-            | "GROUP_BY_ID_SEALED" | "SECRET_PAGE_ALL" | "SECRET_PAGE_ALL_SEALED" => [&[on_a_group], &[]],
+            "GRANTS_OF_SUBJECT_ON_GROUP"
+            | "ROLE_ON_GROUP"
+            | "GROUP_PAGE_ALL"
+            | "GROUP_BY_ID"
+            | "GROUP_BY_NAME"
+            | "GROUP_BY_ID_SEALED"
+            | "SECRET_PAGE_ALL"
+            | "SECRET_PAGE_ALL_SEALED" => [&[on_a_group], &[]],
             "GROUP_GRANTS_OF_SUBJECT" => [&[of_somebody], &[]],
             "GROUP_PAGE_MEMBER" => [&[on_a_group], &["INDEX grants_subject (subject=? AND group_id<?)"]],
             "GROUP_COUNT_MEMBER" | "SECRET_COUNT_MEMBER" => [&[], &[of_somebody]],
