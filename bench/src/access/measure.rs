@@ -23,7 +23,7 @@ pub(super) async fn all(metadata: &Metadata, population: &mut Population, postgr
     let mut lines = vec![decisions()?];
     checks(metadata, population, postgres, &mut lines).await?;
     callers(metadata, population, postgres, &mut lines).await?;
-    pages(metadata, population, postgres, &mut lines).await?;
+    pages(metadata, postgres, &mut lines).await?;
     changes(metadata, population, postgres, &mut lines).await?;
     Ok(lines)
 }
@@ -134,12 +134,7 @@ async fn callers(
     Ok(())
 }
 
-async fn pages(
-    metadata: &Metadata,
-    population: &Population,
-    postgres: Option<u32>,
-    lines: &mut Vec<Line>,
-) -> Result<()> {
+async fn pages(metadata: &Metadata, postgres: Option<u32>, lines: &mut Vec<Line>) -> Result<()> {
     let viewers = VIEWS.iter().enumerate().map(|(viewer, sees)| (format!("sees {sees}"), viewpoint(viewer)));
     let admin = Viewpoint { floor: Some(GroupRole::Admin), subject: "user:nobody@bench.test".to_owned() };
     for (who, viewpoint) in viewers.chain([("tenant admin".to_owned(), admin)]) {
