@@ -72,7 +72,7 @@ pub(super) struct Population {
 }
 
 impl Population {
-    pub(super) fn user(&self, index: usize) -> String {
+    pub(super) fn user(index: usize) -> String {
         format!("user:{}", email(index))
     }
 
@@ -322,8 +322,12 @@ async fn users(metadata: &Metadata, population: &mut Population) -> Result<()> {
             }
         }
         change(metadata, &population.source, |change| {
-            rows.iter().for_each(|row| change.add_user(row));
-            tokens.iter().for_each(|token| change.add_token(token));
+            for row in &rows {
+                change.add_user(row);
+            }
+            for token in &tokens {
+                change.add_token(token);
+            }
         })
         .await?;
     }
@@ -349,7 +353,9 @@ async fn teams(metadata: &Metadata, population: &mut Population, random: &mut Ra
         team.extend(distinct(missing, || FIRST_OTHER + random.below(scale.users - FIRST_OTHER)));
     }
     for (team, members) in members.iter().enumerate() {
-        members.iter().for_each(|member| population.teams_of[*member].push(team));
+        for member in members {
+            population.teams_of[*member].push(team);
+        }
     }
     let all: Vec<usize> = (0..scale.teams).collect();
     for part in all.chunks(500) {
@@ -358,7 +364,7 @@ async fn teams(metadata: &Metadata, population: &mut Population, random: &mut Ra
                 let name = team(index);
                 let row = population.source.named(name["team:".len()..].to_owned());
                 change.add_named(Named::Team, &row, None);
-                let names: Vec<String> = members[index].iter().map(|member| population.user(*member)).collect();
+                let names: Vec<String> = members[index].iter().map(|member| Population::user(*member)).collect();
                 change.replace_team_people(&name, &names, &names[..1]);
             }
         })
@@ -379,8 +385,10 @@ async fn groups(metadata: &Metadata, population: &mut Population, random: &mut R
         let count = by_manifests * (index + 1) / scale.groups - by_manifests * index / scale.groups;
         let users = distinct(count / 2, || FIRST_OTHER + random.below(scale.users - FIRST_OTHER));
         let teams = distinct(count - count / 2, || FIRST_OTHER_TEAM + random.below(scale.teams - FIRST_OTHER_TEAM));
-        teams.iter().for_each(|team| population.groups_of_team[*team].push(index));
-        let subjects = users.iter().map(|user| population.user(*user)).chain(teams.iter().map(|index| team(*index)));
+        for team in &teams {
+            population.groups_of_team[*team].push(index);
+        }
+        let subjects = users.iter().map(|user| Population::user(*user)).chain(teams.iter().map(|index| team(*index)));
         let grants: Vec<Grant> =
             subjects.map(|subject| Grant { group_id: id, subject, role: role(random), expires_at: None }).collect();
         population.granted += grants.len();
@@ -467,7 +475,7 @@ async fn views(metadata: &Metadata, population: &mut Population, random: &mut Ra
             .enumerate()
             .map(|(at, group)| Grant {
                 group_id: population.groups[*group],
-                subject: if teams == 0 { population.user(viewer) } else { team(first_team + at % teams) },
+                subject: if teams == 0 { Population::user(viewer) } else { team(first_team + at % teams) },
                 role: role(random),
                 expires_at: None,
             })
@@ -520,10 +528,12 @@ pub(super) fn binding(
     let teams = distinct(2, || FIRST_OTHER_TEAM + random.below(scale.teams - FIRST_OTHER_TEAM));
     let groups = distinct(GROUPS_A_BINDING, || random.below(scale.groups));
     if holds {
-        teams.iter().for_each(|team| population.groups_of_team[*team].extend(&groups));
+        for team in &teams {
+            population.groups_of_team[*team].extend(&groups);
+        }
     }
     let subjects: Vec<String> =
-        users.iter().map(|user| population.user(*user)).chain(teams.iter().map(|index| team(*index))).collect();
+        users.iter().map(|user| Population::user(*user)).chain(teams.iter().map(|index| team(*index))).collect();
     let mut grants = Vec::with_capacity(subjects.len() * groups.len());
     for subject in &subjects {
         for group in &groups {

@@ -23,7 +23,7 @@ pub(super) async fn all(metadata: &Metadata, population: &mut Population, postgr
     let mut lines = vec![decisions()?];
     checks(metadata, population, postgres, &mut lines).await?;
     callers(metadata, population, postgres, &mut lines).await?;
-    pages(metadata, population, postgres, &mut lines).await?;
+    pages(metadata, postgres, &mut lines).await?;
     changes(metadata, population, postgres, &mut lines).await?;
     Ok(lines)
 }
@@ -97,14 +97,14 @@ fn pairs(population: &Population, busy: bool) -> Vec<(Viewpoint, GroupId)> {
     while pairs.len() < SHORT {
         let user = if busy { Population::busy(&mut random) } else { population.usual(&mut random) };
         if let Some(group) = population.group_of(user, &mut random) {
-            pairs.push((viewpoint(population, user), group));
+            pairs.push((viewpoint(user), group));
         }
     }
     pairs
 }
 
-fn viewpoint(population: &Population, user: usize) -> Viewpoint {
-    Viewpoint { floor: None, subject: population.user(user) }
+fn viewpoint(user: usize) -> Viewpoint {
+    Viewpoint { floor: None, subject: Population::user(user) }
 }
 
 async fn callers(
@@ -125,7 +125,7 @@ async fn callers(
     let mut random = Random::new(12);
     let (meter, mut took) = (Meter::start(postgres)?, Vec::new());
     for _ in 0..1_000 {
-        let name = SubjectName::parse(&population.user(Population::busy(&mut random)))?;
+        let name = SubjectName::parse(&Population::user(Population::busy(&mut random)))?;
         let began = Instant::now();
         black_box(metadata.memberships(&name).await?);
         took.push(nanoseconds(began));
@@ -134,14 +134,8 @@ async fn callers(
     Ok(())
 }
 
-async fn pages(
-    metadata: &Metadata,
-    population: &Population,
-    postgres: Option<u32>,
-    lines: &mut Vec<Line>,
-) -> Result<()> {
-    let viewers =
-        VIEWS.iter().enumerate().map(|(viewer, sees)| (format!("sees {sees}"), viewpoint(population, viewer)));
+async fn pages(metadata: &Metadata, postgres: Option<u32>, lines: &mut Vec<Line>) -> Result<()> {
+    let viewers = VIEWS.iter().enumerate().map(|(viewer, sees)| (format!("sees {sees}"), viewpoint(viewer)));
     let admin = Viewpoint { floor: Some(GroupRole::Admin), subject: "user:nobody@bench.test".to_owned() };
     for (who, viewpoint) in viewers.chain([("tenant admin".to_owned(), admin)]) {
         for (search, found) in
@@ -182,11 +176,11 @@ async fn changes(
     let meter = Meter::start(postgres)?;
     for turn in 0..50 {
         let user = population.usual(&mut random);
-        let subject = population.user(user);
+        let subject = Population::user(user);
         let row = population.source.named(format!("late-{turn}-{}", members.len()));
         let row = strongroom_metadata::NamedRow { name: format!("{}-{}", row.name, &row.id[24..]), ..row };
         let team = format!("team:{}", row.name);
-        let others: Vec<String> = (0..49).map(|at| population.user((user + at) % population.scale.users)).collect();
+        let others: Vec<String> = (0..49).map(|at| Population::user((user + at) % population.scale.users)).collect();
         change(metadata, &population.source, |change| {
             change.add_named(Named::Team, &row, None);
             change.replace_team_people(&team, &others[1..], &[]);
