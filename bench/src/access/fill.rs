@@ -7,8 +7,9 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, EventId, GroupId, Ids, SystemClock, Timestamp, UserId};
 use strongroom_metadata::{
-    AuditRow, Grant, GrantSource, GroupCreation, IdentityChange, Metadata, Named, NamedRow, NewSecret, NewToken,
-    NewVersion, RevisionRow, TokenPurpose, UserRow,
+    AccountRow, AuditRow, Grant, GrantSource, GroupCreation, IdentityChange, InstanceRow, InstanceState,
+    IntegrationRow, Metadata, Named, NamedRow, NewInstance, NewSecret, NewToken, NewVersion, RevisionRow,
+    RootKeySlotRow, TokenPurpose, UserRow,
 };
 use tokio::task::JoinSet;
 
@@ -203,6 +204,9 @@ pub(super) async fn fill(metadata: &Metadata, scale: Scale) -> Result<Population
         granted: 0,
         source: Source::new(),
     };
+    if metadata.instance().await?.is_none() {
+        instance(metadata, &population.source).await?;
+    }
     users(metadata, &mut population).await?;
     eprintln!("{} users", scale.users);
     teams(metadata, &mut population, &mut random).await?;
@@ -221,6 +225,76 @@ pub(super) async fn change(metadata: &Metadata, source: &Source, fill: impl FnOn
     let mut change = metadata.begin_identity_change().await?;
     fill(&mut change);
     Ok(metadata.commit_identity_change(change, &source.event("BENCH")).await?)
+}
+
+/// Where no server was started.
+async fn instance(metadata: &Metadata, source: &Source) -> Result<()> {
+    let at = SystemClock.now();
+    let admin: UserId = source.id();
+    let account = AccountRow {
+        id: source.id(),
+        name: "truefoundry".to_owned(),
+        provider: "truefoundry".to_owned(),
+        fqn: "bench:truefoundry:truefoundry".to_owned(),
+        manifest: "{}".to_owned(),
+        created_by: source.actor.clone(),
+        created_at: at,
+        updated_at: at,
+    };
+    let new = NewInstance {
+        instance: InstanceRow {
+            tenant: "bench".to_owned(),
+            instance_id: "bench".to_owned(),
+            account_id: source.id(),
+            created_at: at,
+            state: InstanceState::Live,
+        },
+        slot: RootKeySlotRow {
+            key_id: 1,
+            kind: "file".to_owned(),
+            fingerprint: "bench".to_owned(),
+            wrapped: vec![7; 60],
+            created_at: at,
+        },
+        admin: UserRow {
+            id: admin,
+            email: "admin@bench.test".to_owned(),
+            tenant_role: "tenant-admin".to_owned(),
+            active: true,
+            created_at: at,
+            updated_at: at,
+        },
+        admin_token: token([9; 32], admin, source, at),
+        integration: IntegrationRow {
+            id: source.id(),
+            account_id: account.id,
+            account_fqn: account.fqn.clone(),
+            name: "store".to_owned(),
+            kind: "secret-store".to_owned(),
+            fqn: "bench:truefoundry:truefoundry:secret-store:store".to_owned(),
+            manifest: "{}".to_owned(),
+            created_by: source.actor.clone(),
+            created_at: at,
+            updated_at: at,
+        },
+        account,
+        event: source.event("INITIALIZE"),
+    };
+    Ok(metadata.create_instance(&new).await?)
+}
+
+fn token(hash: [u8; 32], user: UserId, source: &Source, at: Timestamp) -> NewToken {
+    NewToken {
+        hash,
+        id: source.id(),
+        subject_kind: SubjectKind::User,
+        subject_id: user.to_string(),
+        name: "bench".to_owned(),
+        purpose: TokenPurpose::Personal,
+        signing_key: None,
+        created_at: at,
+        expires_at: Some(at.plus_days(30)),
+    }
 }
 
 async fn users(metadata: &Metadata, population: &mut Population) -> Result<()> {
@@ -244,17 +318,7 @@ async fn users(metadata: &Metadata, population: &mut Population) -> Result<()> {
                 let hash = sha256(text.as_bytes());
                 population.tokens.push(text);
                 population.hashes.push(hash);
-                tokens.push(NewToken {
-                    hash,
-                    id: population.source.id(),
-                    subject_kind: SubjectKind::User,
-                    subject_id: id.to_string(),
-                    name: "bench".to_owned(),
-                    purpose: TokenPurpose::Personal,
-                    signing_key: None,
-                    created_at: at,
-                    expires_at: Some(at.plus_days(30)),
-                });
+                tokens.push(token(hash, id, &population.source, at));
             }
         }
         change(metadata, &population.source, |change| {

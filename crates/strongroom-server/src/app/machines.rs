@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use strongroom_domain::manifest::TokenTarget;
 use strongroom_domain::names::MachineName;
-use strongroom_domain::{GroupId, VirtualAccountId};
-use strongroom_metadata::{GrantSource, Guard, MachineKind, MachineRow, Named, SyncState, TokenPurpose};
+use strongroom_domain::{GroupId, Timestamp, TokenId, VirtualAccountId};
+use strongroom_metadata::{
+    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, SyncState, TokenPurpose,
+};
 
 use super::machine_terms::{MachineTerms, kind_of, subject_of};
 use super::role_bindings::Resolved;
@@ -52,13 +54,7 @@ impl Context {
         let (mut applied, issued) = loop {
             let mut change = attempts.next().await?;
             let now = app.clock.now();
-            if terms.expires_at.is_some_and(|at| at <= now) {
-                let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-                return Err(AppError::invalid(
-                    format!("manifest.{path}expiration_date"),
-                    "must be a date that is still to come",
-                ));
-            }
+            check_end(&terms, now)?;
             let mut resolved = Resolved::default();
             for permission in terms.permissions.iter().flatten() {
                 self.resolve(permission, subject.as_str(), &mut resolved).await?;
@@ -76,61 +72,18 @@ impl Context {
                 Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
                 None => None,
             };
-            let mut machine = existing.unwrap_or_else(|| MachineRow {
-                id: app.ids.at(now),
-                kind: terms.kind,
-                name: terms.name.as_str().to_owned(),
-                manifest: String::new(),
-                rotate_at: terms.rotate_at(now),
-                sync: SyncState::default(),
-                created_by: self.caller().actor.clone(),
-                created_at: now,
-                updated_at: now,
-            });
-            machine.manifest = written(&terms, earlier.as_ref()).to_string();
-            machine.updated_at = now;
-            let rotates = earlier.as_ref().is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
-            if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
-                machine.rotate_at = terms.rotate_at(now);
-            }
+            let machine = self.machine_after(&terms, existing, earlier.as_ref(), now);
             moved = earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
-            if moved {
-                machine.sync =
-                    SyncState { error: terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned()), ..SyncState::default() };
-            }
             if dry_run {
                 return Ok(AppliedMachine { machine, token: None, before });
             }
             let id = machine.id.to_string();
-            let mut issued = None;
-            // A JWT says itself when it ends: it gets a successor where that changes.
-            let wants_token = earlier
-                .as_ref()
-                .is_none_or(|earlier| !earlier.has_token() || (terms.jwt && earlier.expires_at != terms.expires_at));
             if before.is_none() {
                 change.add_machine(&machine, subject.as_str());
             } else {
                 change.update_machine(&machine);
             }
-            if let Some(earlier) = &earlier
-                && terms.has_token()
-                && earlier.expires_at != terms.expires_at
-            {
-                change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
-                if let Some(until) = terms.expires_at {
-                    change.shorten_tokens(&id, until);
-                }
-            }
-            if !terms.has_token() {
-                // From now on its provider says who it is.
-                change.revoke_tokens(kind_of(terms.kind), &id, now);
-            } else if wants_token {
-                let owner = terms.owner(&id);
-                let (text, row) =
-                    self.issue_token(&owner, &machine.name, TokenPurpose::Machine, terms.expires_at, terms.jwt).await?;
-                change.add_token(&row);
-                issued = Some((text, row.id));
-            }
+            let issued = self.put_tokens(&mut change, &terms, earlier.as_ref(), &machine).await?;
             change.replace_mappings(subject.as_str(), &mappings);
             if terms.permissions.is_some() {
                 change.take_grants_from(&id);
@@ -174,6 +127,70 @@ impl Context {
             }
         }
         Ok(applied)
+    }
+
+    /// The machine's row once the manifest is applied.
+    fn machine_after(
+        &self,
+        terms: &MachineTerms,
+        existing: Option<MachineRow>,
+        earlier: Option<&MachineTerms>,
+        now: Timestamp,
+    ) -> MachineRow {
+        let mut machine = existing.unwrap_or_else(|| MachineRow {
+            id: self.app().ids.at(now),
+            kind: terms.kind,
+            name: terms.name.as_str().to_owned(),
+            manifest: String::new(),
+            rotate_at: terms.rotate_at(now),
+            sync: SyncState::default(),
+            created_by: self.caller().actor.clone(),
+            created_at: now,
+            updated_at: now,
+        });
+        machine.manifest = written(terms, earlier).to_string();
+        machine.updated_at = now;
+        let rotates = earlier.is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
+        if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
+            machine.rotate_at = terms.rotate_at(now);
+        }
+        if earlier.is_some_and(|earlier| earlier.target != terms.target) {
+            machine.sync =
+                SyncState { error: terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned()), ..SyncState::default() };
+        }
+        machine
+    }
+
+    /// What becomes of a machine's tokens; gives the new one, when there is one.
+    async fn put_tokens(
+        &self,
+        change: &mut IdentityChange,
+        terms: &MachineTerms,
+        earlier: Option<&MachineTerms>,
+        machine: &MachineRow,
+    ) -> Result<Option<(IssuedToken, TokenId)>, AppError> {
+        let id = machine.id.to_string();
+        if !terms.has_token() {
+            // From now on its provider says who it is.
+            change.revoke_tokens(kind_of(terms.kind), &id, machine.updated_at);
+            return Ok(None);
+        }
+        if let Some(earlier) = earlier.filter(|earlier| earlier.expires_at != terms.expires_at) {
+            change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
+            if let Some(until) = terms.expires_at {
+                change.shorten_tokens(&id, until);
+            }
+        }
+        // A JWT says itself when it ends: it gets a successor where that changes.
+        let outlived = |earlier: &MachineTerms| terms.jwt && earlier.expires_at != terms.expires_at;
+        if !earlier.is_none_or(|earlier| !earlier.has_token() || outlived(earlier)) {
+            return Ok(None);
+        }
+        let owner = terms.owner(&id);
+        let (text, row) =
+            self.issue_token(&owner, &machine.name, TokenPurpose::Machine, terms.expires_at, terms.jwt).await?;
+        change.add_token(&row);
+        Ok(Some((text, row.id)))
     }
 
     /// A machine's current token, where it can be made again.
@@ -244,6 +261,15 @@ impl Context {
         }
         Ok(mapped)
     }
+}
+
+/// 422 when tokens would have ended before they are made.
+fn check_end(terms: &MachineTerms, now: Timestamp) -> Result<(), AppError> {
+    if terms.expires_at.is_none_or(|at| at > now) {
+        return Ok(());
+    }
+    let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
+    Err(AppError::invalid(format!("manifest.{path}expiration_date"), "must be a date that is still to come"))
 }
 
 /// The manifest as it is stored: what it doesn't speak of stays as it was.
