@@ -144,18 +144,15 @@ impl Context {
             if newest != Some(fresh.id) {
                 return Ok(None);
             }
-            let step = match state.secrets.iter().find(|secret| secret.key == key) {
-                Some(secret) => {
-                    let sealing = app.data_key(group, state.group.data_key.as_deref(), state.group.data_key_kek)?;
-                    if constant_time_eq(&secret.digest, &app.digest(&sealing, group, secret.id, &fresh.text)) {
-                        return Ok(None);
-                    }
-                    GroupStep::Set { id: secret.id, value: &fresh.text }
+            let step = if let Some(secret) = state.secrets.iter().find(|secret| secret.key == key) {
+                let sealing = app.data_key(group, state.group.data_key.as_deref(), state.group.data_key_kek)?;
+                if constant_time_eq(&secret.digest, &app.digest(&sealing, group, secret.id, &fresh.text)) {
+                    return Ok(None);
                 }
-                None => {
-                    self.check_count(state.secrets.len() + 1)?;
-                    GroupStep::Add { key: key.to_owned(), value: &fresh.text }
-                }
+                GroupStep::Set { id: secret.id, value: &fresh.text }
+            } else {
+                self.check_count(state.secrets.len() + 1)?;
+                GroupStep::Add { key: key.to_owned(), value: &fresh.text }
             };
             Ok(Some(Plan { steps: vec![step], ..Plan::default() }))
         };
@@ -231,30 +228,29 @@ impl Context {
         };
         let grace = i64::from(rotation.grace_period_days) * 86_400;
         let pending = &self.app().caches.pending_tokens;
-        let fresh = match self.pending_token(machine, &terms).await? {
-            Some(text) => text,
-            None => {
-                // No token is made for a group that takes none.
-                if let Err(error) = self.check_target(&terms).await {
-                    return self.note_failure(machine, error, lease).await;
-                }
-                let fresh = self
-                    .make_machine_token(&Wanted {
-                        kind: machine.kind,
-                        id: machine.id,
-                        action: "ROTATE_VIRTUAL_ACCOUNT_TOKEN",
-                        expires_at: None,
-                        first: false,
-                        grace: Some(grace),
-                        lease: Some(lease),
-                    })
-                    .await?;
-                if fresh.terms.target.is_none() {
-                    return Ok(true);
-                }
-                pending.keep(&fresh);
-                fresh
+        let fresh = if let Some(fresh) = self.pending_token(machine, &terms).await? {
+            fresh
+        } else {
+            // No token is made for a group that takes none.
+            if let Err(error) = self.check_target(&terms).await {
+                return self.note_failure(machine, error, lease).await;
             }
+            let fresh = self
+                .make_machine_token(&Wanted {
+                    kind: machine.kind,
+                    id: machine.id,
+                    action: "ROTATE_VIRTUAL_ACCOUNT_TOKEN",
+                    expires_at: None,
+                    first: false,
+                    grace: Some(grace),
+                    lease: Some(lease),
+                })
+                .await?;
+            if fresh.terms.target.is_none() {
+                return Ok(true);
+            }
+            pending.keep(&fresh);
+            fresh
         };
         if stop_after == Some(Step::Made) {
             return Ok(false);
