@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_domain::manifest::TokenTarget;
 use strongroom_domain::names::MachineName;
-use strongroom_domain::{GroupId, Timestamp, TokenId, VirtualAccountId};
+use strongroom_domain::{GroupId, TokenId, VirtualAccountId};
 use strongroom_metadata::{
     GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, SyncState, TokenPurpose,
 };
@@ -27,6 +27,16 @@ pub(crate) struct AppliedMachine {
     pub(crate) before: Option<String>,
 }
 
+/// What applying a manifest comes to.
+struct Draft {
+    machine: MachineRow,
+    /// The manifest before, when there was one, and its terms.
+    before: Option<String>,
+    earlier: Option<MachineTerms>,
+    /// The token is to be written elsewhere, or nowhere, from now on.
+    moved: bool,
+}
+
 impl Context {
     /// Creates or updates a virtual account by its manifest. The token comes only with a new one.
     pub(crate) async fn apply_virtual_account(
@@ -47,58 +57,37 @@ impl Context {
     }
 
     async fn apply_machine_terms(&self, terms: MachineTerms, dry_run: bool) -> Result<AppliedMachine, AppError> {
-        let app = self.app();
         let subject = terms.subject();
         let mut attempts = self.identity_attempts().await;
-        let mut moved;
-        let (mut applied, issued) = loop {
+        let (draft, issued) = loop {
             let mut change = attempts.next().await?;
-            let now = app.clock.now();
-            check_end(&terms, now)?;
             let mut resolved = Resolved::default();
             for permission in terms.permissions.iter().flatten() {
                 self.resolve(permission, subject.as_str(), &mut resolved).await?;
             }
             let mappings = self.mapped(&terms).await?;
             self.target_group(&terms).await?;
-            let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
-            if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
-                let message =
-                    format!("`{}` is taken: virtual accounts and agent identities share their names", terms.name);
-                return Err(AppError::NameTaken(message));
-            }
-            let before = existing.as_ref().map(|machine| machine.manifest.clone());
-            let earlier = match &before {
-                Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
-                None => None,
-            };
-            let machine = self.machine_after(&terms, existing, earlier.as_ref(), now);
-            moved = earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
+            let draft = self.draft_machine(&terms).await?;
             if dry_run {
-                return Ok(AppliedMachine { machine, token: None, before });
+                return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
             }
-            let id = machine.id.to_string();
-            if before.is_none() {
-                change.add_machine(&machine, subject.as_str());
-            } else {
-                change.update_machine(&machine);
-            }
-            let issued = self.put_tokens(&mut change, &terms, earlier.as_ref(), &machine).await?;
+            let issued = self.write_machine(&mut change, &draft, &terms).await?;
             change.replace_mappings(subject.as_str(), &mappings);
             if terms.permissions.is_some() {
+                let id = draft.machine.id.to_string();
                 change.take_grants_from(&id);
                 change.grant(GrantSource::VirtualAccount, &id, &resolved.groups, &resolved.others);
             }
-            let action = match (terms.kind, before.is_none()) {
+            let action = match (terms.kind, draft.before.is_none()) {
                 (MachineKind::VirtualAccount, true) => "CREATE_VIRTUAL_ACCOUNT",
                 (MachineKind::VirtualAccount, false) => "UPDATE_VIRTUAL_ACCOUNT",
                 (MachineKind::AgentIdentity, true) => "CREATE_AGENT_IDENTITY",
                 (MachineKind::AgentIdentity, false) => "UPDATE_AGENT_IDENTITY",
             };
             let detail = json!({"permissions": terms.written.get("permissions")}).to_string();
-            let event = Event { action, detail, ..Event::of(machine_target(&machine)) };
+            let event = Event { action, detail, ..Event::of(machine_target(&draft.machine)) };
             match attempts.commit(change, event).await? {
-                None => break (AppliedMachine { machine, token: None, before }, issued),
+                None => break (draft, issued),
                 Some(Guard::Mapping) => {
                     let message = "another machine is mapped to the same value of this identity provider";
                     return Err(AppError::invalid("manifest.identity_provider_mapping", message));
@@ -108,13 +97,14 @@ impl Context {
             }
         };
         drop(attempts);
-        let machine = &mut applied.machine;
+        let Draft { mut machine, before, moved, .. } = draft;
+        let mut token = None;
         let fresh = match issued {
             Some((IssuedToken(text), id)) => {
-                applied.token = Some(IssuedToken(text.clone()));
+                token = Some(IssuedToken(text.clone()));
                 Some(Fresh { machine: machine.clone(), terms, id, text })
             }
-            None if moved => self.fresh_again(machine, terms).await?,
+            None if moved => self.fresh_again(&machine, terms).await?,
             None => None,
         };
         if let Some(fresh) = fresh.filter(|fresh| fresh.terms.target.is_some()) {
@@ -126,69 +116,85 @@ impl Context {
                 Err(error) => tracing::warn!(machine = machine.name, ?error, "a token's sync was not noted"),
             }
         }
-        Ok(applied)
+        Ok(AppliedMachine { machine, token, before })
     }
 
-    /// The machine's row once the manifest is applied.
-    fn machine_after(
-        &self,
-        terms: &MachineTerms,
-        existing: Option<MachineRow>,
-        earlier: Option<&MachineTerms>,
-        now: Timestamp,
-    ) -> MachineRow {
+    /// The machine as it will be.
+    async fn draft_machine(&self, terms: &MachineTerms) -> Result<Draft, AppError> {
+        let app = self.app();
+        let now = app.clock.now();
+        if terms.expires_at.is_some_and(|at| at <= now) {
+            let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
+            let message = "must be a date that is still to come";
+            return Err(AppError::invalid(format!("manifest.{path}expiration_date"), message));
+        }
+        let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
+        if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
+            let message = format!("`{}` is taken: virtual accounts and agent identities share their names", terms.name);
+            return Err(AppError::NameTaken(message));
+        }
+        let before = existing.as_ref().map(|machine| machine.manifest.clone());
+        let earlier = match &before {
+            Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
+            None => None,
+        };
         let mut machine = existing.unwrap_or_else(|| MachineRow {
-            id: self.app().ids.at(now),
+            id: app.ids.at(now),
             kind: terms.kind,
             name: terms.name.as_str().to_owned(),
             manifest: String::new(),
-            rotate_at: terms.rotate_at(now),
+            rotate_at: None,
             sync: SyncState::default(),
             created_by: self.caller().actor.clone(),
             created_at: now,
             updated_at: now,
         });
-        machine.manifest = written(terms, earlier).to_string();
+        machine.manifest = written(terms, earlier.as_ref()).to_string();
         machine.updated_at = now;
-        let rotates = earlier.is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
+        let rotates = earlier.as_ref().is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
         if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
             machine.rotate_at = terms.rotate_at(now);
         }
-        if earlier.is_some_and(|earlier| earlier.target != terms.target) {
-            machine.sync =
-                SyncState { error: terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned()), ..SyncState::default() };
+        let moved = earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
+        if moved {
+            let error = terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned());
+            machine.sync = SyncState { error, ..SyncState::default() };
         }
-        machine
+        Ok(Draft { machine, before, earlier, moved })
     }
 
-    /// What becomes of a machine's tokens; gives the new one, when there is one.
-    async fn put_tokens(
+    /// Writes the machine and its tokens, and a new one where it has to have one.
+    async fn write_machine(
         &self,
         change: &mut IdentityChange,
+        draft: &Draft,
         terms: &MachineTerms,
-        earlier: Option<&MachineTerms>,
-        machine: &MachineRow,
     ) -> Result<Option<(IssuedToken, TokenId)>, AppError> {
+        let Draft { machine, earlier, .. } = draft;
         let id = machine.id.to_string();
+        match earlier {
+            None => change.add_machine(machine, terms.subject().as_str()),
+            Some(_) => change.update_machine(machine),
+        }
         if !terms.has_token() {
             // From now on its provider says who it is.
             change.revoke_tokens(kind_of(terms.kind), &id, machine.updated_at);
             return Ok(None);
         }
-        if let Some(earlier) = earlier.filter(|earlier| earlier.expires_at != terms.expires_at) {
+        let moved_end = earlier.as_ref().filter(|earlier| earlier.expires_at != terms.expires_at);
+        if let Some(earlier) = moved_end {
             change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
             if let Some(until) = terms.expires_at {
                 change.shorten_tokens(&id, until);
             }
         }
+        let has_token = earlier.as_ref().is_some_and(MachineTerms::has_token);
         // A JWT says itself when it ends: it gets a successor where that changes.
-        let outlived = |earlier: &MachineTerms| terms.jwt && earlier.expires_at != terms.expires_at;
-        if !earlier.is_none_or(|earlier| !earlier.has_token() || outlived(earlier)) {
+        if has_token && !(terms.jwt && moved_end.is_some()) {
             return Ok(None);
         }
-        let owner = terms.owner(&id);
-        let (text, row) =
-            self.issue_token(&owner, &machine.name, TokenPurpose::Machine, terms.expires_at, terms.jwt).await?;
+        let (owner, purpose) = (terms.owner(&id), TokenPurpose::Machine);
+        let (text, row) = self.issue_token(&owner, &machine.name, purpose, terms.expires_at, terms.jwt).await?;
         change.add_token(&row);
         Ok(Some((text, row.id)))
     }
@@ -261,15 +267,6 @@ impl Context {
         }
         Ok(mapped)
     }
-}
-
-/// 422 when tokens would have ended before they are made.
-fn check_end(terms: &MachineTerms, now: Timestamp) -> Result<(), AppError> {
-    if terms.expires_at.is_none_or(|at| at > now) {
-        return Ok(());
-    }
-    let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-    Err(AppError::invalid(format!("manifest.{path}expiration_date"), "must be a date that is still to come"))
 }
 
 /// The manifest as it is stored: what it doesn't speak of stays as it was.

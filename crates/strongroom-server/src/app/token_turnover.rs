@@ -228,8 +228,8 @@ impl Context {
         };
         let grace = i64::from(rotation.grace_period_days) * 86_400;
         let pending = &self.app().caches.pending_tokens;
-        let fresh = if let Some(text) = self.pending_token(machine, &terms).await? {
-            text
+        let fresh = if let Some(fresh) = self.pending_token(machine, &terms).await? {
+            fresh
         } else {
             // No token is made for a group that takes none.
             if let Err(error) = self.check_target(&terms).await {
