@@ -288,7 +288,7 @@ async fn who_may_not_read_a_value_does_not_get_it_anywhere() {
 #[tokio::test]
 async fn however_one_came_to_see_a_group_its_values_stay_hidden() {
     let canaries = Canaries::new("viewed");
-    let app = TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).start().await;
+    let app = TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
     let (crowd, gone) = plant_among_all(&app, &canaries).await;
     let cast = &crowd.cast;
     let (path, group) = (cast.secret_path("CANARY_KEY"), cast.group_path());
