@@ -12,6 +12,7 @@ mod authorization;
 mod bad_input;
 mod concurrency;
 mod faults;
+mod identity_providers;
 mod integrity;
 mod limits;
 mod machines;

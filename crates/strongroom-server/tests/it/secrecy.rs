@@ -1,15 +1,12 @@
 //! A value gets to those who may read it, through three routes, and nowhere else.
 
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
 
-use http::header::{HeaderName, IF_MATCH};
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
-use strongroom_testkit::{Answer, Cast, Client, TestApp, encode};
-use tracing_subscriber::layer::SubscriberExt;
+use strongroom_testkit::{Answer, Cast, Client, Crowd, FakeIdp, TestApp, encode};
 
-use crate::support::{GROUPS, SECRETS, TRASH, events, group_path, reference_path, secret_id, updates};
+use crate::support::{GROUPS, LOG, SECRETS, TRASH, events, group_path, reference_path, secret_id, updates};
 
 /// Values that would be found again anywhere: what each is, itself, and how it may be spelled.
 struct Canaries(Vec<(&'static str, String, Vec<String>)>);
@@ -70,7 +67,14 @@ fn spellings(text: &str) -> Vec<Vec<u8>> {
         }
     }
     out.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    // By a digest, guesses are checked.
+    out.push(sha256(text).into_bytes());
     out
+}
+
+fn sha256(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn base64(bytes: &[u8], last: &str) -> String {
@@ -88,29 +92,6 @@ fn the_spellings_are_right() {
     assert!(contains(b"....cyBpdA", b"cyBp") && !contains(b"abc", b"abd"));
 }
 
-/// Everything that this process logs, at the finest level.
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let writer = log.clone();
-    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).expect("the only one");
-    log
-});
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Every file below a folder, the key and the lock too.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -125,12 +106,32 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 async fn plant(app: &TestApp, canaries: &Canaries) -> (Cast, Value) {
     let secrets = [("CANARY_KEY", canaries.get("old version")), ("DEAD", canaries.get("deleted secret"))];
     let cast = app.cast("shared", &secrets).await;
+    let gone = age(app, &cast, canaries).await;
+    (cast, gone)
+}
+
+/// The same with everybody.
+async fn plant_among_all(app: &TestApp, canaries: &Canaries) -> (Crowd, Value) {
+    let mut crowd = app.crowd().await;
+    let secrets = [("CANARY_KEY", canaries.get("old version")), ("DEAD", canaries.get("deleted secret"))]
+        .map(|(k, v)| (k, Some(v)));
+    let owner = crowd.cast.owner.clone();
+    let group = owner.put(&crowd.cast.group_path(), updates(&secrets)).await.expect(200)["data"].take();
+    crowd.cast.secret_ids =
+        secrets.iter().map(|(key, _)| ((*key).to_owned(), secret_id(&group, key).to_owned())).collect();
+    owner.put(GROUPS, json!({"manifest": crowd.manifest(app, "shared")})).await.expect(200);
+    let gone = age(app, &crowd.cast, canaries).await;
+    (crowd, gone)
+}
+
+/// Makes versions, and deletes some.
+async fn age(app: &TestApp, cast: &Cast, canaries: &Canaries) -> Value {
     let update = updates(&[("CANARY_KEY", Some(canaries.get("current"))), ("DEAD", None)]);
     cast.editor.put(&cast.group_path(), update).await.expect(200);
     cast.editor.delete(&cast.secret_path("DEAD")).await.expect(200);
     let gone = app.group(&cast.owner, "gone", &[("CANARY_KEY", canaries.get("deleted group"))]).await;
     cast.owner.delete(&group_path(&gone)).await.expect(200);
-    (cast, gone)
+    gone
 }
 
 /// Every way to ask for a value: each route, with each parameter that could let one through.
@@ -285,6 +286,71 @@ async fn who_may_not_read_a_value_does_not_get_it_anywhere() {
 }
 
 #[tokio::test]
+async fn however_one_came_to_see_a_group_its_values_stay_hidden() {
+    let canaries = Canaries::new("viewed");
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let (crowd, gone) = plant_among_all(&app, &canaries).await;
+    let cast = &crowd.cast;
+    let (path, group) = (cast.secret_path("CANARY_KEY"), cast.group_path());
+    for name in ["reader by team", "tenant reader", "machine editor by IdP token", "agent editor by IdP token"] {
+        let given = crowd.client(name).get(&path).await;
+        assert_eq!(canaries.found_in(given.text.as_bytes()), ["current"], "{name} may read");
+    }
+    let current = canaries.get("current");
+    for name in [
+        "viewer",
+        "viewer by team",
+        "tenant viewer",
+        "machine viewer",
+        "lapsed editor",
+        "editor elsewhere",
+        "IdP token of nobody",
+        "expired token",
+        "deactivated",
+    ] {
+        let client = crowd.client(name);
+        let answers = ask_for_everything(&app, cast, &gone, client, current).await;
+        assert_silent(&canaries, client, &answers);
+        // A guess that is right is answered as one that is wrong.
+        let mut told = Vec::new();
+        for guess in [current, "wrong"] {
+            let mut answers = Vec::new();
+            for tag in ["*", "\"1\"", &format!("\"{}\"", sha256(guess))] {
+                let body = updates(&[("CANARY_KEY", Some(guess)), ("DEAD", Some(guess))]);
+                answers.push(client.request("PUT", &group).header(IF_MATCH, tag).json(&body).send().await);
+                answers.push(client.request("GET", &path).header(IF_NONE_MATCH, tag).send().await);
+                answers.push(client.request("DELETE", &path).header(IF_MATCH, tag).send().await);
+            }
+            assert_silent(&canaries, client, &answers);
+            told.push(answers.into_iter().map(|answer| (answer.status, answer.text)).collect::<Vec<_>>());
+        }
+        assert_eq!(told[0], told[1], "{name}");
+    }
+}
+
+/// The answers to a viewer are as long for a long value as for a short one.
+#[tokio::test]
+async fn how_long_a_value_is_does_not_show() {
+    let app = TestApp::start().await;
+    let cast = app.cast("shared", &[("LONG", &"x".repeat(1_000)), ("TINY", "x")]).await;
+    let mut told = Vec::new();
+    for key in ["LONG", "TINY"] {
+        let path = cast.secret_path(key);
+        let mut told_of = Vec::new();
+        for client in [&cast.viewer, &cast.watcher] {
+            for path in [path.clone(), format!("{path}/versions")] {
+                let answer = client.get(&path).await;
+                assert!(answer.status == 200 && !answer.text.contains("digest"), "{}", answer.text);
+                told_of.push(answer.text.replace(cast.secret_id(key), "ID").len());
+            }
+        }
+        told.push(told_of);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
 async fn with_hidden_values_no_person_gets_one() {
     let _ = &*LOG;
     let canaries = Canaries::new("hidden");
@@ -361,7 +427,7 @@ async fn values_are_in_no_file_no_event_no_log_and_no_error() {
         }
         app.stop().await;
     }
-    let log = log.0.lock().unwrap().clone();
+    let log = log.bytes();
     assert!(
         contains(&log, b"secret_store_failed") && contains(&log, b"/api/svc/v1/secrets/{id}"),
         "the log is captured"
@@ -420,7 +486,7 @@ async fn what_is_purged_is_in_no_file() {
 
 #[tokio::test]
 async fn a_machine_s_token_is_in_its_group_and_nowhere_else() {
-    let log = LazyLock::force(&LOG);
+    let log = &*LOG;
     let mut app = TestApp::start().await;
     let admin = app.admin();
     app.group(&admin, "vault", &[]).await;

@@ -1,7 +1,11 @@
 //! What several modules use.
 
+use std::io::Write;
+use std::sync::{Arc, LazyLock, Mutex};
+
 use serde_json::{Value, json};
 use strongroom_testkit::{Client, TestApp, encode};
+use tracing_subscriber::layer::SubscriberExt;
 
 pub(crate) const GROUPS: &str = "/api/svc/v1/secret-groups";
 pub(crate) const SECRETS: &str = "/api/svc/v1/secrets";
@@ -83,4 +87,33 @@ pub(crate) async fn events(app: &TestApp, query: &str) -> Vec<Value> {
     app.settle().await;
     let path = format!("/api/svc/v1/audit-logs?metric=list&limit=1000&{query}");
     list(&app.admin().get(&path).await.expect(200), "/data").to_vec()
+}
+
+/// Everything that this process logs, at the finest level.
+pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).expect("the only one");
+    log
+});
+
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,12 +1,12 @@
 //! What one may not see looks like what is not there.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use strongroom_api::{Access, Operation};
-use strongroom_testkit::{Answer, TestApp};
+use strongroom_testkit::{Answer, FakeIdp, TestApp};
 
 use super::VALUE;
 use super::requests::{Person, Target, send, target};
-use crate::support::{ABSENT, GROUPS, SECRETS, group_path, secret_id, text};
+use crate::support::{ABSENT, GROUPS, SECRETS, TRASH, group_path, reference_path, secret_id, text};
 
 /// The answer without what differs from request to request anyway.
 fn shape(answer: &Answer, asked: &[&str]) -> String {
@@ -20,8 +20,9 @@ fn shape(answer: &Answer, asked: &[&str]) -> String {
 
 #[tokio::test]
 async fn what_one_may_not_see_looks_like_what_is_not_there() {
-    let app = TestApp::start().await;
-    let cast = app.cast("shared", &[]).await;
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let crowd = app.crowd().await;
     let mut compared = 0;
     for (number, operation) in Operation::ALL.iter().enumerate() {
         // A name that is taken is told to everybody: there the two differ, and may.
@@ -36,7 +37,7 @@ async fn what_one_may_not_see_looks_like_what_is_not_there() {
         if tells || aimless {
             continue;
         }
-        let hidden = target(&app, &cast, number, *operation).await;
+        let hidden = target(&app, &crowd, number, *operation).await;
         // Of the same length: an answer that repeats the name is as long.
         let nothing = hidden.name.replace("target", "absent");
         let absent = Target {
@@ -53,7 +54,8 @@ async fn what_one_may_not_see_looks_like_what_is_not_there() {
             person: Person::absent("1"),
             other_id: "1".into(),
         };
-        for client in [&cast.stranger, &cast.drone] {
+        for name in ["stranger", "editor elsewhere", "lapsed editor", "machine stranger"] {
+            let client = crowd.client(name);
             let seen = send(&app, client, *operation, &hidden).await;
             let missing = send(&app, client, *operation, &absent).await;
             let asked = [hidden.name.as_str(), &hidden.group_id, &hidden.secret_id];
@@ -111,4 +113,101 @@ async fn lists_hold_what_one_may_see_and_count_no_more() {
     }
     let all = cast.admin.get(GROUPS).await.expect(200);
     assert_eq!(all["pagination"]["total"], 2);
+}
+
+/// Everything that can be asked about a group by its name or id without making one: method, path, body.
+fn questions(name: &str, group: &str, secret: &str) -> Vec<(&'static str, String, Option<Value>)> {
+    let fqn = format!("default:{name}");
+    let mut all = Vec::new();
+    for query in [
+        format!("fqn={fqn}"),
+        format!("fqn={fqn}:K"),
+        format!("fqn=default%3A{name}&attributes=associatedSecrets"),
+        format!("search={name}"),
+        format!("search={}", &name[..6]),
+        format!("search={name}&fqn={fqn}&limit=1&offset=0"),
+    ] {
+        all.push(("GET", format!("{GROUPS}?{query}"), None));
+        all.push(("GET", format!("{TRASH}?{query}"), None));
+        all.push(("GET", format!("/api/svc/v1/role-bindings?{query}"), None));
+        all.push(("GET", format!("/api/svc/v1/audit-logs?metric=list&{query}"), None));
+    }
+    for reference in [format!("{fqn}:K"), format!("{fqn}:K:1"), format!("tfy-secret://{fqn}:K"), fqn.clone()] {
+        all.push(("GET", reference_path(&reference), None));
+    }
+    for resource in [fqn.clone(), format!("{fqn}:K"), group.to_owned(), secret.to_owned(), name.to_owned()] {
+        for subject in ["user:shared-owner@example.com", "user:none@example.com"] {
+            let asked = format!("subject={subject}&action=see&resource={resource}");
+            all.push(("GET", format!("/api/v1/access/explain?{asked}"), None));
+        }
+    }
+    for body in [
+        json!({"secretFqns": [format!("{fqn}:K")], "withValue": true}),
+        json!({"secretFqns": [format!("tfy-secret://{fqn}:K:1"), fqn]}),
+        json!({"secretFqns": [format!("{fqn}:K")], "secretGroupId": group}),
+        json!({"secretGroupId": group, "withValue": true, "limit": 1}),
+    ] {
+        all.push(("POST", SECRETS.into(), Some(body)));
+    }
+    for role in ["secret-group-viewer", "secret-group-admin"] {
+        let permission = json!({"resourceType": "secret-group", "resourceFqn": fqn, "role": role});
+        let subject = json!({"type": "user", "name": "shared-stranger@example.com"});
+        let binding =
+            json!({"type": "role-binding", "name": "mine", "subjects": [subject], "permissions": [permission]});
+        let permission = json!({"resource_type": "secret-group", "resource_fqn": fqn, "role_id": role});
+        let machine = json!({"type": "virtual-account", "name": "mine", "permissions": [permission]});
+        let store = json!({"type": "tfy-secrets", "secret_group": name, "key": "K"});
+        let keeper = json!({"type": "virtual-account", "name": "mine", "secret_store_config": store});
+        for manifest in [binding, machine, keeper] {
+            for dry_run in [true, false] {
+                let body = json!({"manifest": manifest, "dryRun": dry_run});
+                all.push(("PUT", "/api/svc/v1/apply".into(), Some(body.clone())));
+                all.push(("PUT", "/api/svc/v1/role-bindings".into(), Some(body.clone())));
+                all.push(("PUT", "/api/svc/v1/virtual-accounts".into(), Some(body)));
+            }
+        }
+    }
+    let manifest = json!({"type": "secret-group", "name": name, "integration_fqn": "x"});
+    all.push(("POST", "/api/svc/v1/delete".into(), Some(json!({"manifest": manifest}))));
+    all.push(("PUT", format!("{GROUPS}/{group}"), Some(json!({"secrets": []}))));
+    all.push(("PUT", format!("{GROUPS}/{group}"), Some(json!({"secrets": [{"key": "", "value": 1}]}))));
+    all.push(("DELETE", format!("{GROUPS}/{group}?forceDelete=true"), None));
+    all.push(("POST", format!("/api/v1/secrets/{secret}/restore"), Some(json!({"x": 1}))));
+    all.push(("POST", format!("/api/v1/secret-groups/{group}/restore"), Some(json!({"x": 1}))));
+    all.push(("GET", format!("/api/v1/secret-groups/{group}/access?limit=1"), None));
+    all
+}
+
+#[tokio::test]
+async fn no_question_tells_that_something_hidden_is_there() {
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let crowd = app.crowd().await;
+    let hidden = app.group(&crowd.cast.owner, "hidden-group", &[("K", VALUE)]).await;
+    crowd.cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(&app, "hidden-group")})).await.expect(200);
+    let (group, secret) = (text(&hidden, "/id"), secret_id(&hidden, "K"));
+    let (there, nothing) = (questions("hidden-group", group, secret), questions("absent-group", ABSENT, ABSENT));
+    for name in ["stranger", "editor elsewhere", "lapsed editor", "machine stranger", "nobody", "deactivated"] {
+        let client = crowd.client(name);
+        for ((method, path, body), (_, other_path, other_body)) in there.iter().zip(&nothing) {
+            for tag in ["", "\"1\"", "*"] {
+                let ask = |path: &str, body: &Option<Value>| {
+                    let mut request = client.request(method, path);
+                    if !tag.is_empty() {
+                        request = request.header(http::header::IF_MATCH, tag);
+                    }
+                    match body {
+                        Some(body) => request.json(body).send(),
+                        None => request.send(),
+                    }
+                };
+                let seen = shape(&ask(path, body).await, &[group, secret, "hidden-group"]);
+                let missing = shape(&ask(other_path, other_body).await, &[ABSENT, "absent-group"]);
+                assert_eq!(seen, missing, "{method} {path} {body:?} as {name}");
+            }
+        }
+    }
+    // The same questions tell those who may see it.
+    let answer = crowd.client("viewer by team").get(&there[0].1).await;
+    assert!(answer.text.contains(group));
 }

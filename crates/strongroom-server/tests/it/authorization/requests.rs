@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 use strongroom_api::Operation;
-use strongroom_testkit::{Answer, Cast, Client, TestApp};
+use strongroom_testkit::{Answer, Client, Crowd, TestApp};
 
 use super::VALUE;
 use crate::support::{
     ABSENT, GROUPS, INVITATIONS, SECRETS, TOKENS, TRASH, USERS, group_path, reference_path, secret_id, text, updates,
 };
 
-/// What a request is aimed at: a group of its own for each request, shared as the cast's group is.
+/// What a request is aimed at: a group that everybody has their role on.
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) group_id: String,
@@ -125,7 +125,7 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
             ("/api/svc/v1/users/register".into(), Some(json!({"email": format!("{name}@example.com")})))
         }
         Operation::CreateTokenForUser => {
-            let body = json!({"name": "more", "userEmail": "shared-stranger@example.com"});
+            let body = json!({"name": name, "userEmail": "shared-stranger@example.com"});
             ("/api/svc/v1/personal-access-tokens/for-user".into(), Some(body))
         }
         Operation::RevokeTokensOfUser => {
@@ -195,23 +195,12 @@ pub(super) async fn send(app: &TestApp, client: &Client, operation: Operation, t
     }
 }
 
-/// A group of the owner with the secret `K`, shared with the cast; and, where the operation needs it, deleted.
-pub(super) async fn target(app: &TestApp, cast: &Cast, number: usize, operation: Operation) -> Target {
+/// A group of the owner with the secret `K`, shared with the crowd; and, where the operation needs it, deleted.
+pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operation: Operation) -> Target {
+    let cast = &crowd.cast;
     let name = format!("target-{number}");
     let group = app.group(&cast.owner, &name, &[("K", VALUE), ("OTHER", "x")]).await;
-    let user = |client: &Client| format!("user:{}", client.name());
-    let machine = |client: &Client| format!("virtualaccount:{}", client.name());
-    let manifest = app.manifest(
-        &name,
-        &[
-            (&user(&cast.editor), "secret-group-editor"),
-            (&user(&cast.revoked), "secret-group-admin"),
-            (&user(&cast.viewer), "secret-group-viewer"),
-            (&machine(&cast.machine), "secret-group-editor"),
-            (&machine(&cast.watcher), "secret-group-viewer"),
-        ],
-    );
-    cast.owner.put(GROUPS, json!({"manifest": manifest})).await.expect(200);
+    cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(app, &name)})).await.expect(200);
     let secret = secret_id(&group, "K").to_owned();
     match operation {
         Operation::RestoreSecretGroup => {
