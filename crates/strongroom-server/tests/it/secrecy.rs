@@ -527,7 +527,7 @@ async fn a_machine_s_token_is_in_its_group_and_nowhere_else() {
         }
         app.stop().await;
     }
-    let log = log.0.lock().unwrap().clone();
+    let log = log.bytes();
     assert!(contains(&log, b"/api/svc/v1/virtual-accounts/{id}/regenerate-token"), "the log is captured");
     assert!(secrets.iter().all(|secret| !contains(&log, secret.as_bytes())), "in the log");
 }
