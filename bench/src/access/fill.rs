@@ -7,8 +7,9 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, EventId, GroupId, Ids, SystemClock, Timestamp, UserId};
 use strongroom_metadata::{
-    AuditRow, Grant, GrantSource, GroupCreation, IdentityChange, Metadata, Named, NamedRow, NewSecret, NewToken,
-    NewVersion, RevisionRow, TokenPurpose, UserRow,
+    AccountRow, AuditRow, Grant, GrantSource, GroupCreation, IdentityChange, InstanceRow, InstanceState,
+    IntegrationRow, Metadata, Named, NamedRow, NewInstance, NewSecret, NewToken, NewVersion, RevisionRow,
+    RootKeySlotRow, TokenPurpose, UserRow,
 };
 use tokio::task::JoinSet;
 
@@ -71,7 +72,7 @@ pub(super) struct Population {
 }
 
 impl Population {
-    pub(super) fn user(&self, index: usize) -> String {
+    pub(super) fn user(index: usize) -> String {
         format!("user:{}", email(index))
     }
 
@@ -203,6 +204,9 @@ pub(super) async fn fill(metadata: &Metadata, scale: Scale) -> Result<Population
         granted: 0,
         source: Source::new(),
     };
+    if metadata.instance().await?.is_none() {
+        instance(metadata, &population.source).await?;
+    }
     users(metadata, &mut population).await?;
     eprintln!("{} users", scale.users);
     teams(metadata, &mut population, &mut random).await?;
@@ -221,6 +225,76 @@ pub(super) async fn change(metadata: &Metadata, source: &Source, fill: impl FnOn
     let mut change = metadata.begin_identity_change().await?;
     fill(&mut change);
     Ok(metadata.commit_identity_change(change, &source.event("BENCH")).await?)
+}
+
+/// Where no server was started.
+async fn instance(metadata: &Metadata, source: &Source) -> Result<()> {
+    let at = SystemClock.now();
+    let admin: UserId = source.id();
+    let account = AccountRow {
+        id: source.id(),
+        name: "truefoundry".to_owned(),
+        provider: "truefoundry".to_owned(),
+        fqn: "bench:truefoundry:truefoundry".to_owned(),
+        manifest: "{}".to_owned(),
+        created_by: source.actor.clone(),
+        created_at: at,
+        updated_at: at,
+    };
+    let new = NewInstance {
+        instance: InstanceRow {
+            tenant: "bench".to_owned(),
+            instance_id: "bench".to_owned(),
+            account_id: source.id(),
+            created_at: at,
+            state: InstanceState::Live,
+        },
+        slot: RootKeySlotRow {
+            key_id: 1,
+            kind: "file".to_owned(),
+            fingerprint: "bench".to_owned(),
+            wrapped: vec![7; 60],
+            created_at: at,
+        },
+        admin: UserRow {
+            id: admin,
+            email: "admin@bench.test".to_owned(),
+            tenant_role: "tenant-admin".to_owned(),
+            active: true,
+            created_at: at,
+            updated_at: at,
+        },
+        admin_token: token([9; 32], admin, source, at),
+        integration: IntegrationRow {
+            id: source.id(),
+            account_id: account.id,
+            account_fqn: account.fqn.clone(),
+            name: "store".to_owned(),
+            kind: "secret-store".to_owned(),
+            fqn: "bench:truefoundry:truefoundry:secret-store:store".to_owned(),
+            manifest: "{}".to_owned(),
+            created_by: source.actor.clone(),
+            created_at: at,
+            updated_at: at,
+        },
+        account,
+        event: source.event("INITIALIZE"),
+    };
+    Ok(metadata.create_instance(&new).await?)
+}
+
+fn token(hash: [u8; 32], user: UserId, source: &Source, at: Timestamp) -> NewToken {
+    NewToken {
+        hash,
+        id: source.id(),
+        subject_kind: SubjectKind::User,
+        subject_id: user.to_string(),
+        name: "bench".to_owned(),
+        purpose: TokenPurpose::Personal,
+        signing_key: None,
+        created_at: at,
+        expires_at: Some(at.plus_days(30)),
+    }
 }
 
 async fn users(metadata: &Metadata, population: &mut Population) -> Result<()> {
@@ -244,22 +318,16 @@ async fn users(metadata: &Metadata, population: &mut Population) -> Result<()> {
                 let hash = sha256(text.as_bytes());
                 population.tokens.push(text);
                 population.hashes.push(hash);
-                tokens.push(NewToken {
-                    hash,
-                    id: population.source.id(),
-                    subject_kind: SubjectKind::User,
-                    subject_id: id.to_string(),
-                    name: "bench".to_owned(),
-                    purpose: TokenPurpose::Personal,
-                    signing_key: None,
-                    created_at: at,
-                    expires_at: Some(at.plus_days(30)),
-                });
+                tokens.push(token(hash, id, &population.source, at));
             }
         }
         change(metadata, &population.source, |change| {
-            rows.iter().for_each(|row| change.add_user(row));
-            tokens.iter().for_each(|token| change.add_token(token));
+            for row in &rows {
+                change.add_user(row);
+            }
+            for token in &tokens {
+                change.add_token(token);
+            }
         })
         .await?;
     }
@@ -285,7 +353,9 @@ async fn teams(metadata: &Metadata, population: &mut Population, random: &mut Ra
         team.extend(distinct(missing, || FIRST_OTHER + random.below(scale.users - FIRST_OTHER)));
     }
     for (team, members) in members.iter().enumerate() {
-        members.iter().for_each(|member| population.teams_of[*member].push(team));
+        for member in members {
+            population.teams_of[*member].push(team);
+        }
     }
     let all: Vec<usize> = (0..scale.teams).collect();
     for part in all.chunks(500) {
@@ -294,7 +364,7 @@ async fn teams(metadata: &Metadata, population: &mut Population, random: &mut Ra
                 let name = team(index);
                 let row = population.source.named(name["team:".len()..].to_owned());
                 change.add_named(Named::Team, &row, None);
-                let names: Vec<String> = members[index].iter().map(|member| population.user(*member)).collect();
+                let names: Vec<String> = members[index].iter().map(|member| Population::user(*member)).collect();
                 change.replace_team_people(&name, &names, &names[..1]);
             }
         })
@@ -315,8 +385,10 @@ async fn groups(metadata: &Metadata, population: &mut Population, random: &mut R
         let count = by_manifests * (index + 1) / scale.groups - by_manifests * index / scale.groups;
         let users = distinct(count / 2, || FIRST_OTHER + random.below(scale.users - FIRST_OTHER));
         let teams = distinct(count - count / 2, || FIRST_OTHER_TEAM + random.below(scale.teams - FIRST_OTHER_TEAM));
-        teams.iter().for_each(|team| population.groups_of_team[*team].push(index));
-        let subjects = users.iter().map(|user| population.user(*user)).chain(teams.iter().map(|index| team(*index)));
+        for team in &teams {
+            population.groups_of_team[*team].push(index);
+        }
+        let subjects = users.iter().map(|user| Population::user(*user)).chain(teams.iter().map(|index| team(*index)));
         let grants: Vec<Grant> =
             subjects.map(|subject| Grant { group_id: id, subject, role: role(random), expires_at: None }).collect();
         population.granted += grants.len();
@@ -403,7 +475,7 @@ async fn views(metadata: &Metadata, population: &mut Population, random: &mut Ra
             .enumerate()
             .map(|(at, group)| Grant {
                 group_id: population.groups[*group],
-                subject: if teams == 0 { population.user(viewer) } else { team(first_team + at % teams) },
+                subject: if teams == 0 { Population::user(viewer) } else { team(first_team + at % teams) },
                 role: role(random),
                 expires_at: None,
             })
@@ -456,10 +528,12 @@ pub(super) fn binding(
     let teams = distinct(2, || FIRST_OTHER_TEAM + random.below(scale.teams - FIRST_OTHER_TEAM));
     let groups = distinct(GROUPS_A_BINDING, || random.below(scale.groups));
     if holds {
-        teams.iter().for_each(|team| population.groups_of_team[*team].extend(&groups));
+        for team in &teams {
+            population.groups_of_team[*team].extend(&groups);
+        }
     }
     let subjects: Vec<String> =
-        users.iter().map(|user| population.user(*user)).chain(teams.iter().map(|index| team(*index))).collect();
+        users.iter().map(|user| Population::user(*user)).chain(teams.iter().map(|index| team(*index))).collect();
     let mut grants = Vec::with_capacity(subjects.len() * groups.len());
     for subject in &subjects {
         for group in &groups {

@@ -17,6 +17,7 @@ use crate::Result;
 use crate::disk::count;
 use crate::machine::{Machine, load_average};
 use crate::options::AccessOptions;
+use crate::process::family_cpu_time;
 use crate::stats::percentile;
 use fill::Scale;
 
@@ -27,14 +28,42 @@ pub(super) struct Line {
     what: String,
     /// Nanoseconds, ascending.
     took: Vec<u64>,
+    /// Processor time of all of them together: of this process, and of PostgreSQL's.
+    own: Duration,
+    database: Option<Duration>,
+}
+
+/// Counts processor time, on which busy neighbours have little influence.
+pub(super) struct Meter {
+    postgres: Option<u32>,
+    own: Duration,
+    database: Option<Duration>,
+}
+
+impl Meter {
+    pub(super) fn start(postgres: Option<u32>) -> Result<Self> {
+        Ok(Self { postgres, own: own_cpu_time()?, database: postgres.map(family_cpu_time).transpose()? })
+    }
+
+    pub(super) fn line(self, what: impl Into<String>, mut took: Vec<u64>) -> Result<Line> {
+        let now = Self::start(self.postgres)?;
+        took.sort_unstable();
+        let database = now.database.zip(self.database).map(|(after, before)| after.saturating_sub(before));
+        Ok(Line { what: what.into(), took, own: now.own.saturating_sub(self.own), database })
+    }
+}
+
+/// What all threads of this process have had, to the nanosecond.
+fn own_cpu_time() -> Result<Duration> {
+    let mut sum = 0;
+    for thread in std::fs::read_dir("/proc/self/task")?.flatten() {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        sum += stat.split_ascii_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or(0_u64);
+    }
+    Ok(Duration::from_nanos(sum))
 }
 
 impl Line {
-    pub(super) fn new(what: impl Into<String>, mut took: Vec<u64>) -> Self {
-        took.sort_unstable();
-        Self { what: what.into(), took }
-    }
-
     fn microseconds(&self, permille: usize) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a measurement are far below 2^53")]
         let nanoseconds = percentile(&self.took, permille) as f64;
@@ -44,16 +73,18 @@ impl Line {
 
 /// Fills, measures and prints.
 pub(crate) async fn run(options: &AccessOptions) -> Result<()> {
-    if !options.strongroom.is_file() {
-        return Err("no binary beside the bench; build it with `cargo build --release -p strongroom`".into());
-    }
     let folder = tempfile::Builder::new()
         .prefix("strongroom-access-")
         .permissions(Permissions::from_mode(0o711))
         .tempdir_in(&options.folder)?;
     let mut machine = Machine::observe(folder.path());
     let data = folder.path().join("data");
-    callers::start(options, folder.path(), &data).await?.stop()?;
+    let with_server = options.strongroom.is_file();
+    if with_server {
+        callers::start(options, folder.path(), &data).await?.stop()?;
+    } else {
+        std::fs::create_dir(&data)?;
+    }
     let file = data.join("strongroom.db");
 
     let scale = Scale::of(options.percent);
@@ -82,16 +113,20 @@ pub(crate) async fn run(options: &AccessOptions) -> Result<()> {
     );
 
     let metadata = Metadata::open(&file)?;
-    let sqlite = measure::all(&metadata, &mut population).await?;
+    let sqlite = measure::all(&metadata, &mut population, None).await?;
     drop(metadata);
     print("SQLite", &sqlite);
-    for line in callers::measure(options, folder.path(), &data, &population).await? {
-        println!("- {line}");
+    if with_server {
+        for line in callers::measure(options, folder.path(), &data, &population).await? {
+            println!("- {line}");
+        }
+    } else {
+        println!("- (e) was left out: no binary beside the bench; build it with `cargo build --release -p strongroom`");
     }
     match postgres(folder.path(), &copied).await {
-        Ok((_server, metadata, size)) => {
+        Ok((server, metadata, size)) => {
             println!("\n- PostgreSQL: {size}");
-            let lines = measure::all(&metadata, &mut population).await?;
+            let lines = measure::all(&metadata, &mut population, server.process_id()).await?;
             print("PostgreSQL", &lines);
         }
         Err(why) => println!("- PostgreSQL was left out: {why}"),
@@ -129,16 +164,17 @@ async fn postgres(folder: &Path, copied: &Path) -> Result<(Postgres, Metadata, S
 }
 
 fn print(engine: &str, lines: &[Line]) {
-    println!("\n| {engine} | times | p50 µs | p99 µs | mean µs |\n|---|---|---|---|---|");
+    println!("\n| {engine} | times | p50 µs | p99 µs | CPU µs | database CPU µs |\n|---|---|---|---|---|---|");
     for line in lines {
-        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a measurement are far below 2^53")]
-        let mean = line.took.iter().sum::<u64>() as f64 / 1e3 / count(line.took.len().max(1));
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count(line.took.len().max(1));
         println!(
-            "| {} | {} | {:.2} | {:.2} | {mean:.2} |",
+            "| {} | {} | {:.2} | {:.2} | {:.2} | {} |",
             line.what,
             line.took.len(),
             line.microseconds(500),
-            line.microseconds(990)
+            line.microseconds(990),
+            each(line.own),
+            line.database.map(|time| format!("{:.0}", each(time))).unwrap_or_default()
         );
     }
     println!();
