@@ -6,6 +6,7 @@
     reason = "a program for a terminal: its report goes to stdout, its progress to stderr"
 )]
 
+mod access;
 mod disk;
 mod http1;
 mod lab;
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
         }
         Action::Timing { options, samples } => time_answers(&options, samples),
         Action::Measure(options) => measure(&options),
+        Action::Access(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(access::run(&options)).map(|()| ExitCode::SUCCESS)
+        }
     });
     outcome.unwrap_or_else(|error| {
         eprintln!("strongroom-bench: {error}");

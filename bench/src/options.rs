@@ -13,6 +13,8 @@ use crate::targets::Kind;
 pub(crate) enum Action {
     /// The bench.
     Measure(Options),
+    /// Who may do what, at scale.
+    Access(AccessOptions),
     /// Whether response times tell what exists.
     Timing { options: Options, samples: usize },
     /// The floor's own process.
@@ -31,6 +33,14 @@ pub(crate) struct Options {
     pub(crate) bao: PathBuf,
     pub(crate) strongroom: PathBuf,
     /// Where the servers' data goes for the time of the run.
+    pub(crate) folder: PathBuf,
+}
+
+/// How to measure access at scale.
+pub(crate) struct AccessOptions {
+    /// Percent of the whole population.
+    pub(crate) percent: usize,
+    pub(crate) strongroom: PathBuf,
     pub(crate) folder: PathBuf,
 }
 
@@ -69,6 +79,19 @@ fn command() -> Command {
         .arg(path("strongroom").help("The release binary [default: the one beside this program]"))
         .arg(path("dir").help("Existing folder on the disk to measure [default: this program's own folder]"))
         .subcommand(
+            Command::new("access")
+                .about("Measures who may do what with 100,000 users, 10,000 teams and 1,000,000 grants")
+                .arg(
+                    Arg::new("percent")
+                        .long("percent")
+                        .default_value("100")
+                        .value_parser(value_parser!(u32).range(1..=100))
+                        .help("Of that population"),
+                )
+                .arg(path("strongroom").help("The release binary [default: the one beside this program]"))
+                .arg(path("dir").help("Existing folder on the disk to measure [default: this program's own folder]")),
+        )
+        .subcommand(
             Command::new("timing")
                 .about("Compares the response times of what is hidden with those of what isn't there")
                 .arg(number("samples", "3000").help("Answers of each kind on each route"))
@@ -96,6 +119,14 @@ fn read(matches: &ArgMatches) -> Result<Action> {
     }
     let program = std::env::current_exe()?;
     let beside = program.parent().ok_or("the bench has no folder of its own")?.to_owned();
+    if let Some(("access", access)) = matches.subcommand() {
+        let path = |name| access.get_one::<PathBuf>(name).cloned();
+        return Ok(Action::Access(AccessOptions {
+            percent: *required::<u32>(access, "percent") as usize,
+            strongroom: path("strongroom").unwrap_or_else(|| beside.join("strongroom")),
+            folder: path("dir").unwrap_or(beside),
+        }));
+    }
     let path = |name| matches.get_one::<PathBuf>(name).cloned();
     let only: Option<Vec<&String>> = matches.get_many("only").map(Iterator::collect);
     let wanted = |kind: &Kind| only.as_ref().is_none_or(|names| names.iter().any(|name| *name == kind.name()));
@@ -144,7 +175,7 @@ mod tests {
         let matches = command().try_get_matches_from([&["strongroom-bench"], arguments].concat()).unwrap();
         match read(&matches).unwrap() {
             Action::Measure(options) => options,
-            Action::ServeFloor { .. } | Action::Timing { .. } => panic!("the bench was wanted"),
+            Action::ServeFloor { .. } | Action::Timing { .. } | Action::Access(_) => panic!("the bench was wanted"),
         }
     }
 

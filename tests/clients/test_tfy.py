@@ -1,7 +1,4 @@
-"""The real command line: rows 27 to 32 of the drop-in checklist, with opaque tokens.
-
-Left out, as what they need comes later: JWTs (28), the interactive login.
-"""
+"""The real command line: rows 27 to 32 of the drop-in checklist. Left out, as it comes later: the interactive login."""
 
 import subprocess
 from types import SimpleNamespace
@@ -37,6 +34,21 @@ def test_rows_27_28_and_32_login_apply_delete(api, name, people, server, tfy, tm
     code, said = tfy("delete", "-f", group_file())
     assert code == 0 and "✔" in said, said
     assert api.ok("GET", f"/secret-groups?fqn=default:{name}")["data"] == []
+
+
+def test_rows_27_and_28_with_a_jwt(api, name, people, server, session, tfy, group_file):
+    body = {"name": server.fresh("jwt"), "userEmail": people.editor.email, "tokenType": "jwt"}
+    token = server.keep(api.ok("POST", "/personal-access-tokens/for-user", json=body)["token"])
+    assert token.count(".") == 2
+    editor = Api(server, token)
+    code, said = session("apply", "-f", group_file(), api=editor)
+    assert code == 0 and "✔" in said and name in said, said
+    (group,) = people.editor.api.ok("GET", f"/secret-groups?fqn=default:{name}")["data"]
+    assert group["createdBySubject"]["subjectSlug"] == people.editor.email
+    code, said = tfy("login", "--host", server.url, "--api-key", token)
+    assert code == 0 and "logged in" in said.lower(), said
+    code, said = tfy("delete", "-f", group_file())
+    assert code == 0 and name not in api.groups(), said
 
 
 def test_row_27_login_with_an_unknown_token(server, tfy, tmp_path):
@@ -135,10 +147,9 @@ def applied(said, manifests):
     return [at for _, at in sorted(places)]
 
 
-@pytest.mark.parametrize("order", ["backwards", "mixed"])
-def test_row_30_everything_in_one_file(api, everything, order, people, server, session, written):
+def test_row_30_everything_in_one_file(api, everything, people, server, session, written):
     manifests, names = everything.manifests, everything.names
-    given = manifests[::-1] if order == "backwards" else manifests[1::2] + manifests[::2]
+    given = manifests[::-1]
     code, said = session("apply", "-f", written(*given))
     assert code == 0, said
     # Nothing before what it names.
@@ -161,9 +172,11 @@ def test_row_30_everything_in_one_file(api, everything, order, people, server, s
     assert code == 0 and len(applied(said, given)) == len(given), said
     (again,) = people.viewer.api.ok("GET", f"/secret-groups?fqn=default:{names.group}")["data"]
     assert again["updatedAt"] == group["updatedAt"] and api.referenced(f"default:{names.group}:BOT") == token
-    # From the last to the first, as what is named can't go before what names it.
-    code, said = session("delete", "-f", written(*manifests[:2:-1]))
+    # From the last to the first: what is named can't go before what names it, nor an account before its trash.
+    missing = {"type": "secret-group", "name": f"{names.group}-x", "integration_fqn": everything.integration}
+    code, said = session("delete", "-f", written(*manifests[:2:-1], missing))
     assert code != 0 and "keeps secret groups, perhaps in the trash" in said, said
+    assert "there is no such secret group" in said and said.count("✘") == 2, said
     assert said.count("✔") == len(manifests) - 4, said
     assert names.group not in api.groups() and machine.call("GET", "/x/users/info").status_code == 401
 
@@ -210,43 +223,38 @@ def test_a_directory_in_step_with_git(api, everything, session, tmp_path, writte
 def test_row_29_dry_runs_of_every_type(api, everything, session, written):
     for manifest in everything.manifests:
         api.apply(manifest)
-    trail = api.ok("GET", "/audit-logs?metric=count")["count"]
-    changes = [
-        {"issuer": "https://login.example.com/other"},
-        {"description": "They read other things."},
-        {"members": []},
-        {"integrations": [everything.manifests[3]["integrations"][0] | {"authorized_subjects": []}]},
-        {"collaborators": []},
-        {"ownedBy": None},
-        {"tags": {"site": "berlin"}},
-        {"subjects": everything.manifests[7]["subjects"][:1]},
+    provider, role, team, account, _, bot, agent, binding, _ = everything.manifests
+    # The command line leaves out what depends on something else in the same run.
+    runs = [
+        [
+            provider | {"issuer": "https://login.example.com/other"},
+            role | {"description": "They read other things."},
+            account | {"integrations": [account["integrations"][0] | {"authorized_subjects": []}]},
+            bot | {"expiration_date": "2099-12-31"},
+            binding | {"subjects": binding["subjects"][:1]},
+        ],
+        [team | {"displayName": "Developers"}, agent | {"tags": {"site": "berlin"}}],
     ]
-    for manifest, change in zip(everything.manifests, changes):
-        before = api.ok("PUT", "/apply", json={"manifest": manifest, "dryRun": True})
-        code, said = session("apply", "--dry-run", "--show-diff", "-f", written(manifest | change))
-        assert code == 0 and "Successfully" in said, said
-        field = next(iter(change))
-        assert field in said, said
-        after = api.ok("PUT", "/apply", json={"manifest": manifest, "dryRun": True})
-        assert before["existingManifest"] == after["existingManifest"] is not None
-    assert api.ok("GET", "/audit-logs?metric=count")["count"] == trail
+    shown = ["login.example.com/other", "They read other things", "authorized_subjects: []", "2099-12-31", "agent"]
+
+    def stored():
+        answers = [api.ok("PUT", "/apply", json={"manifest": one, "dryRun": True}) for one in everything.manifests]
+        return [answer["existingManifest"] for answer in answers]
+
+    before, trail = stored(), api.ok("GET", "/audit-logs?metric=count")["count"]
+    assert None not in before
+    for changed, words in zip(runs, [shown, ["Developers", "berlin"]]):
+        code, said = session("apply", "--dry-run", "--show-diff", "-f", written(*changed))
+        assert code == 0 and said.count("✔") == len(changed), said
+        assert all(word in said for word in words), said
+    assert stored() == before and api.ok("GET", "/audit-logs?metric=count")["count"] == trail
 
 
-def test_row_31_one_of_many_is_bad(api, everything, session, written):
+def test_row_31_some_of_many_are_bad(api, everything, name, session, written):
     good, bad = everything.manifests[2], everything.manifests[4]
-    code, said = session("apply", "-f", written(bad, good))
-    assert code != 0 and said.count("✔") == said.count("✘") == 1, said
+    unknown = [{"type": "workspace", "name": name}, {"type": "provider-account/aws", "name": name}]
+    code, said = session("apply", "-f", written(bad, *unknown, good))
+    assert code != 0 and (said.count("✔"), said.count("✘")) == (1, 3), said
     assert f"there is no secret store integration `{everything.integration}`" in said
+    assert "this server applies manifests of the types" in said and "not supported yet" in said, said
     assert everything.names.group not in api.groups()
-
-
-def test_row_31_what_is_unknown(session, written, name):
-    code, said = session("apply", "-f", written({"type": "workspace", "name": name}))
-    assert code != 0 and "this server applies manifests of the types" in said, said
-    code, said = session("apply", "-f", written({"type": "provider-account/aws", "name": name}))
-    assert code != 0 and "not supported yet" in said, said
-
-
-def test_row_32_deleting_what_is_not_there(session, group_file):
-    code, said = session("delete", "-f", group_file())
-    assert code != 0 and "there is no such secret group" in said, said

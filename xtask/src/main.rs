@@ -1,4 +1,4 @@
-//! `cargo xtask check | generate | test`: what is kept beside the code, and the one command that tests it all.
+//! `cargo xtask check | fuzz | generate | test`: what is kept beside the code, and the one command that tests it all.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command: printing is what it does")]
 
@@ -14,6 +14,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   check     Formatting, lints, file sizes, import arrows, no SQL outside of metadata, fresh references.
+  fuzz N    Parsers of what strangers send, with random inputs for N seconds; `test` does so for a minute.
   generate  Writes the references under docs/ that are made from the code.
   test      All tests, on SQLite and on PostgreSQL. Those that need it are skipped where it isn't installed.
             --no-clients   without those of real clients, which need python3
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let succeeded = match args[..] {
         ["check"] => Some(check::run(&root)),
+        ["fuzz", seconds] => seconds.parse().ok().map(|seconds| test::fuzz(&root, seconds)),
         ["generate"] => Some(generate::run(&root)),
         ["test", ref flags @ ..] => test::Extent::from_flags(flags).map(|extent| test::run(&root, extent)),
         _ => None,

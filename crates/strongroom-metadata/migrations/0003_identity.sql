@@ -73,8 +73,13 @@ INSERT INTO group_grants (group_id, subject, source, source_id, role)
     FROM grants g JOIN subjects s ON s.name = g.subject;
 DROP TABLE grants;
 ALTER TABLE group_grants RENAME TO grants;
-CREATE INDEX grants_subject ON grants (subject, group_id);
+-- What somebody sees is read from this index alone.
+CREATE INDEX grants_subject ON grants (subject, group_id, expires_at);
 CREATE INDEX grants_source ON grants (source_id) WHERE source_id <> '';
+
+-- Lists count and search what lives without reading its manifests.
+CREATE INDEX secret_groups_live ON secret_groups (deleted_at, id, name_search) WHERE deleted_at IS NULL;
+CREATE INDEX secrets_live_search ON secrets (deleted_at, group_id, key_search) WHERE deleted_at IS NULL;
 
 -- Roles on everything else: the tenant (account), teams, provider accounts and integrations. There are few.
 CREATE TABLE role_grants (

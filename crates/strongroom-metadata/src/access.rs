@@ -5,7 +5,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::read_role;
+use crate::groups::{Viewpoint, granted, read_role};
 use crate::sql::{Row, params, statements};
 use crate::{Metadata, ReadError};
 
@@ -73,15 +73,17 @@ statements! {
          ORDER BY p.name, x.source, x.via, x.label"
     );
     COUNT_READERS = concat!("SELECT COUNT(*) FROM (SELECT DISTINCT d.name FROM ", routes!(), " d) p");
+    ROLE_ON_GROUP = concat!("SELECT MAX(r.role) FROM grants r WHERE r.group_id = ?3 AND ", granted!("r"));
     GRANTS_ON_GROUP = concat!(grant_columns!(), " ORDER BY r.subject, r.source, r.source_id");
     GRANTS_OF_SUBJECT_ON_GROUP = concat!(
         grant_columns!(),
         " AND r.subject IN (SELECT ?3 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?3) \
          ORDER BY r.subject, r.source, r.source_id"
     );
+    // CROSS: from what is granted to the groups, never the other way.
     GROUP_GRANTS_OF_SUBJECT = "SELECT r.subject, r.role, r.source, r.source_id, r.expires_at, g.id, g.name \
-        FROM grants r JOIN secret_groups g ON g.id = r.group_id \
-        WHERE r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
+        FROM grants r CROSS JOIN secret_groups g \
+        WHERE g.id = r.group_id AND r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL ORDER BY g.name, r.subject, r.source, \
         r.source_id";
 }
@@ -162,6 +164,12 @@ impl Metadata {
             Ok((readers, total))
         })
         .await
+    }
+
+    /// The strongest role that grants give somebody on a group; whether that exists isn't asked.
+    pub async fn role_on(&self, group: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupRole>, ReadError> {
+        let asked = params![&viewpoint.subject, self.now(), group];
+        Ok(self.first(&ROLE_ON_GROUP, &asked, |row| read_role(row, 0)).await?.flatten())
     }
 
     /// Every grant on a group that holds.

@@ -46,12 +46,13 @@ macro_rules! role_column {
 }
 pub(crate) use role_column;
 /// Checked before anything more is read of a group: what somebody may not see takes no longer than what isn't there.
+/// The role is named so that the rows beside the group are read, a page or two, and not an index's page for each team.
 macro_rules! visible_group {
     ($sees_all:expr) => {
         concat!(
             "(",
             $sees_all,
-            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND ",
+            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND m.role > 0 AND ",
             granted!("m"),
             "))"
         )
@@ -69,27 +70,27 @@ macro_rules! current_secrets {
          LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version"
     };
 }
+/// The limit keeps the role from being read anew wherever it is named: once to be looked at, and once to be given.
 macro_rules! group_state {
     ($sealed:expr, $filter:expr) => {
         concat!(
             "SELECT ",
             group_columns!(),
-            ", ",
-            role_column!(),
-            ", ",
+            ", g.role_here, ",
             secret_columns!(),
             ", ",
             $sealed,
-            " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
-            current_secrets!(),
-            " WHERE ",
+            " FROM (SELECT g.*, ",
+            role_column!(),
+            " AS role_here FROM secret_groups g WHERE ",
             $filter,
-            " AND ",
-            visible_group!("?4")
+            " LIMIT 1) g JOIN provider_integrations i ON i.id = g.integration_id ",
+            current_secrets!(),
+            " WHERE (?4 = 1 OR g.role_here IS NOT NULL)"
         )
     };
 }
-/// ?3 the search pattern or '', ?4 the exclusive upper bound of ids, ?5 limit, ?6 offset.
+/// ?3 the search pattern or ''.
 macro_rules! group_matches {
     () => {
         "g.deleted_at IS NULL AND (?3 = '' OR g.name_search LIKE ?3 ESCAPE '\\' OR EXISTS (SELECT 1 FROM secrets x \
@@ -97,12 +98,13 @@ macro_rules! group_matches {
     };
 }
 macro_rules! visible_to_member {
-    () => {
-        concat!("g.id IN (SELECT m.group_id FROM grants m WHERE ", granted!("m"), ") AND ")
+    ($bound:expr) => {
+        concat!("g.id IN (SELECT m.group_id FROM grants m WHERE ", $bound, granted!("m"), ") AND ")
     };
 }
+/// ?4 the exclusive upper bound of ids, ?5 limit, ?6 offset. First the ids alone: what is skipped is not read.
 macro_rules! group_page {
-    ($visible:expr) => {
+    ($visible:expr, $bound:expr) => {
         concat!(
             "SELECT ",
             group_columns!(),
@@ -110,13 +112,14 @@ macro_rules! group_page {
             role_column!(),
             ", ",
             secret_columns!(),
-            ", NULL FROM (SELECT * FROM secret_groups g WHERE ",
+            ", NULL FROM (SELECT g.id FROM secret_groups g WHERE ",
             $visible,
             group_matches!(),
-            " AND g.id < ?4 ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) g \
+            $bound,
+            " ORDER BY g.id DESC LIMIT ?5 OFFSET ?6) p CROSS JOIN secret_groups g \
              JOIN provider_integrations i ON i.id = g.integration_id ",
             current_secrets!(),
-            " ORDER BY g.id DESC"
+            " WHERE g.id = p.id ORDER BY g.id DESC"
         )
     };
 }
@@ -131,10 +134,10 @@ statements! {
     GROUP_BY_NAME = group_state!("NULL", "g.name_search = ?3 AND g.deleted_at IS NULL");
     GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "g.id = ?3");
-    GROUP_PAGE_ALL = group_page!("");
-    GROUP_PAGE_MEMBER = group_page!(visible_to_member!());
+    GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
+    GROUP_PAGE_MEMBER = group_page!(visible_to_member!("m.group_id < ?4 AND "), "");
     GROUP_COUNT_ALL = group_count!("");
-    GROUP_COUNT_MEMBER = group_count!(visible_to_member!());
+    GROUP_COUNT_MEMBER = group_count!(visible_to_member!(""));
 }
 
 /// From where one looks: what a caller's subjects are, and whether their tenant role shows everything.

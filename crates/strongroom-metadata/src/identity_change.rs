@@ -14,7 +14,7 @@ use crate::machines::{MachineRow, SyncState};
 use crate::policies::{Named, NamedRow};
 use crate::sql::{params, statements};
 use crate::users::UserRow;
-use crate::{AuditRow, Batch, CommitError, Guard, Metadata, ReadError, audit, integrations, replicas};
+use crate::{AuditRow, Batch, CommitError, Guard, Lease, Metadata, ReadError, audit, integrations, replicas};
 
 statements! {
     INSERT_SUBJECT = "INSERT INTO subjects (name, id) VALUES (?1, ?2)";
@@ -31,6 +31,7 @@ statements! {
     UPDATE_MACHINE = "UPDATE virtual_accounts SET manifest = ?2, rotate_at = ?3, synced_token = ?4, synced_at = ?5, \
         sync_error = ?6, updated_at = ?7 WHERE id = ?1";
     DELETE_MACHINE = "DELETE FROM virtual_accounts WHERE id = ?1";
+    SET_ROTATION = "UPDATE virtual_accounts SET rotate_at = ?2 WHERE id = ?1";
     SET_SYNC = "UPDATE virtual_accounts SET synced_token = ?2, synced_at = ?3, sync_error = ?4 WHERE id = ?1";
     INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, purpose, signing_key, created_at, \
         expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -39,6 +40,8 @@ statements! {
         "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
     SHORTEN_TOKENS = "UPDATE tokens SET expires_at = ?2 WHERE subject_id = ?1 AND revoked_at IS NULL \
         AND (expires_at IS NULL OR expires_at > ?2)";
+    SHORTEN_OLDER_TOKENS = "UPDATE tokens SET expires_at = ?3 WHERE subject_id = ?1 AND id < ?2 AND revoked_at IS NULL \
+        AND (expires_at IS NULL OR expires_at > ?3)";
     // Those that ended with their machine's date (0: never) end with its new one. A JWT says itself when it ends.
     MOVE_TOKENS_END = "UPDATE tokens SET expires_at = ?3 WHERE subject_id = ?1 AND revoked_at IS NULL \
         AND signing_key IS NULL AND COALESCE(expires_at, 0) = ?2";
@@ -201,6 +204,16 @@ impl IdentityChange {
         self.batch.one(Guard::MachineState, &SET_SYNC, params);
     }
 
+    /// Says when a machine's token is due.
+    pub fn set_rotation(&mut self, id: VirtualAccountId, at: Option<Timestamp>) {
+        self.batch.one(Guard::MachineState, &SET_ROTATION, params![id, at]);
+    }
+
+    /// Makes the change depend on a job's lease.
+    pub fn under(&mut self, lease: &Lease) {
+        lease.guard(&mut self.batch);
+    }
+
     /// Removes a machine with everything that it was granted, its tokens and mappings.
     pub fn remove_machine(&mut self, id: VirtualAccountId, kind: SubjectKind, subject: &str, at: Timestamp) {
         self.revoke_tokens(kind, &id.to_string(), at);
@@ -228,6 +241,11 @@ impl IdentityChange {
     /// Lets no token of somebody live longer than until a time.
     pub fn shorten_tokens(&mut self, subject_id: &str, until: Timestamp) {
         self.batch.any(Guard::Token, &SHORTEN_TOKENS, params![subject_id, until]);
+    }
+
+    /// Lets no token of somebody that was made before `than` live longer than until a time.
+    pub fn shorten_older_tokens(&mut self, subject_id: &str, than: TokenId, until: Timestamp) {
+        self.batch.any(Guard::Token, &SHORTEN_OLDER_TOKENS, params![subject_id, than, until]);
     }
 
     /// Lets the opaque tokens that were to end at one time end at another.

@@ -12,7 +12,11 @@ use crate::{Metadata, ReadError};
 /// When the first of the grants ends on which the role rests.
 macro_rules! role_until {
     () => {
-        concat!("(SELECT MIN(r.expires_at) FROM grants r WHERE r.group_id = g.id AND ", granted!("r"), ")")
+        concat!(
+            "(SELECT MIN(r.expires_at) FROM grants r WHERE r.group_id = g.id AND r.role > 0 AND ",
+            granted!("r"),
+            ")"
+        )
     };
 }
 macro_rules! secret_row {

@@ -1,11 +1,11 @@
 //! Persons and their tokens.
 
 use strongroom_domain::subject::EVERYONE;
-use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId};
+use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId, VirtualAccountId};
 
 use crate::groups::Page;
 use crate::sql::{Row, params, statements};
-use crate::{Metadata, ReadError, TokenPurpose, dialect};
+use crate::{MachineKind, Metadata, ReadError, TokenPurpose, dialect};
 
 macro_rules! user_columns {
     () => {
@@ -19,7 +19,8 @@ macro_rules! user_matches {
 }
 macro_rules! token_columns {
     () => {
-        "SELECT id, subject_id, name, purpose, signing_key, created_at, expires_at, revoked_at FROM tokens "
+        "SELECT t.id, t.subject_id, t.name, t.purpose, t.signing_key, t.created_at, t.expires_at, t.revoked_at, t.hash \
+         FROM tokens t "
     };
 }
 
@@ -29,8 +30,11 @@ statements! {
     USER_PAGE = concat!(user_columns!(), "WHERE ", user_matches!(), " AND id < ?3 ORDER BY id DESC LIMIT ?4 OFFSET ?5");
     COUNT_USERS = concat!("SELECT COUNT(*) FROM users WHERE ", user_matches!());
     COUNT_ADMINS = "SELECT COUNT(*) FROM users WHERE tenant_role = 'tenant-admin' AND active = 1";
-    TOKENS_OF = concat!(token_columns!(), "WHERE subject_id = ?1 AND revoked_at IS NULL ORDER BY id DESC");
-    SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE id = ?1");
+    TOKENS_OF = concat!(token_columns!(), "WHERE t.subject_id = ?1 AND t.revoked_at IS NULL ORDER BY t.id DESC");
+    // Of the machines of a kind whose ids lie between two: those of a page.
+    TOKENS_OF_MACHINES = concat!(token_columns!(), "JOIN virtual_accounts v ON v.id = t.subject_id \
+        WHERE v.kind = ?1 AND v.id >= ?2 AND v.id <= ?3 AND t.revoked_at IS NULL ORDER BY t.id DESC");
+    SELECT_TOKEN_BY_ID = concat!(token_columns!(), "WHERE t.id = ?1");
     HOLDINGS_OF = "SELECT (SELECT COUNT(DISTINCT g.group_id) FROM grants g WHERE g.subject = ?1 \
         AND (g.expires_at IS NULL OR g.expires_at > ?2)), \
         (SELECT COUNT(*) FROM team_members m WHERE m.member = ?1 AND m.team <> ?3) \
@@ -102,6 +106,8 @@ pub struct OwnedToken {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// SHA-256 of its text.
+    pub hash: Vec<u8>,
 }
 
 impl Metadata {
@@ -160,6 +166,19 @@ impl Metadata {
         self.rows(&TOKENS_OF, &params![subject_id], read_owned_token).await
     }
 
+    /// The tokens that were not revoked of the machines of a kind from one id to another, newest first.
+    pub async fn tokens_of_machines(
+        &self,
+        kind: MachineKind,
+        from: VirtualAccountId,
+        to: VirtualAccountId,
+    ) -> Result<Vec<OwnedToken>, ReadError> {
+        self.aside(move |metadata| async move {
+            metadata.rows(&TOKENS_OF_MACHINES, &params![kind.id(), from, to], read_owned_token).await
+        })
+        .await
+    }
+
     /// A token by its id.
     pub async fn token_by_id(&self, id: TokenId) -> Result<Option<OwnedToken>, ReadError> {
         self.first(&SELECT_TOKEN_BY_ID, &params![id], read_owned_token).await
@@ -192,5 +211,6 @@ fn read_owned_token(row: &Row<'_>) -> Result<OwnedToken, ReadError> {
         created_at: row.time(5)?,
         expires_at: row.opt_time(6)?,
         revoked_at: row.opt_time(7)?,
+        hash: row.bytes(8)?,
     })
 }

@@ -9,15 +9,13 @@ use axum::Router;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
-use strongroom_metadata::{CommitError, IdentityChange, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
 use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Limits, RunningWrites};
-use crate::audit::{Event, Origin, Target};
+use crate::app::{App, Caches, Limits, RunningWrites, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -216,6 +214,8 @@ impl Instance {
             Database::Postgres(_) => ids.next::<uuid::Uuid>().to_string(),
         };
         let rate_limits = RateLimits::new(clock.clone(), settings.rate_limit_subject, settings.rate_limit_address);
+        let issuer = settings.public_url.clone();
+        let issuer = issuer.unwrap_or_else(|| format!("strongroom:{}", instance.instance_id));
         let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
         let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
         let app = App {
@@ -227,6 +227,7 @@ impl Instance {
             ids,
             tenant,
             instance_id: instance.instance_id,
+            issuer,
             account_id: instance.account_id,
             limits,
             rate_limits,
@@ -259,7 +260,27 @@ impl Instance {
     /// Runs the jobs; drop the handle's task to stop them.
     #[must_use]
     pub fn start_jobs(&self) -> tokio::task::JoinHandle<()> {
-        tokio::spawn(jobs::run_purge(self.app.clone()))
+        let app = self.app.clone();
+        tokio::spawn(async move {
+            tokio::join!(jobs::run_purge(app.clone()), jobs::run_rotation(app.clone()), jobs::run_pruning(app.clone()));
+        })
+    }
+
+    /// Changes at once the tokens that are due, and says how many that were.
+    pub async fn rotate_now(&self) -> Result<usize, String> {
+        jobs::rotate_if_ours(&self.app, None).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// The same, but for each it stops after a step (0: the token is made, 1: it is written), as if the process ended.
+    #[doc(hidden)]
+    pub async fn rotate_until(&self, step: usize) -> Result<usize, String> {
+        let steps = [TurnoverStep::Made, TurnoverStep::Written];
+        jobs::rotate_if_ours(&self.app, steps.get(step).copied()).await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Removes at once what ended long ago, and says how many rows that were.
+    pub async fn prune_now(&self) -> Result<i64, String> {
+        self.app.prune_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
     /// Purges at once what is due in the trash, and says how many things that were.
@@ -271,29 +292,6 @@ impl Instance {
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.app.rate_limits.refusals()
-    }
-
-    /// Changes identities and policy as `put` says, with an event, past the use cases and what they check: for tests of what
-    /// a change means to those who read.
-    #[doc(hidden)]
-    pub async fn change_identities(&self, put: impl FnOnce(&mut IdentityChange)) -> Result<(), String> {
-        let app = &self.app;
-        let mut change = app.metadata.begin_identity_change().await.map_err(|error| error.to_string())?;
-        put(&mut change);
-        let nobody = Actor {
-            id: String::new(),
-            kind: SubjectKind::User.wire().to_owned(),
-            slug: "test".to_owned(),
-            display_name: None,
-            token_name: None,
-            external_slug: None,
-            controller: None,
-        };
-        let origin =
-            Origin { actor: &nobody, token_id: None, address: String::new(), request_id: "", request_path: "" };
-        let target = Target { kind: "tenant", id: String::new(), name: String::new(), fqn: String::new() };
-        let event = app.event_row(&origin, Event { action: "TEST", ..Event::of(target) });
-        app.metadata.commit_identity_change(change, &event).await.map_err(|error| error.to_string())
     }
 
     /// What the metadata writer has done.

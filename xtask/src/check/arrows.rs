@@ -35,7 +35,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (THROWAWAY, &[]),
     ("xtask", &["strongroom-server", "strongroom-api", THROWAWAY]),
-    ("strongroom-bench", &["strongroom-api", "strongroom-domain", THROWAWAY]),
+    (
+        "strongroom-bench",
+        &["strongroom-api", "strongroom-crypto", "strongroom-domain", "strongroom-metadata", THROWAWAY],
+    ),
 ];
 
 /// Crates of others that only some of ours may depend on. What tests use is free.

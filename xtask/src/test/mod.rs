@@ -2,9 +2,11 @@
 
 mod clients;
 mod environment;
+mod parsers;
 mod workspace;
 
 use std::path::Path;
+use std::time::Duration;
 
 use self::{
     environment::{Environment, NoPostgres},
@@ -43,10 +45,20 @@ enum Outcome {
 
 type Run = fn(&Path, &Environment) -> Result<Ended, String>;
 
+const A_MINUTE: Duration = Duration::from_mins(1);
+
+/// The parsers of what strangers send, with random inputs for a time.
+pub(crate) fn fuzz(root: &Path, seconds: u64) -> bool {
+    let outcome = ended(parsers::run(root, Duration::from_secs(seconds), &environment::basic()));
+    outcome.report("parsers").iter().for_each(|line| println!("{line}"));
+    outcome.is_good()
+}
+
 /// Runs all parts, whatever becomes of each, prints how each ended and says whether all were good.
 pub(crate) fn run(root: &Path, extent: Extent) -> bool {
     let basic = environment::basic();
     let mut parts = vec![("workspace", ended(workspace::run(root, Which::All, &basic)))];
+    parts.push(("parsers", ended(parsers::run(root, A_MINUTE, &basic))));
     // It runs as long as any part needs it.
     let server = extent.postgres.then(environment::postgres);
     let on_postgres = |run: Run| match &server {

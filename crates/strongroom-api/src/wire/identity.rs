@@ -1,11 +1,5 @@
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::value::RawValue;
-use strongroom_domain::SecretValue;
-
-use super::Subject;
-use super::secret_group::{object, time};
-use super::tokens::exposed_if;
 
 /// Which command line versions the server takes.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -128,41 +122,4 @@ pub struct SessionAccount {
     pub name: String,
     /// Id
     pub id: String,
-}
-
-/// A machine.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VirtualAccount {
-    /// Id of the account
-    pub id: String,
-    /// `serviceaccount`
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The tenant
-    pub tenant_name: String,
-    /// Its manifest
-    #[schemars(schema_with = "object")]
-    pub manifest: Box<RawValue>,
-    /// Who made it
-    pub created_by_subject: Subject,
-    /// When made
-    #[schemars(schema_with = "time")]
-    pub created_at: String,
-    /// When last changed
-    #[schemars(schema_with = "time")]
-    pub updated_at: String,
-    /// Id of the tenant's account
-    pub account_id: String,
-}
-
-/// A machine and, when it was just made, its token.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct GetVirtualAccountResponse {
-    /// The virtual account
-    pub data: VirtualAccount,
-    /// Its token, shown this once
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed_if")]
-    #[schemars(with = "Option<String>")]
-    pub token: Option<SecretValue>,
 }

@@ -1,9 +1,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use serde_json::value::RawValue;
 use strongroom_domain::SecretValue;
 
-use super::{IdentityProvider, ProviderAccount, Role, RoleBinding, SecretGroup, Team, VirtualAccount};
+use super::secret_group::{object, time};
+use super::{IdentityProvider, ProviderAccount, Role, RoleBinding, SecretGroup, Subject, Team, VirtualAccount};
 
 /// A manifest to apply, of any type that the server knows.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -20,7 +22,7 @@ pub struct ApplyRequest {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyResponse {
-    /// The manifest that was there before, or null
+    /// The manifest that was there before, or null; of an identity provider in a dry run only
     pub existing_manifest: Option<serde_json::Value>,
     /// `CREATE` or `UPDATE`
     pub action: String,
@@ -40,6 +42,8 @@ pub enum Entity {
     SecretGroup(Box<SecretGroup>),
     /// A team
     Team(Team),
+    /// An agent's identity
+    AgentIdentity(AgentIdentity),
     /// A role
     Role(Role),
     /// A role binding
@@ -47,9 +51,34 @@ pub enum Entity {
     /// An identity provider
     IdentityProvider(IdentityProvider),
     /// A virtual account or an agent's identity
-    VirtualAccount(VirtualAccount),
+    VirtualAccount(Box<VirtualAccount>),
     /// A provider account
     ProviderAccount(Box<ProviderAccount>),
+}
+
+/// An agent's identity. Without a `type`: the contract's clients would take it for something else.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentIdentity {
+    /// Id of the agent
+    pub id: String,
+    /// Its name
+    pub name: String,
+    /// The tenant
+    pub tenant_name: String,
+    /// Id of the tenant's account
+    pub account_id: String,
+    /// Its manifest
+    #[schemars(schema_with = "object")]
+    pub manifest: Box<RawValue>,
+    /// Who made it
+    pub created_by_subject: Subject,
+    /// When made
+    #[schemars(schema_with = "time")]
+    pub created_at: String,
+    /// When last changed
+    #[schemars(schema_with = "time")]
+    pub updated_at: String,
 }
 
 /// Manifests that shall be applied together.

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod common;
 mod identity;
+mod machines;
 mod manifests;
 mod object;
 mod policy;
@@ -18,12 +19,17 @@ pub use access::{AccessDecision, AccessGrant, AccessSource, ExplainAccessRespons
 pub use audit::{AuditEvent, ListAuditEventsResponse};
 pub use common::{Empty, Pagination, Status, Subject, SubjectType};
 pub use identity::{
-    GetVirtualAccountResponse, MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant,
-    SessionUser, SessionUserMetadata, SessionUserObject, TenantId, UserInfo, VirtualAccount,
+    MinCliVersion, SessionAccount, SessionResponse, SessionSubject, SessionTenant, SessionUser, SessionUserMetadata,
+    SessionUserObject, TenantId, UserInfo,
+};
+pub use machines::{
+    Agent, CreateAgentTokenRequest, GetAgentResponse, GetVirtualAccountResponse, Jwt, ListAgentsResponse,
+    ListVirtualAccountsResponse, RegenerateTokenRequest, RoleWithResource, SyncTokenInfo, SyncTokenResponse,
+    VirtualAccount,
 };
 pub use manifests::{
-    ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest, DependencyTreeRequest,
-    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+    AgentIdentity, ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest,
+    DependencyTreeRequest, DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
 };
 pub use object::Object;
 pub use policy::{

@@ -20,7 +20,7 @@ pub struct CreateTokenRequest {
     /// Taken and not acted on: a token has no owner but its person
     #[serde(default)]
     pub team_name: Option<String>,
-    /// `opaque`
+    /// `opaque`, which is the default, or `jwt`
     #[serde(default)]
     pub token_type: Option<String>,
 }
@@ -39,7 +39,7 @@ pub struct CreateTokenForUserRequest {
     /// Taken and not acted on: a token has no owner but its person
     #[serde(default)]
     pub team_name: Option<String>,
-    /// `opaque`
+    /// `opaque`, which is the default, or `jwt`
     #[serde(default)]
     pub token_type: Option<String>,
 }

@@ -151,7 +151,8 @@ async fn machines_of_both_kinds() {
     change(&world, |change| change.set_sync(bot.id, &sync)).await;
     bot.sync = sync;
     assert_eq!(metadata.machine(bot.id).await.unwrap().as_ref(), Some(&bot));
-    bot = MachineRow { manifest: "{}".into(), rotate_at: None, sync: SyncState::default(), ..bot };
+    let sync = SyncState { token: Some("u".into()), at: Some(NOW.plus_seconds(1)), error: None };
+    bot = MachineRow { manifest: "{}".into(), rotate_at: None, sync, ..bot };
     bot.updated_at = NOW.plus_seconds(5);
     change(&world, |change| change.update_machine(&bot)).await;
     assert_eq!(metadata.machine(bot.id).await.unwrap().as_ref(), Some(&bot));

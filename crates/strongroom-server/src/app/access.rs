@@ -217,10 +217,10 @@ fn why(
     let by = strongest.map(|grant| grant.told(subject)).unwrap_or_default();
     let least = action.least_role();
     match decision {
-        Decision::Allowed => format!("{who} may {what}: {by} gives `{}`", role.id()),
+        Decision::Allowed => format!("{who} may {what}: `{}` by {by}", role.id()),
         _ if role >= least => {
             format!("{who} has `{}` by {by}, but DISABLE_SECRET_VALUE_VIEW hides values from people", role.id())
         }
-        _ => format!("{who} may not {what}: that takes `{}`, and {by} gives `{}`", least.id(), role.id()),
+        _ => format!("{who} may not {what}: that takes `{}`, and they have `{}` by {by}", least.id(), role.id()),
     }
 }

@@ -64,8 +64,9 @@ impl Context {
                 let name = wanted["name"].as_str().unwrap_or_default();
                 if let Some(at) = before_it.iter().position(|row| row.name == name) {
                     let mut row = before_it.swap_remove(at);
-                    if row.manifest != wanted.to_string() {
-                        row.manifest = wanted.to_string();
+                    let wanted = wanted.to_string();
+                    if row.manifest != wanted {
+                        row.manifest = wanted;
                         row.updated_at = now;
                         change.update_integration(&row);
                     }

@@ -16,6 +16,7 @@ pub(crate) enum Resource {
     Role,
     RoleBinding,
     VirtualAccount,
+    Agent,
     ProviderAccount,
     IdentityProvider,
 }

@@ -11,8 +11,10 @@ use strongroom_domain::subject::{SubjectKind, SubjectName};
 use strongroom_metadata::MachineKind;
 
 use super::AppError;
+use super::signing::TokenOwner;
 
 /// The terms of a machine.
+#[derive(Clone)]
 pub(crate) struct MachineTerms {
     pub(crate) kind: MachineKind,
     pub(crate) name: MachineName,
@@ -86,12 +88,31 @@ impl MachineTerms {
 
     /// When a token made now is to be replaced.
     pub(crate) fn rotate_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.auto_rotate.map(|terms| now.plus_days(terms.interval_days))
+        self.auto_rotate.filter(|_| self.has_token()).map(|terms| now.plus_days(terms.interval_days))
     }
 
     /// Whether it shows who it is by a token from here.
     pub(crate) fn has_token(&self) -> bool {
         self.mappings.is_empty()
+    }
+
+    /// 422 unless it does.
+    pub(crate) fn check_has_token(&self) -> Result<(), AppError> {
+        if self.has_token() {
+            return Ok(());
+        }
+        let message = "tokens of identity providers stand for this machine, so it has none from here";
+        Err(AppError::invalid("manifest.identity_provider_mapping", message))
+    }
+
+    /// Whether it gets no more tokens from here.
+    pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
+        !self.has_token() || self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// For whom its tokens are; `id` is the machine's.
+    pub(crate) fn owner<'a>(&'a self, id: &'a str) -> TokenOwner<'a> {
+        TokenOwner { kind: kind_of(self.kind), id, slug: self.name.as_str() }
     }
 }
 

@@ -1,17 +1,22 @@
 //! Virtual accounts and agent identities by their manifests. Tenant admins only.
 
 use serde_json::{Value, json};
-use strongroom_domain::GroupId;
 use strongroom_domain::manifest::TokenTarget;
 use strongroom_domain::names::MachineName;
-use strongroom_metadata::{GrantSource, Guard, MachineKind, MachineRow, Named, SyncState, TokenPurpose};
+use strongroom_domain::{GroupId, Timestamp, TokenId, VirtualAccountId};
+use strongroom_metadata::{
+    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, SyncState, TokenPurpose,
+};
 
 use super::machine_terms::{MachineTerms, kind_of, subject_of};
 use super::role_bindings::Resolved;
+use super::token_turnover::Fresh;
 use super::tokens::IssuedToken;
 use super::{AppError, Context, Resource};
 use crate::audit::{Event, Target};
-use crate::http::ApiError;
+
+/// What is said of a token that its machine's group doesn't have.
+const NOT_WRITTEN: &str = "the token was not written there yet; sync it, with `force` where it is an opaque one";
 
 /// A machine after its manifest was applied, or as it would be.
 pub(crate) struct AppliedMachine {
@@ -45,16 +50,11 @@ impl Context {
         let app = self.app();
         let subject = terms.subject();
         let mut attempts = self.identity_attempts().await;
+        let mut moved;
         let (mut applied, issued) = loop {
             let mut change = attempts.next().await?;
             let now = app.clock.now();
-            if terms.expires_at.is_some_and(|at| at <= now) {
-                let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-                return Err(AppError::invalid(
-                    format!("manifest.{path}expiration_date"),
-                    "must be a date that is still to come",
-                ));
-            }
+            check_end(&terms, now)?;
             let mut resolved = Resolved::default();
             for permission in terms.permissions.iter().flatten() {
                 self.resolve(permission, subject.as_str(), &mut resolved).await?;
@@ -72,57 +72,18 @@ impl Context {
                 Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
                 None => None,
             };
-            let mut machine = existing.unwrap_or_else(|| MachineRow {
-                id: app.ids.at(now),
-                kind: terms.kind,
-                name: terms.name.as_str().to_owned(),
-                manifest: String::new(),
-                rotate_at: terms.rotate_at(now),
-                sync: SyncState::default(),
-                created_by: self.caller().actor.clone(),
-                created_at: now,
-                updated_at: now,
-            });
-            machine.manifest = written(&terms, earlier.as_ref()).to_string();
-            machine.updated_at = now;
-            if earlier.as_ref().is_some_and(|earlier| earlier.auto_rotate != terms.auto_rotate) {
-                machine.rotate_at = terms.rotate_at(now);
-            }
+            let machine = self.machine_after(&terms, existing, earlier.as_ref(), now);
+            moved = earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
             if dry_run {
                 return Ok(AppliedMachine { machine, token: None, before });
             }
             let id = machine.id.to_string();
-            let mut issued = None;
-            let wants_token = earlier.as_ref().is_none_or(|earlier| !earlier.has_token());
             if before.is_none() {
                 change.add_machine(&machine, subject.as_str());
             } else {
                 change.update_machine(&machine);
             }
-            if terms.has_token() && wants_token {
-                let (text, row) = self
-                    .issue_token(
-                        kind_of(terms.kind),
-                        &id,
-                        &machine.name,
-                        TokenPurpose::Machine,
-                        terms.expires_at,
-                        terms.jwt,
-                    )
-                    .await?;
-                change.add_token(&row);
-                issued = Some((text, row.id));
-            } else if !terms.has_token() {
-                // From now on its provider says who it is.
-                change.revoke_tokens(kind_of(terms.kind), &id, now);
-            } else if let Some(earlier) = &earlier
-                && earlier.expires_at != terms.expires_at
-            {
-                change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
-                if let Some(until) = terms.expires_at {
-                    change.shorten_tokens(&id, until);
-                }
-            }
+            let issued = self.put_tokens(&mut change, &terms, earlier.as_ref(), &machine).await?;
             change.replace_mappings(subject.as_str(), &mappings);
             if terms.permissions.is_some() {
                 change.take_grants_from(&id);
@@ -147,22 +108,114 @@ impl Context {
             }
         };
         drop(attempts);
-        if let Some((text, id)) = issued {
-            self.write_token_out(&mut applied.machine, &terms, &text, &id.to_string()).await?;
-            applied.token = Some(text);
+        let machine = &mut applied.machine;
+        let fresh = match issued {
+            Some((IssuedToken(text), id)) => {
+                applied.token = Some(IssuedToken(text.clone()));
+                Some(Fresh { machine: machine.clone(), terms, id, text })
+            }
+            None if moved => self.fresh_again(machine, terms).await?,
+            None => None,
+        };
+        if let Some(fresh) = fresh.filter(|fresh| fresh.terms.target.is_some()) {
+            // That it failed is told with the machine, and can be made up for by a sync: the token is good in any case.
+            let written = self.write_token(&fresh).await;
+            match self.settle_token(&fresh, &written, None, None).await {
+                Ok(sync) => machine.sync = sync,
+                // The account is made, and nobody else would tell its token.
+                Err(error) => tracing::warn!(machine = machine.name, ?error, "a token's sync was not noted"),
+            }
         }
         Ok(applied)
     }
 
-    /// Removes a machine with its tokens and everything that it was granted.
+    /// The machine's row once the manifest is applied.
+    fn machine_after(
+        &self,
+        terms: &MachineTerms,
+        existing: Option<MachineRow>,
+        earlier: Option<&MachineTerms>,
+        now: Timestamp,
+    ) -> MachineRow {
+        let mut machine = existing.unwrap_or_else(|| MachineRow {
+            id: self.app().ids.at(now),
+            kind: terms.kind,
+            name: terms.name.as_str().to_owned(),
+            manifest: String::new(),
+            rotate_at: terms.rotate_at(now),
+            sync: SyncState::default(),
+            created_by: self.caller().actor.clone(),
+            created_at: now,
+            updated_at: now,
+        });
+        machine.manifest = written(terms, earlier).to_string();
+        machine.updated_at = now;
+        let rotates = earlier.is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
+        if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
+            machine.rotate_at = terms.rotate_at(now);
+        }
+        if earlier.is_some_and(|earlier| earlier.target != terms.target) {
+            machine.sync =
+                SyncState { error: terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned()), ..SyncState::default() };
+        }
+        machine
+    }
+
+    /// What becomes of a machine's tokens; gives the new one, when there is one.
+    async fn put_tokens(
+        &self,
+        change: &mut IdentityChange,
+        terms: &MachineTerms,
+        earlier: Option<&MachineTerms>,
+        machine: &MachineRow,
+    ) -> Result<Option<(IssuedToken, TokenId)>, AppError> {
+        let id = machine.id.to_string();
+        if !terms.has_token() {
+            // From now on its provider says who it is.
+            change.revoke_tokens(kind_of(terms.kind), &id, machine.updated_at);
+            return Ok(None);
+        }
+        if let Some(earlier) = earlier.filter(|earlier| earlier.expires_at != terms.expires_at) {
+            change.move_tokens_end(&id, earlier.expires_at, terms.expires_at);
+            if let Some(until) = terms.expires_at {
+                change.shorten_tokens(&id, until);
+            }
+        }
+        // A JWT says itself when it ends: it gets a successor where that changes.
+        let outlived = |earlier: &MachineTerms| terms.jwt && earlier.expires_at != terms.expires_at;
+        if !earlier.is_none_or(|earlier| !earlier.has_token() || outlived(earlier)) {
+            return Ok(None);
+        }
+        let owner = terms.owner(&id);
+        let (text, row) =
+            self.issue_token(&owner, &machine.name, TokenPurpose::Machine, terms.expires_at, terms.jwt).await?;
+        change.add_token(&row);
+        Ok(Some((text, row.id)))
+    }
+
+    /// A machine's current token, where it can be made again.
+    async fn fresh_again(&self, machine: &MachineRow, terms: MachineTerms) -> Result<Option<Fresh>, AppError> {
+        let id = machine.id.to_string();
+        let Some(token) = self.current_token(machine.id).await? else { return Ok(None) };
+        let text = self.app().jwt_again(&terms.owner(&id), &token).await?;
+        Ok(text.map(|text| Fresh { machine: machine.clone(), terms, id: token.id, text }))
+    }
+
+    /// Removes the machine of a name with its tokens and everything that it was granted.
     pub(crate) async fn delete_machine_named(&self, kind: MachineKind, name: &str) -> Result<(), AppError> {
         self.check_admin("DELETE_VIRTUAL_ACCOUNT")?;
+        let machine = self.app().metadata.machine_by_name(name).await?.filter(|machine| machine.kind == kind);
+        let machine = machine.ok_or(AppError::NotFound(Resource::VirtualAccount))?;
+        self.delete_machine(kind, machine.id).await
+    }
+
+    /// Removes a machine with its tokens and everything that it was granted.
+    pub(crate) async fn delete_machine(&self, kind: MachineKind, id: VirtualAccountId) -> Result<(), AppError> {
         let app = self.app();
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let machine = app.metadata.machine_by_name(name).await?.filter(|machine| machine.kind == kind);
-            let machine = machine.ok_or(AppError::NotFound(Resource::VirtualAccount))?;
+            let machine = self.machine_of(kind, id).await?;
             let subject = MachineName::parse(&machine.name).map(|name| subject_of(kind, &name));
             let subject = subject.map_err(|error| AppError::Internal { internal: error.to_string() })?;
             change.remove_machine(machine.id, kind_of(kind), subject.as_str(), app.clock.now());
@@ -177,40 +230,8 @@ impl Context {
         }
     }
 
-    /// Writes a token where its machine's manifest says, and notes how that went. The token is good in any case, and a
-    /// failure is told with the machine and can be made up for by a sync.
-    pub(crate) async fn write_token_out(
-        &self,
-        machine: &mut MachineRow,
-        terms: &MachineTerms,
-        token: &IssuedToken,
-        token_id: &str,
-    ) -> Result<(), AppError> {
-        let Some(TokenTarget::Group { key, .. }) = &terms.target else { return Ok(()) };
-        let outcome = match self.target_group(terms).await {
-            Ok(Some(group)) => self.set_one_secret(group, key, &token.0).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        let at = self.app().clock.now();
-        machine.sync = match outcome {
-            Ok(()) => SyncState { token: Some(token_id.to_owned()), at: Some(at), error: None },
-            Err(error) => SyncState { error: Some(ApiError::from(error).message().to_owned()), ..machine.sync.clone() },
-        };
-        let mut attempts = self.identity_attempts().await;
-        loop {
-            let mut change = attempts.next().await?;
-            change.set_sync(machine.id, &machine.sync);
-            let detail = json!({"error": machine.sync.error}).to_string();
-            let event = Event { action: "SYNC_VIRTUAL_ACCOUNT_TOKEN", detail, ..Event::of(machine_target(machine)) };
-            if attempts.commit(change, event).await?.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     /// The group that a machine's token is written into.
-    async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
+    pub(super) async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
         let path = match terms.kind {
             MachineKind::VirtualAccount => "manifest.secret_store_config",
             MachineKind::AgentIdentity => "manifest.identity.secret_store_config",
@@ -240,6 +261,15 @@ impl Context {
         }
         Ok(mapped)
     }
+}
+
+/// 422 when tokens would have ended before they are made.
+fn check_end(terms: &MachineTerms, now: Timestamp) -> Result<(), AppError> {
+    if terms.expires_at.is_none_or(|at| at > now) {
+        return Ok(());
+    }
+    let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
+    Err(AppError::invalid(format!("manifest.{path}expiration_date"), "must be a date that is still to come"))
 }
 
 /// The manifest as it is stored: what it doesn't speak of stays as it was.

@@ -1,6 +1,9 @@
 //! Creating and updating secret groups by their manifest.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
+use strongroom_domain::GroupId;
 use strongroom_domain::manifest::{Collaborator, SecretGroupManifest};
 use strongroom_domain::names::NameRule;
 use strongroom_domain::role::GroupRole;
@@ -96,6 +99,7 @@ impl Context {
             None => manifest.collaborators = stored_collaborators(&before),
         }
         let written = manifest.to_json().to_string();
+        let given = !changed || self.is_given(id, manifest.collaborators.as_deref().unwrap_or_default()).await?;
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;
             if_match.check(state.group.revision)?;
@@ -109,7 +113,7 @@ impl Context {
             if moves {
                 self.may_use(&integration)?;
             }
-            if state.group.manifest == written {
+            if given && state.group.manifest == written {
                 return Ok(None);
             }
             let grants = changed.then(|| granted(manifest.collaborators.as_deref().unwrap_or_default()));
@@ -149,6 +153,17 @@ impl Context {
                 expires_at: None,
             })),
         }
+    }
+
+    /// Whether collaborators have what they were given when the manifest that names them was stored: who was removed and
+    /// registered anew has not.
+    async fn is_given(&self, group: GroupId, collaborators: &[Collaborator]) -> Result<bool, AppError> {
+        let now = self.app().clock.now();
+        let held = self.app().metadata.grants_on(group).await?;
+        let held: HashSet<&str> =
+            held.iter().filter(|grant| grant.source == "manifest").map(|grant| grant.subject.as_str()).collect();
+        let mut lasting = collaborators.iter().filter(|entry| entry.expires_at.is_none_or(|at| at > now));
+        Ok(lasting.all(|entry| held.contains(entry.subject.as_str())))
     }
 
     /// 404 when a collaborator doesn't exist.

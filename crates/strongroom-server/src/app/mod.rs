@@ -15,6 +15,8 @@ mod identity_changes;
 mod identity_providers;
 mod invitations;
 mod machine_terms;
+mod machine_tokens;
+mod machine_views;
 mod machines;
 mod manifests;
 mod new_groups;
@@ -25,8 +27,10 @@ mod role_bindings;
 mod roles;
 mod secret_groups;
 mod secrets;
+mod signing;
 mod standing;
 mod teams;
+mod token_turnover;
 mod tokens;
 mod trash;
 mod user_roles;
@@ -55,12 +59,15 @@ pub(crate) use apply::Entity;
 pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use error::{AppError, Resource};
+pub(crate) use machine_tokens::Regenerate;
+pub(crate) use machine_views::{MachineQuery, MachineView};
 pub(crate) use manifests::AppliedGroup;
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
 pub(crate) use teams::TeamView;
+pub(crate) use token_turnover::Step as TurnoverStep;
 pub(crate) use tokens::TokenRequest;
 pub(crate) use user_roles::HeldRole;
 pub(crate) use users::{Registration, UserQuery};
@@ -75,6 +82,8 @@ pub(crate) struct App {
     pub(crate) ids: Ids,
     pub(crate) tenant: Tenant,
     pub(crate) instance_id: String,
+    /// What our own JWTs say who made them.
+    pub(crate) issuer: String,
     pub(crate) account_id: AccountId,
     pub(crate) limits: Limits,
     pub(crate) rate_limits: RateLimits,
@@ -134,6 +143,9 @@ pub(crate) struct Caches {
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
+    signing_keys: signing::SigningKeys,
+    /// Opaque tokens on their way into a group: so that a write that failed is tried again with the same one.
+    pending_tokens: token_turnover::PendingTokens,
     /// One change of identities is decided at a time here; those of other replicas are noticed when it is written.
     identity_turn: tokio::sync::Mutex<()>,
 }
@@ -146,6 +158,8 @@ impl Caches {
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),
+            signing_keys: signing::SigningKeys::new(),
+            pending_tokens: token_turnover::PendingTokens::default(),
             identity_turn: tokio::sync::Mutex::new(()),
         }
     }
@@ -187,6 +201,15 @@ impl Context {
     /// For authentication, and for nobody else.
     pub(crate) fn new(app: Arc<App>, caller: Arc<Caller>, request: RequestInfo) -> Self {
         Self { app, caller, request: Arc::new(request) }
+    }
+
+    /// For a job, which does what nobody asked for, as the server itself.
+    pub(crate) fn of_job(app: Arc<App>, controller: &'static str) -> Self {
+        let actor = Actor { controller: Some(controller.to_owned()), ..crate::jobs::system() };
+        let caller = Caller { kind: SubjectKind::VirtualAccount, standing: Standing::of_server(), actor, token: None };
+        let address = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let request = RequestInfo { id: String::new(), address, path: String::new(), operation: controller };
+        Self { app, caller: Arc::new(caller), request: Arc::new(request) }
     }
 
     pub(crate) fn app(&self) -> &App {

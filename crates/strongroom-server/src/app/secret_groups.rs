@@ -180,33 +180,12 @@ impl Context {
         }
     }
 
-    /// Gives one key of a group a value, be it new or not.
-    pub(crate) async fn set_one_secret(
-        &self,
-        group: strongroom_domain::GroupId,
-        key: &SecretKey,
-        value: &SecretValue,
-    ) -> Result<(), AppError> {
-        let decide = |state: &GroupState| {
-            let state = &*self.authorize::<_, WriteSecrets>(alive(state)?)?;
-            let step = match state.secrets.iter().find(|secret| secret.key == key.as_str()) {
-                Some(secret) => Step::Set { id: secret.id, value },
-                None => {
-                    self.check_count(state.secrets.len() + 1)?;
-                    Step::Add { key: key.as_str().to_owned(), value }
-                }
-            };
-            Ok(Some(Plan { steps: vec![step], ..Plan::default() }))
-        };
-        self.change_group(group, decide).await.map(|_| ())
-    }
-
     /// 424 unless the store answers, or the caller forces.
     pub(crate) async fn check_store(&self, force: bool) -> Result<(), AppError> {
         if force { Ok(()) } else { Ok(self.app().store.probe().await?) }
     }
 
-    fn check_count(&self, keys: usize) -> Result<(), AppError> {
+    pub(super) fn check_count(&self, keys: usize) -> Result<(), AppError> {
         let most = self.app().limits.keys_a_group;
         if keys <= most {
             Ok(())

@@ -33,6 +33,23 @@ impl Standing {
         Ok(Self::of(subject, memberships, now))
     }
 
+    /// Where the server itself stands: it may do all that a tenant admin may.
+    pub(super) fn of_server() -> Self {
+        let subject = SubjectName::parse("virtualaccount:strongroom").expect("a well-formed name");
+        let rights = TenantRights::ADMIN;
+        Self {
+            viewpoint: Viewpoint { floor: rights.floor(), subject: subject.as_str().to_owned() },
+            id: "strongroom".into(),
+            subject,
+            rights,
+            tenant_roles: Vec::new(),
+            teams: Vec::new(),
+            manages: Vec::new(),
+            roles: Vec::new(),
+            until: None,
+        }
+    }
+
     pub(super) fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
         let given = tenant_grants(subject, &memberships, now);
         let Memberships { teams, manages, mut roles } = memberships;

@@ -90,7 +90,7 @@ impl Context {
                 self.check_subject(person).await?;
             }
             let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
-            if dry_run || applied.is_same() {
+            if dry_run || applied.is_same() && self.counts(&subject, members.len(), managers.len()).await? {
                 return Ok(applied);
             }
             if applied.is_new() {
@@ -108,6 +108,15 @@ impl Context {
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }
+    }
+
+    /// Whether a team has so many people: of those whom its stored manifest names, some may have been removed, and
+    /// registered anew.
+    async fn counts(&self, team: &str, members: usize, managers: usize) -> Result<bool, AppError> {
+        let metadata = &self.app().metadata;
+        let (_, has_members) = metadata.team_people(team, false, 0, 0).await?;
+        let (_, has_managers) = metadata.team_people(team, true, 0, 0).await?;
+        Ok(usize::try_from(has_members) == Ok(members) && usize::try_from(has_managers) == Ok(managers))
     }
 
     /// Removes a team and everything that it was granted.

@@ -8,9 +8,13 @@ use strongroom_domain::{SecretValue, Timestamp, TokenId, token};
 use strongroom_metadata::{IdentityChange, NewToken, OwnedToken, TokenPurpose, UserRow};
 
 use super::identity_changes::Attempts;
+use super::signing::{JwtTerms, TokenOwner};
 use super::users::user_target;
 use super::{AppError, Context, Resource};
 use crate::audit::{Event, Target};
+
+/// A JWT must have an end: this is that of one without.
+const ENDLESS_JWT_DAYS: u32 = 3_650;
 
 const PEOPLE_ONLY: &str = "machines have no personal access tokens";
 
@@ -118,17 +122,14 @@ impl Context {
 
     fn wanted(&self, request: &TokenRequest) -> Result<Wanted, AppError> {
         let name = check_name("name", &request.name)?;
-        match request.kind.as_deref() {
-            None | Some("" | "opaque") => {}
-            Some("jwt") => {
-                let message = "this server doesn't make JWTs yet: leave `tokenType` out, or say `opaque`";
-                return Err(AppError::invalid("tokenType", message));
-            }
-            Some(_) => return Err(AppError::invalid("tokenType", "must be `opaque`")),
-        }
+        let jwt = match request.kind.as_deref() {
+            None | Some("" | "opaque") => false,
+            Some("jwt") => true,
+            Some(_) => return Err(AppError::invalid("tokenType", "must be `opaque` or `jwt`")),
+        };
         let expiration = request.expiration.as_deref().filter(|text| !text.is_empty());
         let expires_at = expiration.map(|text| self.future("expirationDate", text)).transpose()?;
-        Ok(Wanted { name, expires_at })
+        Ok(Wanted { name, expires_at, jwt })
     }
 
     /// Writes a token of a person. `None`: decide again.
@@ -146,8 +147,9 @@ impl Context {
                 format!("`{}` has a token `{}`; end that one, or choose another name", user.email, wanted.name);
             return Err(AppError::NameTaken(message));
         }
-        let (text, row) =
-            self.issue(SubjectKind::User, id, wanted.name.as_str(), TokenPurpose::Personal, wanted.expires_at);
+        let owner = TokenOwner { kind: SubjectKind::User, id: &id, slug: &user.email };
+        let (name, purpose) = (wanted.name.as_str(), TokenPurpose::Personal);
+        let (text, row) = self.issue_token(&owner, name, purpose, wanted.expires_at, wanted.jwt).await?;
         change.add_token(&row);
         let detail = json!({"user": user.email}).to_string();
         let target = token_target(row.id, &row.name);
@@ -158,17 +160,22 @@ impl Context {
     /// Makes a token of either kind; the caller writes its row.
     pub(crate) async fn issue_token(
         &self,
-        subject_kind: SubjectKind,
-        subject_id: &str,
+        owner: &TokenOwner<'_>,
         name: &str,
         purpose: TokenPurpose,
         expires_at: Option<Timestamp>,
         jwt: bool,
     ) -> Result<(IssuedToken, NewToken), AppError> {
-        if jwt {
-            return Err(AppError::invalid("manifest.token_type", "this server makes `opaque` tokens only"));
+        let (text, row) = self.issue(owner.kind, owner.id.to_owned(), name, purpose, expires_at);
+        if !jwt {
+            return Ok((text, row));
         }
-        Ok(self.issue(subject_kind, subject_id.to_owned(), name, purpose, expires_at))
+        let expires_at = expires_at.unwrap_or_else(|| row.created_at.plus_days(ENDLESS_JWT_DAYS));
+        let terms = JwtTerms { id: row.id, created_at: row.created_at, expires_at };
+        let (text, key) = self.sign_jwt(owner, &terms).await?;
+        let hash = sha256(text.expose().as_bytes());
+        let row = NewToken { hash, signing_key: Some(key), expires_at: Some(expires_at), ..row };
+        Ok((IssuedToken(text), row))
     }
 
     /// Makes an opaque token; the caller writes its row.
@@ -209,6 +216,7 @@ impl Context {
 struct Wanted {
     name: MachineName,
     expires_at: Option<Timestamp>,
+    jwt: bool,
 }
 
 /// Checks a token's name.

@@ -80,7 +80,8 @@ impl Context {
         let origin = Origin {
             actor: &caller.actor,
             token_id: caller.token.map(|(id, _)| id),
-            address: request.address.to_string(),
+            // A job has no request, and comes from nowhere.
+            address: if request.id.is_empty() { String::new() } else { request.address.to_string() },
             request_id: &request.id,
             request_path: &request.path,
         };

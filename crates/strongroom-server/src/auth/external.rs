@@ -102,7 +102,7 @@ pub(super) async fn read_caller(
             }
             // The token's own words are nowhere in this.
             Err(error) => {
-                tracing::info!(target: "auth", provider = provider.config.name, %error, "a token isn't taken")
+                tracing::info!(target: "auth", provider = provider.config.name, %error, "a token isn't taken");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From a bearer token to a caller.
 
 mod external;
-mod jwt;
+pub(crate) mod jwt;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use strongroom_metadata::{Stamp, SubjectRow, TokenRow};
 
 use crate::app::{App, AppError, Caller, Context, RequestInfo, Standing};
 pub(crate) use external::Providers;
-pub(crate) use jwt::{FetchKeys, HttpKeys};
+pub(crate) use jwt::HttpKeys;
 
 const MISSING: &str = "a bearer token is required: send `Authorization: Bearer tfy_…`";
 const INVALID: &str = "invalid or expired API token";

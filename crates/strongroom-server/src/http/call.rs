@@ -65,9 +65,13 @@ impl Call {
 
     /// The first parameter of the path as it was sent.
     pub(crate) fn segment(&self) -> &str {
+        self.segments().next().unwrap_or_default()
+    }
+
+    /// The parameters of the path as they were sent.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
         let segments = self.spec.path.split('/').zip(self.parts.uri.path().split('/'));
-        let found = segments.into_iter().find_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment));
-        found.unwrap_or_default()
+        segments.filter_map(|(pattern, segment)| pattern.starts_with('{').then_some(segment))
     }
 
     /// The query.

@@ -19,8 +19,8 @@ use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
 use super::handlers::{
-    access, accounts, audit_logs, identity, manifests, operations, policies, secret_groups, secrets, tokens, trash,
-    users,
+    access, accounts, agents, audit_logs, identity, keys, machines, manifests, operations, policies, secret_groups,
+    secrets, tokens, trash, users,
 };
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, RequestInfo};
@@ -117,7 +117,23 @@ fn handler(operation: Operation) -> Handler {
         Operation::CreateTokenForUser => private(tokens::create_for_user),
         Operation::DeleteToken => private(tokens::delete),
         Operation::RevokeTokensOfUser => private(tokens::revoke_all),
-        Operation::ApplyVirtualAccount => private(identity::apply_virtual_account),
+        Operation::ListVirtualAccounts => private(machines::list),
+        Operation::ApplyVirtualAccount => private(machines::apply),
+        Operation::VirtualAccountExists => private(machines::exists),
+        Operation::GetVirtualAccount => private(machines::get),
+        Operation::DeleteVirtualAccount => private(machines::delete),
+        Operation::GetVirtualAccountToken => private(machines::token),
+        Operation::RegenerateVirtualAccountToken => private(machines::regenerate),
+        Operation::SyncVirtualAccountToken => private(machines::sync),
+        Operation::DeleteVirtualAccountJwt => private(machines::delete_jwt),
+        Operation::ListAgents => private(agents::list),
+        Operation::ApplyAgent => private(agents::apply),
+        Operation::GetAgent => private(agents::get),
+        Operation::DeleteAgent => private(agents::delete),
+        Operation::GetAgentToken => private(agents::token),
+        Operation::CreateAgentToken => private(agents::create_token),
+        Operation::RegenerateAgentToken => private(agents::regenerate),
+        Operation::WellKnownJwks | Operation::Jwks => public(keys::jwks),
         Operation::ListTeams => private(policies::list_teams),
         Operation::ApplyTeam => private(policies::apply_team),
         Operation::GetTeam => private(policies::get_team),

@@ -3,11 +3,13 @@
 use serde_json::value::RawValue;
 use strongroom_api::wire;
 use strongroom_domain::names::Tenant;
-use strongroom_domain::subject::Actor;
-use strongroom_domain::{SecretValue, fqn};
-use strongroom_metadata::{GroupState, MachineRow, NamedRow, SecretRow, SecretState, VersionRow};
+use strongroom_domain::subject::{Actor, SubjectKind};
+use strongroom_domain::{SecretValue, Timestamp, fqn};
+use strongroom_metadata::{
+    GroupState, MachineKind, MachineRow, NamedRow, OwnedToken, SecretRow, SecretState, SyncState, VersionRow,
+};
 
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, MachineView};
 
 pub(super) fn subject(actor: &Actor) -> wire::Subject {
     wire::Subject {
@@ -198,6 +200,19 @@ pub(super) fn role_binding(app: &App, row: &NamedRow) -> Result<wire::RoleBindin
     })
 }
 
+pub(super) fn agent_identity(app: &App, row: &MachineRow) -> Result<wire::AgentIdentity, AppError> {
+    Ok(wire::AgentIdentity {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+    })
+}
+
 pub(super) fn identity_provider(app: &App, row: &NamedRow) -> Result<wire::IdentityProvider, AppError> {
     Ok(wire::IdentityProvider {
         id: row.id.clone(),
@@ -213,18 +228,91 @@ pub(super) fn identity_provider(app: &App, row: &NamedRow) -> Result<wire::Ident
 }
 
 /// A virtual account or an agent's identity.
-pub(super) fn machine(app: &App, row: &MachineRow) -> Result<wire::VirtualAccount, AppError> {
+pub(super) fn machine(app: &App, view: MachineView) -> Result<wire::VirtualAccount, AppError> {
+    let MachineView { machine: row, tokens, roles, current, is_expired } = view;
+    let (kind, subject_type) = match row.kind {
+        MachineKind::VirtualAccount => ("serviceaccount", SubjectKind::VirtualAccount),
+        MachineKind::AgentIdentity => ("agent-identity", SubjectKind::AgentIdentity),
+    };
+    let mut role_ids: Vec<String> = roles.iter().map(|(.., role)| role.clone()).collect();
+    role_ids.sort();
+    role_ids.dedup();
     Ok(wire::VirtualAccount {
         id: row.id.to_string(),
-        kind: match row.kind {
-            strongroom_metadata::MachineKind::VirtualAccount => "serviceaccount".into(),
-            strongroom_metadata::MachineKind::AgentIdentity => "agent-identity".into(),
-        },
+        kind: kind.into(),
         tenant_name: app.tenant.as_str().to_owned(),
         manifest: manifest(&row.manifest)?,
+        jwt_id: current.and_then(|at| tokens.get(at)).map(|token| token.id.to_string()),
         created_by_subject: subject(&row.created_by),
         created_at: row.created_at.to_wire(),
         updated_at: row.updated_at.to_wire(),
+        is_expired,
+        jwts: tokens.into_iter().map(|token| jwt(token, subject_type)).collect(),
         account_id: app.account_id.to_string(),
+        role_ids,
+        roles_with_resource: roles
+            .into_iter()
+            .map(|(resource_type, resource_id, role)| wire::RoleWithResource {
+                role_name: role.clone(),
+                role_id: role,
+                resource_type,
+                resource_id,
+            })
+            .collect(),
+        created_by: row.created_by.slug,
+        next_scheduled_rotation: row.rotate_at.map(Timestamp::to_wire),
+        sync_token_in_secret_store_info: (row.sync != SyncState::default())
+            .then(|| sync_info(row.sync, row.updated_at)),
+    })
+}
+
+/// How writing a token into a group went; `at` stands for the time where none was written yet.
+pub(super) fn sync_info(sync: SyncState, at: Timestamp) -> wire::SyncTokenInfo {
+    wire::SyncTokenInfo {
+        updated_at: sync.at.unwrap_or(at).to_wire(),
+        jwt_id: sync.token.unwrap_or_default(),
+        error: sync.error,
+    }
+}
+
+/// What the contract gives a date for, where there is none.
+const NEVER: &str = "9999-01-01T00:00:00.000Z";
+
+fn jwt(token: OwnedToken, subject_type: SubjectKind) -> wire::Jwt {
+    let made = token.created_at.to_wire();
+    wire::Jwt {
+        id: token.id.to_string(),
+        subject_type: subject_type.wire().to_owned(),
+        subject_id: token.subject_id,
+        expiry: token.expires_at.map_or_else(|| NEVER.to_owned(), Timestamp::to_wire),
+        token_type: if token.signing_key.is_some() { "jwt" } else { "opaque" }.into(),
+        created_at: made.clone(),
+        updated_at: made,
+    }
+}
+
+/// An agent's identity.
+pub(super) fn agent(app: &App, view: MachineView) -> Result<wire::Agent, AppError> {
+    let row = view.machine;
+    let current = view.current.and_then(|at| view.tokens.into_iter().nth(at));
+    let id = row.id.to_string();
+    Ok(wire::Agent {
+        agent_id: id.clone(),
+        agent_identity_id: id.clone(),
+        id,
+        fqn: format!("{}:agent:{}", app.tenant, row.name),
+        name: row.name,
+        kind: row.kind.id().into(),
+        tenant_name: app.tenant.as_str().to_owned(),
+        account_id: app.account_id.to_string(),
+        version: 1,
+        latest_version: 1,
+        manifest: manifest(&row.manifest)?,
+        created_by_subject: subject(&row.created_by),
+        created_by: row.created_by.slug,
+        created_at: row.created_at.to_wire(),
+        updated_at: row.updated_at.to_wire(),
+        token_id: current.as_ref().map(|token| token.id.to_string()),
+        token_expiry: current.and_then(|token| token.expires_at).map(Timestamp::to_wire),
     })
 }

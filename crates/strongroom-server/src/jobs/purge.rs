@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_domain::subject::Actor;
-use strongroom_metadata::{CommitError, LeaseError, PurgeItem};
+use strongroom_metadata::{CommitError, PurgeItem};
 
 use crate::app::{App, AppError};
 use crate::audit::{Event, Origin, Target};
 
 const EVERY: Duration = Duration::from_mins(10);
 const AT_ONCE: i64 = 100;
-/// How long a replica that stopped in the middle holds up the others.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// Purges for as long as the server runs.
 pub(crate) async fn run_purge(app: Arc<App>) {
@@ -34,11 +32,7 @@ impl App {
         let mut purged = 0;
         loop {
             // Renewed for each round, which takes far less than the lease's time.
-            let lease = self.metadata.lease("purge", &self.replica, LEASE).await.map_err(|error| match error {
-                LeaseError::Read(error) => error.into(),
-                LeaseError::Write(error) => AppError::from(error),
-            })?;
-            let Some(lease) = lease else { break };
+            let Some(lease) = self.job("purge").await? else { break };
             if purged == 0 {
                 self.metadata.prune_batches(&lease).await?;
             }

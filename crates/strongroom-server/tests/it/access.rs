@@ -27,8 +27,8 @@ async fn it_says_why() {
         may,
         json!({
             "allowed": true,
-            "reason": "`user:shared-editor@example.com` may change the group's secrets: the group's collaborators gives \
-                       `secret-group-editor`",
+            "reason": "`user:shared-editor@example.com` may change the group's secrets: `secret-group-editor` by \
+                       the group's collaborators",
             "decision": "allowed",
             "role": "secret-group-editor",
             "through": [{

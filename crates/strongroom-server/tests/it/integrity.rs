@@ -260,7 +260,7 @@ async fn inspect(scene: &Scene, tamper: &Tamper, blob: &Blob, stake: &Stake, col
             assert!(refused <= 1, "{what}: {refused} tokens are gone");
         }
         Stake::Nothing | Stake::Start | Stake::Absent => {
-            assert!(scene.read_all(admin, what).await.0.is_empty(), "{what}")
+            assert!(scene.read_all(admin, what).await.0.is_empty(), "{what}");
         }
     }
 }

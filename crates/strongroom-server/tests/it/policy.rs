@@ -49,7 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
 fn config() -> ProptestConfig {
     let set = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     // Over a network each case takes several times as long.
-    let usual = if std::env::var_os("STRONGROOM_TEST_POSTGRES").is_some() { 6 } else { 20 };
+    let usual = if std::env::var_os("STRONGROOM_TEST_POSTGRES").is_some() { 4 } else { 16 };
     ProptestConfig {
         cases: set("PROPTEST_CASES").unwrap_or(usual),
         max_shrink_iters: set("PROPTEST_MAX_SHRINK_ITERS").unwrap_or(150),

@@ -288,7 +288,8 @@ async fn who_may_not_read_a_value_does_not_get_it_anywhere() {
 #[tokio::test]
 async fn however_one_came_to_see_a_group_its_values_stay_hidden() {
     let canaries = Canaries::new("viewed");
-    let app = TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
     let (crowd, gone) = plant_among_all(&app, &canaries).await;
     let cast = &crowd.cast;
     let (path, group) = (cast.secret_path("CANARY_KEY"), cast.group_path());
@@ -481,4 +482,52 @@ async fn what_is_purged_is_in_no_file() {
     );
     app.stop().await;
     assert!(blobs.iter().all(|blob| !holds(&app, &blob.bytes)));
+}
+
+#[tokio::test]
+async fn a_machine_s_token_is_in_its_group_and_nowhere_else() {
+    let log = &*LOG;
+    let mut app = TestApp::start().await;
+    let admin = app.admin();
+    app.group(&admin, "vault", &[]).await;
+    let accounts = "/api/svc/v1/virtual-accounts";
+    let mut tokens: Vec<String> = Vec::new();
+    for kind in ["opaque", "jwt"] {
+        let manifest = json!({
+            "type": "virtual-account", "name": format!("bot-{kind}"), "token_type": kind,
+            "auto_rotate": {"auto_rotate_interval": 30, "grace_period": 1},
+            "secret_store_config": {"type": "tfy-secrets", "secret_group": "vault", "key": kind},
+        });
+        let made = admin.put(accounts, json!({"manifest": manifest})).await.expect(200);
+        let path = format!("{accounts}/{}", made["data"]["id"].as_str().unwrap());
+        let regenerate = format!("{path}/regenerate-token");
+        tokens.push(made["token"].as_str().unwrap().to_owned());
+        app.faults.take_down();
+        let again = admin.post(&regenerate, json!({"gracePeriodInMinutes": 9})).await.expect(200);
+        tokens.push(again["token"].as_str().unwrap().to_owned());
+        app.faults.bring_up();
+        admin.post(&format!("{path}/sync-to-secret-store?force=true"), json!({})).await.expect(200);
+        app.clock.advance_days(31);
+        assert!(app.instance().rotate_now().await.unwrap() >= 1);
+        let there = admin.get(&reference_path(&format!("default:vault:{kind}"))).await.expect(200);
+        tokens.push(there["value"].as_str().unwrap().to_owned());
+        let shown = [admin.get(accounts).await, admin.get(&path).await, admin.get(&format!("{path}/token")).await];
+        assert_eq!(shown[2].status, if kind == "jwt" { 200 } else { 422 });
+        let shown = shown[..2].iter().map(|answer| answer.text.as_str()).collect::<String>();
+        assert!(tokens.iter().all(|token| !shown.contains(token.as_str())));
+    }
+    let events = Value::from(events(&app, "").await).to_string();
+    // A JWT's last part is what makes it one.
+    let secret = |token: &String| token.rsplit('.').next().unwrap().to_owned();
+    let secrets: Vec<String> = tokens.iter().map(secret).collect();
+    assert!(secrets.iter().all(|secret| !events.contains(secret.as_str())), "in the events");
+    for moment in ["running", "stopped"] {
+        for (name, bytes) in [files(app.folder()), app.tamper().everything()].concat() {
+            assert!(secrets.iter().all(|secret| !contains(&bytes, secret.as_bytes())), "{name} ({moment})");
+        }
+        app.stop().await;
+    }
+    let log = log.bytes();
+    assert!(contains(&log, b"/api/svc/v1/virtual-accounts/{id}/regenerate-token"), "the log is captured");
+    assert!(secrets.iter().all(|secret| !contains(&log, secret.as_bytes())), "in the log");
 }

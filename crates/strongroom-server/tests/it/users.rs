@@ -139,7 +139,11 @@ async fn a_role_counts_at_once_and_must_be_one_of_the_tenant() {
     person.post(&register, two).await.expect(200);
     let wanted = json!({"email": "two@example.com", "acceptInviteClientUrl": PAGE});
     person.post(&format!("{USERS}/invite"), wanted).await.refused(403, "forbidden");
-    assert_eq!(count_events(&app, "action=USE_OPERATION").await, 1, "the refusal is on record");
+    assert_eq!(
+        count_events(&app, "action=USE_OPERATION&resourceName=User.register").await,
+        1,
+        "the refusal is on record"
+    );
 }
 
 #[tokio::test]

@@ -29,4 +29,10 @@ impl Postgres {
         command.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql]);
         run(&mut command)
     }
+
+    /// How large a database is.
+    pub fn mebibytes(&self, database: &str) -> Result<u64, String> {
+        let size = self.execute(database, "SELECT pg_database_size(current_database()) >> 20")?;
+        size.trim().parse().map_err(|_| format!("a size is a number, not {size}"))
+    }
 }

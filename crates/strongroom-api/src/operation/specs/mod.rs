@@ -2,7 +2,9 @@
 #![allow(clippy::wildcard_imports, reason = "a row is made of what stands here; no warning in tests")]
 
 pub(super) mod access;
+pub(super) mod agents;
 pub(super) mod audit_logs;
+pub(super) mod keys;
 pub(super) mod manifests;
 pub(super) mod policies;
 pub(super) mod providers;

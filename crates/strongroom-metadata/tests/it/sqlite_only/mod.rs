@@ -1,6 +1,7 @@
 //! What only a file can do or suffer: its lock, its log, its damaged bytes.
 
 mod damage;
+mod disk;
 mod files;
 mod writer;
 

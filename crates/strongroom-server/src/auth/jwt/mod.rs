@@ -19,10 +19,14 @@ mod verifier;
 
 pub(crate) use claims::VerifiedToken;
 pub(crate) use compact::Compact;
-pub(crate) use error::{KeysError, TokenError};
-pub(crate) use fetch::{FetchError, FetchKeys, Fetched, HttpKeys};
+pub(crate) use fetch::{FetchKeys, HttpKeys};
 pub(crate) use provider::ProviderConfig;
 pub(crate) use verifier::Verifier;
+#[cfg(test)]
+use {
+    error::{KeysError, TokenError},
+    fetch::{FetchError, Fetched},
+};
 
 #[cfg(test)]
 mod test_support;

@@ -17,10 +17,3 @@ pub(crate) struct ProviderConfig {
     /// What else must stand in a token: names like `subject_claim`, and values.
     pub(crate) required_claims: Vec<(String, String)>,
 }
-
-impl ProviderConfig {
-    /// The claim that a subject is found by, where nothing else is said.
-    pub(crate) const SUBJECT_CLAIM: &str = "sub";
-    /// The claim with the e-mail address, where nothing else is said.
-    pub(crate) const EMAIL_CLAIM: &str = "email";
-}

@@ -140,8 +140,8 @@ pub(super) fn provider() -> ProviderConfig {
         issuer: Some("https://idp.example".to_owned()),
         jwks_uri: URI.to_owned(),
         audiences: vec!["strongroom".to_owned()],
-        subject_claim: ProviderConfig::SUBJECT_CLAIM.to_owned(),
-        email_claim: ProviderConfig::EMAIL_CLAIM.to_owned(),
+        subject_claim: "sub".to_owned(),
+        email_claim: "email".to_owned(),
         required_claims: Vec::new(),
     }
 }

@@ -68,11 +68,3 @@ async fn own_teams(context: &Context) -> Result<Vec<wire::SessionAccount>, AppEr
     let teams = context.own_teams().await?;
     Ok(teams.into_iter().map(|(name, id)| wire::SessionAccount { name, id }).collect())
 }
-
-pub(in crate::http) async fn apply_virtual_account(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyVirtualAccountRequest = call.json().await?;
-    let dry_run = request.dry_run.unwrap_or(false);
-    let applied = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
-    let data = view::machine(call.context.app(), &applied.machine)?;
-    ok(&wire::GetVirtualAccountResponse { data, token: applied.token.map(|token| token.0) })
-}

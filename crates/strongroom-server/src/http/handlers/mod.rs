@@ -2,8 +2,11 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod agents;
 pub(super) mod audit_logs;
 pub(super) mod identity;
+pub(super) mod keys;
+pub(super) mod machines;
 pub(super) mod manifests;
 pub(super) mod operations;
 pub(super) mod policies;

@@ -20,7 +20,8 @@ fn shape(answer: &Answer, asked: &[&str]) -> String {
 
 #[tokio::test]
 async fn what_one_may_not_see_looks_like_what_is_not_there() {
-    let app = TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
     let crowd = app.crowd().await;
     let mut compared = 0;
     for (number, operation) in Operation::ALL.iter().enumerate() {
@@ -179,7 +180,8 @@ fn questions(name: &str, group: &str, secret: &str) -> Vec<(&'static str, String
 
 #[tokio::test]
 async fn no_question_tells_that_something_hidden_is_there() {
-    let app = TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
+    let app =
+        TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
     let crowd = app.crowd().await;
     let hidden = app.group(&crowd.cast.owner, "hidden-group", &[("K", VALUE)]).await;
     crowd.cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(&app, "hidden-group")})).await.expect(200);

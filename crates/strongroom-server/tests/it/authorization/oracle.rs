@@ -116,7 +116,24 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         | Operation::InviteUser
         | Operation::CreateTokenForUser
         | Operation::RevokeTokensOfUser
-        | Operation::ApplyVirtualAccount => "200 403 403 403 403 403 403 403 403 403",
+        | Operation::ApplyVirtualAccount
+        | Operation::GetVirtualAccount
+        | Operation::DeleteVirtualAccount
+        | Operation::GetVirtualAccountToken
+        | Operation::RegenerateVirtualAccountToken
+        | Operation::SyncVirtualAccountToken
+        | Operation::DeleteVirtualAccountJwt
+        | Operation::ListAgents
+        | Operation::ApplyAgent
+        | Operation::GetAgent
+        | Operation::DeleteAgent
+        | Operation::GetAgentToken
+        | Operation::RegenerateAgentToken => "200 403 403 403 403 403 403 403 403 403",
+        // With the roles that each has.
+        Operation::ListVirtualAccounts => "200+ 403 403 403 403 403 403 403 403 403",
+        // It has one.
+        Operation::CreateAgentToken => "409 403 403 403 403 403 403 403 403 403",
+        Operation::VirtualAccountExists => "200 200 200 200 200 200 403 403 403 403",
         Operation::ListAuditLogs => "200+ 403 403 403 403 403 403 403 403 403",
         Operation::ListTrash => "200+ 200+ 200+ 200 200 200 200+ 200 200 200",
         // Who can't bring a group back doesn't learn that it was ever there.
@@ -142,6 +159,8 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         | Operation::TenantId
         | Operation::Healthz
         | Operation::Readyz
+        | Operation::WellKnownJwks
+        | Operation::Jwks
         | Operation::OpenApi => "200 200 200 200 200 200 200 200 200 200",
     }
 }

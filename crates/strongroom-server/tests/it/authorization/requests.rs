@@ -38,10 +38,25 @@ impl Person {
 
 const TEAMS: &str = "/api/svc/v1/teams";
 const BINDINGS: &str = "/api/svc/v1/role-bindings";
+const ACCOUNTS: &str = "/api/svc/v1/virtual-accounts";
+const AGENTS: &str = "/api/svc/v1/agents";
 const PROVIDERS: &str = "/api/v1/identity-providers";
 
 fn team(name: &str) -> Value {
     json!({"type": "team", "name": name, "members": ["shared-stranger@example.com"]})
+}
+
+fn account(group: &str) -> Value {
+    json!({
+        "type": "virtual-account",
+        "name": format!("{group}-account"),
+        "token_type": "jwt",
+        "secret_store_config": {"type": "tfy-secrets", "secret_group": group, "key": "OTHER"},
+    })
+}
+
+fn agent(name: &str) -> Value {
+    json!({"type": "agent-identity", "name": name, "identity": {"type": "truefoundry-backed"}})
 }
 
 fn binding(group: &str, which: &str) -> Value {
@@ -119,8 +134,27 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         }
         Operation::ApplyVirtualAccount => {
             let manifest = json!({"type": "virtual-account", "name": format!("{name}-va")});
-            ("/api/svc/v1/virtual-accounts".into(), Some(json!({"manifest": manifest})))
+            (ACCOUNTS.into(), Some(json!({"manifest": manifest})))
         }
+        Operation::ListVirtualAccounts => (ACCOUNTS.into(), None),
+        Operation::VirtualAccountExists => (format!("{ACCOUNTS}/exists?name={name}-va"), None),
+        Operation::GetVirtualAccount | Operation::DeleteVirtualAccount => (format!("{ACCOUNTS}/{other_id}"), None),
+        Operation::GetVirtualAccountToken => (format!("{ACCOUNTS}/{other_id}/token"), None),
+        Operation::RegenerateVirtualAccountToken => {
+            (format!("{ACCOUNTS}/{other_id}/regenerate-token"), Some(json!({"gracePeriodInMinutes": 1})))
+        }
+        Operation::SyncVirtualAccountToken => (format!("{ACCOUNTS}/{other_id}/sync-to-secret-store"), None),
+        Operation::DeleteVirtualAccountJwt => (format!("{ACCOUNTS}/{other_id}/jwt/{}", person.token_id), None),
+        Operation::ListAgents => (AGENTS.into(), None),
+        Operation::ApplyAgent => (AGENTS.into(), Some(json!({"manifest": agent(&format!("{name}-new"))}))),
+        Operation::GetAgent | Operation::DeleteAgent => (format!("{AGENTS}/{other_id}"), None),
+        Operation::GetAgentToken => (format!("{AGENTS}/{other_id}/token"), None),
+        Operation::CreateAgentToken => (format!("{AGENTS}/{other_id}/token"), Some(json!({}))),
+        Operation::RegenerateAgentToken => {
+            (format!("{AGENTS}/{other_id}/regenerate-token"), Some(json!({"gracePeriodInMinutes": 1})))
+        }
+        Operation::WellKnownJwks => ("/.well-known/jwks.json".into(), None),
+        Operation::Jwks => ("/api/svc/v1/keys/jwks".into(), None),
         Operation::ListAuditLogs => (format!("/api/svc/v1/audit-logs?metric=list&resourceId={group_id}"), None),
         Operation::ListTrash => (format!("{TRASH}?limit=1000"), None),
         Operation::RestoreSecretGroup => (format!("/api/v1/secret-groups/{group_id}/restore"), Some(json!({}))),
@@ -187,9 +221,24 @@ pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operatio
         }
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
         Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
+        Operation::GetVirtualAccount
+        | Operation::DeleteVirtualAccount
+        | Operation::GetVirtualAccountToken
+        | Operation::RegenerateVirtualAccountToken
+        | Operation::SyncVirtualAccountToken
+        | Operation::DeleteVirtualAccountJwt => made(account(&name), ACCOUNTS).await,
+        Operation::GetAgent
+        | Operation::DeleteAgent
+        | Operation::GetAgentToken
+        | Operation::CreateAgentToken
+        | Operation::RegenerateAgentToken => made(agent(&name), AGENTS).await,
         _ => ABSENT.into(),
     };
-    let person = person(app, &name, operation).await;
+    let mut person = person(app, &name, operation).await;
+    if operation == Operation::DeleteVirtualAccountJwt {
+        let found = cast.admin.get(&format!("{ACCOUNTS}/{other_id}")).await.expect(200);
+        text(&found, "/data/jwtId").clone_into(&mut person.token_id);
+    }
     Target { name, group_id: text(&group, "/id").into(), secret_id: secret, person, other_id }
 }
 

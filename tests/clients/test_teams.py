@@ -1,0 +1,78 @@
+"""Teams through the real SDK: every answer parses, lists end, errors are the SDK's typed ones."""
+
+import pytest
+from truefoundry_sdk import NotFoundError, TeamManifest, UnprocessableEntityError
+from truefoundry_sdk.core.api_error import ApiError
+
+NOTHING = "00000000-0000-7000-8000-000000000000"
+
+
+def test_making_and_changing(people, sdk, server):
+    name = server.fresh("team")
+    manifest = TeamManifest(name=name, display_name="Developers", members=[people.editor.email])
+    sdk.teams.create_or_update(manifest=manifest, dry_run=True)
+    assert name not in [team.manifest.name for team in sdk.teams.list()]
+    made = sdk.teams.create_or_update(manifest=manifest).data
+    assert made.manifest.members == [people.editor.email] and made.manifest.display_name == "Developers"
+    assert made.tenant_name == "default" and made.is_editable
+    members = [people.viewer.email, people.editor.email]
+    changed = sdk.teams.create_or_update(manifest=TeamManifest(name=name, members=members)).data
+    assert changed.id == made.id and changed.manifest.members == members
+    assert sdk.teams.get(made.id).data.total_member_count == 2
+    sdk.teams.delete(made.id)
+    for call in [sdk.teams.get, sdk.teams.delete, sdk.teams.list_members, sdk.teams.list_managers]:
+        for id in [made.id, NOTHING, "no-id"]:
+            with pytest.raises(NotFoundError):
+                list(call(id))
+
+
+def test_what_is_no_team(people, sdk, server):
+    for manifest in [TeamManifest(name="everyone", members=[]), TeamManifest(name="x", members=["nobody"])]:
+        with pytest.raises(UnprocessableEntityError) as raised:
+            sdk.teams.create_or_update(manifest=manifest)
+        assert raised.value.body.status_code == 422
+    with pytest.raises(ApiError) as raised:
+        sdk.teams.create_or_update(manifest=TeamManifest(name=server.fresh("team"), members=["nobody@example.com"]))
+    assert raised.value.status_code == 404
+
+
+def test_the_lists_end(api, sdk, sdk_as, server):
+    names = [server.fresh("team") for _ in range(3)]
+    emails, client = [], None
+    for _ in range(3):
+        email, person = api.person("member")
+        emails.append(email)
+    for name in names:
+        made = sdk.teams.create_or_update(manifest=TeamManifest(name=name, members=emails, managers=emails[:2])).data
+    sdk.sent.clear()
+    listed = list(sdk.teams.list(limit=2))
+    assert set(names) <= {team.manifest.name for team in listed}
+    assert len({team.id for team in listed}) == len(listed)
+    assert int(sdk.sent[-1].url.params["offset"]) == len(listed)
+    for call, wanted in [(sdk.teams.list_members, emails), (sdk.teams.list_managers, emails[:2])]:
+        rows = list(call(made.id, limit=1))
+        assert sorted(row.subject_slug for row in rows) == sorted(wanted)
+        assert {row.subject_type for row in rows} == {"user"}
+    client = sdk_as(person)
+    assert [team.manifest.name for team in client.teams.list(role="manager")] == []
+
+
+def test_managers_choose_the_members(api, people, sdk, sdk_as, server):
+    name, (email, lead) = server.fresh("team"), api.person("lead")
+    lead = sdk_as(lead)
+    with pytest.raises(ApiError) as raised:
+        lead.teams.create_or_update(manifest=TeamManifest(name=name, members=[email]))
+    assert raised.value.status_code == 403
+    made = sdk.teams.create_or_update(manifest=TeamManifest(name=name, members=[], managers=[email])).data
+    assert [team.id for team in lead.teams.list(role="manager", limit=1)] == [made.id]
+    members = [email, people.viewer.email]
+    lead.teams.create_or_update(manifest=TeamManifest(name=name, members=members, managers=[email]))
+    assert lead.teams.get(made.id).data.members == members
+    for managers in [[], [email, people.viewer.email]]:
+        with pytest.raises(ApiError) as raised:
+            lead.teams.create_or_update(manifest=TeamManifest(name=name, members=members, managers=managers))
+        assert raised.value.status_code == 403
+    with pytest.raises(ApiError) as raised:
+        sdk_as(people.viewer.api).teams.delete(made.id)
+    assert raised.value.status_code == 403
+    lead.teams.delete(made.id)
