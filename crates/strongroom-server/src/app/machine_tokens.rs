@@ -18,7 +18,7 @@ const GRACE_OF_SYNC: i64 = 30 * 86_400;
 
 /// How a machine's token shall be changed.
 pub(crate) struct Regenerate {
-    pub(crate) grace_minutes: f64,
+    pub(crate) grace_minutes: Option<f64>,
     /// When the new one ends, `yyyy-mm-dd`.
     pub(crate) expiration: Option<String>,
 }
@@ -174,7 +174,8 @@ fn is_in_sync(machine: &MachineRow, token: Option<&OwnedToken>) -> bool {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it is between bounds, and whole seconds are enough")]
-fn grace_seconds(minutes: f64) -> Result<i64, AppError> {
+fn grace_seconds(minutes: Option<f64>) -> Result<i64, AppError> {
+    let minutes = minutes.ok_or_else(|| AppError::invalid("gracePeriodInMinutes", "is required"))?;
     if (0.0..=LONGEST_GRACE_MINUTES).contains(&minutes) {
         Ok((minutes * 60.0) as i64)
     } else {

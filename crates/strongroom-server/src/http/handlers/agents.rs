@@ -56,17 +56,15 @@ pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn create_token(mut call: Call) -> Result<Response, AppError> {
-    let id = id(&call)?;
-    let request: wire::CreateAgentTokenRequest = call.optional_json().await?;
-    let token = call.context.create_machine_token(KIND, id, request.expiration_date.as_deref()).await?;
+    let request: wire::CreateAgentTokenRequest = call.json().await?;
+    let token = call.context.create_machine_token(KIND, id(&call)?, request.expiration_date.as_deref()).await?;
     ok(&wire::TokenResponse { token })
 }
 
 pub(in crate::http) async fn regenerate(mut call: Call) -> Result<Response, AppError> {
-    let id = id(&call)?;
     let request: wire::RegenerateTokenRequest = call.json().await?;
     let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: request.expiration_date };
-    let token = call.context.regenerate_machine_token(KIND, id, &terms).await?;
+    let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
     ok(&wire::TokenResponse { token })
 }
 

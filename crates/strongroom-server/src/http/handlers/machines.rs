@@ -58,10 +58,9 @@ pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn regenerate(mut call: Call) -> Result<Response, AppError> {
-    let id = id(&call)?;
     let request: wire::RegenerateTokenRequest = call.json().await?;
     let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: None };
-    let token = call.context.regenerate_machine_token(KIND, id, &terms).await?;
+    let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
     ok(&wire::TokenResponse { token })
 }
 
@@ -72,9 +71,10 @@ pub(in crate::http) async fn sync(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn delete_jwt(call: Call) -> Result<Response, AppError> {
+    let id = id(&call)?;
     let token = call.segments().nth(1).and_then(TokenId::parse);
     let token = token.ok_or(AppError::NotFound(Resource::Token))?;
-    call.context.delete_machine_token(id(&call)?, token).await?;
+    call.context.delete_machine_token(id, token).await?;
     ok(&wire::Empty {})
 }
 
