@@ -52,6 +52,7 @@ impl Crowd {
 
 impl TestApp {
     /// Makes everybody. It takes the setting [`FakeIdp::EGRESS`].
+    #[expect(clippy::too_many_lines, reason = "a few lines for each of them")]
     pub async fn crowd(&self) -> Crowd {
         let cast = self.cast("shared", &[]).await;
         let admin = self.admin();

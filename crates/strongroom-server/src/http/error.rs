@@ -106,7 +106,7 @@ impl From<AppError> for ApiError {
                     Resource::Role => ("role_not_found", "there is no such role"),
                     Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
                     Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
-                    Resource::Agent => ("agent_identity_not_found", "there is no such agent identity"),
+                    Resource::Agent => ("agent_not_found", "there is no such agent"),
                     Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
                     Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
                 };

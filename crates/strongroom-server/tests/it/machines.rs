@@ -436,7 +436,7 @@ async fn agents_have_identities_with_tokens() {
     // Neither kind is reached as the other.
     admin.get(&format!("{ACCOUNTS}/{id}")).await.refused(404, "virtual_account_not_found");
     admin.delete(&path).await.expect(200);
-    admin.get(&path).await.refused(404, "agent_identity_not_found");
+    admin.get(&path).await.refused(404, "agent_not_found");
     assert!(!works(&app, text(&third, "/token")).await);
 }
 

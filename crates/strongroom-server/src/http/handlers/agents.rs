@@ -56,7 +56,7 @@ pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn create_token(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateAgentTokenRequest = call.json().await?;
+    let request: wire::CreateAgentTokenRequest = call.optional_json().await?;
     let token = call.context.create_machine_token(KIND, id(&call)?, request.expiration_date.as_deref()).await?;
     ok(&wire::TokenResponse { token })
 }

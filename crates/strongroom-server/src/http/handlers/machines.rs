@@ -71,10 +71,10 @@ pub(in crate::http) async fn sync(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn delete_jwt(call: Call) -> Result<Response, AppError> {
-    let id = id(&call)?;
+    let account = id(&call)?;
     let token = call.segments().nth(1).and_then(TokenId::parse);
     let token = token.ok_or(AppError::NotFound(Resource::Token))?;
-    call.context.delete_machine_token(id, token).await?;
+    call.context.delete_machine_token(account, token).await?;
     ok(&wire::Empty {})
 }
 

@@ -63,8 +63,14 @@ pub(super) fn code(operation: Operation, status: u16) -> &'static str {
         (401, _) => "unauthenticated",
         (403, _) => "forbidden",
         (409, _) => "name_taken",
-        (404, Operation::GetSecret | Operation::DeleteSecret | Operation::ListSecretVersions) => "secret_not_found",
-        (404, Operation::GetControlPlaneSecret | Operation::RestoreSecret) => "secret_not_found",
+        (
+            404,
+            Operation::GetSecret
+            | Operation::DeleteSecret
+            | Operation::ListSecretVersions
+            | Operation::GetControlPlaneSecret
+            | Operation::RestoreSecret,
+        ) => "secret_not_found",
         (404, Operation::DeleteToken) => "token_not_found",
         (404, Operation::ApplyRoleBinding) => "reference_not_found",
         (404, Operation::GetRoleBinding | Operation::DeleteRoleBinding) => "role_binding_not_found",

@@ -68,12 +68,11 @@ async fn walk_operation(
     let mut aim: Option<Aim> = None;
     for Caller { name, client } in &crowd.callers {
         let expected = oracle(operation, name, hidden);
-        let mut aimed = match aim.take() {
-            Some(aimed) => aimed,
-            None => {
-                *number += 1;
-                Aim::at(crowd, target(app, crowd, *number, operation).await).await
-            }
+        let mut aimed = if let Some(aimed) = aim.take() {
+            aimed
+        } else {
+            *number += 1;
+            Aim::at(crowd, target(app, crowd, *number, operation).await).await
         };
         if changes && expected.starts_with('2') {
             wrong.extend(aimed.look(crowd).await.map(|who| format!("{} as {who} changed something", spec.id)));
