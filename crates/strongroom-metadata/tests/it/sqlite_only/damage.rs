@@ -253,7 +253,6 @@ const LINKS: &[&str] = &[
     "secrets.key_search",
     "team_managers.member",
     "team_members.member",
-    "tokens.hash",
     "tokens.subject_id",
 ];
 
