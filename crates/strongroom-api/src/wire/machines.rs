@@ -114,7 +114,6 @@ pub struct ListVirtualAccountsResponse {
 #[serde(rename_all = "camelCase")]
 pub struct RegenerateTokenRequest {
     /// For how many minutes the older tokens go on working, at most
-    #[serde(default)]
     #[schemars(with = "f64")]
     pub grace_period_in_minutes: Option<f64>,
     /// When the new token ends, as `yyyy-mm-dd`; agents only
