@@ -145,7 +145,7 @@ async fn look(
     seen: &mut Examination,
     options: &PostgresOptions,
 ) -> Result<(), tokio_postgres::Error> {
-    let facts = client.query_one(dialect::SERVER_FACTS, &[]).await?;
+    let facts = client.query_typed_one(dialect::SERVER_FACTS, &[]).await?;
     let text = |at: usize| facts.try_get::<_, String>(at);
     let version: i32 = facts.try_get(0)?;
     let major = version / 10_000;
@@ -192,14 +192,14 @@ async fn look(
         seen.schema(None);
         return Ok(());
     }
-    let schema: Option<i64> = client.query_one(dialect::SCHEMA_VERSION, &[]).await?.try_get(0)?;
+    let schema: Option<i64> = client.query_typed_one(dialect::SCHEMA_VERSION, &[]).await?.try_get(0)?;
     seen.schema(schema);
-    for row in client.query(crate::instance::SELECT_FINGERPRINTS.postgres(), &[]).await? {
+    for row in client.query_typed(crate::instance::SELECT_FINGERPRINTS.postgres(), &[]).await? {
         seen.fingerprints.push(row.try_get(0)?);
     }
     let newest = schema.is_some_and(|schema| schema > 1);
     let instance = if newest { dialect::INSTANCE_FACTS } else { dialect::FIRST_INSTANCE_FACTS };
-    if let Some(row) = client.query_opt(instance, &[]).await? {
+    if let Some(row) = client.query_typed_opt(instance, &[]).await? {
         let (state, note): (String, String) = (row.try_get(1)?, row.try_get(2)?);
         seen.state(&state, &note);
         seen.tenant = Some(row.try_get(0)?);

@@ -116,6 +116,8 @@ fn settings(before: &Postgres, sockets: &Path) -> String {
          pool_mode = transaction\n\
          max_client_conn = 1000\n\
          default_pool_size = 20\n\
+         ; Each transaction on another server: what is left on one is not found again by luck.\n\
+         server_round_robin = 1\n\
          ignore_startup_parameters = extra_float_digits,options\n\
          ; A server that was killed and is back is tried again soon.\n\
          server_login_retry = 1\n"

@@ -1,3 +1,4 @@
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel};
 
 use super::{APPLIED, Applied, MIGRATIONS, TABLE, pending};
@@ -19,16 +20,16 @@ pub(crate) async fn migrate_to(client: &mut Client, database: &str, migrations: 
     let transaction = begin.start().await.map_err(engine)?;
     transaction.batch_execute(dialect::LOCK_MIGRATIONS).await.map_err(engine)?;
     // A role that may make no tables can use a database that has all of them.
-    let there: bool = transaction.query_one(dialect::IS_MIGRATED, &[]).await.map_err(engine)?.get(0);
+    let there: bool = transaction.query_typed_one(dialect::IS_MIGRATED, &[]).await.map_err(engine)?.get(0);
     if !there {
         transaction.batch_execute(&dialect::postgres(TABLE)).await.map_err(engine)?;
     }
-    let rows = transaction.query(APPLIED, &[]).await.map_err(engine)?;
+    let rows = transaction.query_typed(APPLIED, &[]).await.map_err(engine)?;
     let applied: Vec<Applied> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     for (version, text, checksum) in pending(&applied, migrations, database)? {
         transaction.batch_execute(&dialect::postgres(text)).await.map_err(engine)?;
         let note = "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)";
-        transaction.execute(note, &[&version, &checksum]).await.map_err(engine)?;
+        transaction.execute_typed(note, &[(&version, Type::INT8), (&checksum, Type::TEXT)]).await.map_err(engine)?;
         tracing::info!(version, "migrated the database's schema");
     }
     transaction.commit().await.map_err(engine)

@@ -250,7 +250,7 @@ fn late() -> ReadError {
 pub(crate) async fn first_column(options: &PostgresOptions, sql: &str) -> Option<Vec<String>> {
     let setup = ConnectSetup { application_name: "strongroom", options: None };
     let client = options.direct.as_ref().unwrap_or(&options.address).connect(&setup, |_| {}).await.ok()?;
-    let rows = client.query(sql, &[]).await.ok()?;
+    let rows = client.query_typed(sql, &[]).await.ok()?;
     rows.iter().map(|row| row.try_get(0).ok()).collect()
 }
 
@@ -261,7 +261,8 @@ pub(crate) async fn check_version(
 ) -> Result<String, OpenError> {
     const OLDEST: i32 = 140_000;
     let unfit = |reason: String| OpenError::Engine { database: address.shown(), reason };
-    let asked = client.query_one(dialect::VERSION_AND_RUN, &[]).await;
+    // Unnamed, as all that may go through a pooler: the next server it gives would not know a statement by its name.
+    let asked = client.query_typed_one(dialect::VERSION_AND_RUN, &[]).await;
     let asked = asked.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     let (version, run): (i32, String) = asked.map_err(|error| unfit(described(&error)))?;
     if version >= OLDEST {

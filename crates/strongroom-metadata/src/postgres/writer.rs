@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::types::Type;
+
 use super::connection::{Cause, Connection, Request, cause, described, pipelined};
 use super::pool::Pool;
 use crate::sql::Value;
@@ -204,7 +206,7 @@ async fn claim(pool: &Pool, id: &str) -> Result<bool, String> {
         // In a transaction of its own, so that its COMMIT waits whatever the connection's settings are.
         let client = connection.client();
         client.batch_execute(dialect::BEGIN_CLAIM).await?;
-        let committed: i64 = client.query_one(dialect::CLAIM_BATCH, &[&id]).await?.try_get(0)?;
+        let committed: i64 = client.query_typed_one(dialect::CLAIM_BATCH, &[(&id, Type::TEXT)]).await?.try_get(0)?;
         connection.take_warning();
         client.batch_execute("COMMIT").await?;
         Ok::<_, tokio_postgres::Error>(committed == 1)

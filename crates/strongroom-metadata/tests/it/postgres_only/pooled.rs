@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use strongroom_domain::role::GroupRole;
-use strongroom_metadata::{AuditFilter, CommitError, Guard, Metadata, PostgresAddress, PostgresOptions};
+use strongroom_metadata::{
+    AuditFilter, CommitError, Guard, Level, Metadata, PostgresAddress, PostgresOptions, examine_postgres,
+};
 use strongroom_throwaway::{PgBouncer, Postgres};
 use tokio_postgres::Client;
 
@@ -98,6 +100,22 @@ async fn reads_and_writes() {
     // What a batch sets is gone with it: the next one on the session is somebody else's.
     let odd = "SELECT COUNT(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
     assert_eq!(ask(&pooled.direct, odd).await, "0");
+}
+
+/// Without a way past the pooler: nothing counts on what was left on a server, for the next transaction is on another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pooler_is_the_only_way() {
+    let Some(mut pooled) = Pooled::start().await else { return };
+    pooled.options.direct = None;
+    let busy = join_all((0..40).map(|_| pooled.world.metadata.user_by_email("bob@x.io"))).await;
+    assert!(busy.into_iter().all(|read| read.is_ok()));
+    for _ in 0..3 {
+        let opened = Metadata::connect(&pooled.options).await.unwrap();
+        assert_eq!(opened.instance().await.unwrap().as_ref(), Some(&pooled.world.new.instance));
+        let seen = examine_postgres(&pooled.options).await;
+        assert!(seen.findings.iter().all(|finding| finding.level != Level::Failure), "{seen:?}");
+        assert_eq!(seen.fingerprints.len(), 1);
+    }
 }
 
 /// The server ends sessions while the pooler has them; what the pooler makes of that must not deceive anybody.
