@@ -236,7 +236,8 @@ async fn stream(
     while let Some(row) = answer.next().await {
         *rows += 1;
         if !each(&Row { statement: sql.name, inner: Columns::Postgres(&row?) })? {
-            return Ok(false);
+            // Enough was mostly all there is; a connection that isn't read to the end would have to be closed.
+            return Ok(answer.next().await.transpose()?.is_none());
         }
     }
     Ok(true)

@@ -7,6 +7,7 @@ mod open;
 mod pooled;
 mod proxy;
 mod replicas;
+mod reuse;
 mod stops;
 mod synchronous;
 mod writes;
