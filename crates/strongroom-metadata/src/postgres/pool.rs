@@ -81,10 +81,11 @@ impl Pool {
         limit: Duration,
     ) -> Self {
         let millis = limit.as_millis();
+        // No compiling: a statement here takes some milliseconds at most, and compiling it would take ten times as long.
         let options = direct.then(|| {
             format!(
                 "-c statement_timeout={millis} -c lock_timeout={millis} -c idle_in_transaction_session_timeout={millis} \
-                 -c synchronous_commit=on"
+                 -c synchronous_commit=on -c jit=off"
             )
         });
         let lanes = LANES.min(connections.div_ceil(4));
