@@ -5,7 +5,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::{Viewpoint, granted, read_role};
+use crate::groups::{Viewpoint, entrance, read_role};
 use crate::sql::{Row, params, statements};
 use crate::{Metadata, ReadError};
 
@@ -73,7 +73,7 @@ statements! {
          ORDER BY p.name, x.source, x.via, x.label"
     );
     COUNT_READERS = concat!("SELECT COUNT(*) FROM (SELECT DISTINCT d.name FROM ", routes!(), " d) p");
-    ROLE_ON_GROUP = concat!("SELECT MAX(r.role) FROM grants r WHERE r.group_id = ?3 AND ", granted!("r"));
+    ROLE_ON_GROUP = concat!("SELECT e.role FROM ", entrance!("?3", "0"), " e");
     GRANTS_ON_GROUP = concat!(grant_columns!(), " ORDER BY r.subject, r.source, r.source_id");
     GRANTS_OF_SUBJECT_ON_GROUP = concat!(
         grant_columns!(),

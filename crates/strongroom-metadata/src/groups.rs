@@ -45,20 +45,37 @@ macro_rules! role_column {
     };
 }
 pub(crate) use role_column;
-/// Checked before anything more is read of a group: what somebody may not see takes no longer than what isn't there.
-/// The role is named so that the rows beside the group are read, a page or two, and not an index's page for each team.
-macro_rules! visible_group {
-    ($sees_all:expr) => {
+/// One row of what ?1 has on the group of the id `$asked` at the time ?2: its id if they may see it, the strongest role,
+/// and when the first of the grants ends. Groups are read by this id alone. So what is hidden costs the look-ups that
+/// what isn't there costs, one for each name that the caller goes by, and nothing of it is read: `$asked` may not be NULL,
+/// which would be looked for nowhere. CROSS: by those names, beside the group's grants, a page or two.
+macro_rules! entrance {
+    ($asked:expr, $sees_all:expr) => {
         concat!(
-            "(",
+            "(SELECT CASE WHEN ",
             $sees_all,
-            " = 1 OR EXISTS (SELECT 1 FROM grants m WHERE m.group_id = g.id AND m.role > 0 AND ",
-            granted!("m"),
-            "))"
+            " = 1 THEN ",
+            $asked,
+            " ELSE MAX(r.group_id) END AS group_id, MAX(r.role) AS role, MIN(r.expires_at) AS until \
+             FROM (SELECT ?1 AS name UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) w \
+             CROSS JOIN grants r WHERE r.group_id = ",
+            $asked,
+            " AND r.subject = w.name AND (r.expires_at IS NULL OR r.expires_at > ?2))"
         )
     };
 }
-pub(crate) use visible_group;
+pub(crate) use entrance;
+/// The id of the living group whose (folded) name is asked for, or one that no group has.
+macro_rules! id_of_name {
+    ($name:expr) => {
+        concat!(
+            "COALESCE((SELECT n.id FROM secret_groups n WHERE n.name_search = ",
+            $name,
+            " AND n.deleted_at IS NULL), '')"
+        )
+    };
+}
+pub(crate) use id_of_name;
 macro_rules! secret_columns {
     () => {
         "s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, v.id, v.digest, v.store_version, v.created_at"
@@ -70,23 +87,21 @@ macro_rules! current_secrets {
          LEFT JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version"
     };
 }
-/// The limit keeps the role from being read anew wherever it is named: once to be looked at, and once to be given.
+/// ?3 is asked for, ?4 whether all groups are seen.
 macro_rules! group_state {
-    ($sealed:expr, $filter:expr) => {
+    ($sealed:expr, $asked:expr) => {
         concat!(
             "SELECT ",
             group_columns!(),
-            ", g.role_here, ",
+            ", e.role, ",
             secret_columns!(),
             ", ",
             $sealed,
-            " FROM (SELECT g.*, ",
-            role_column!(),
-            " AS role_here FROM secret_groups g WHERE ",
-            $filter,
-            " LIMIT 1) g JOIN provider_integrations i ON i.id = g.integration_id ",
+            " FROM ",
+            entrance!($asked, "?4"),
+            " e CROSS JOIN secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
             current_secrets!(),
-            " WHERE (?4 = 1 OR g.role_here IS NOT NULL)"
+            " WHERE g.id = e.group_id"
         )
     };
 }
@@ -130,10 +145,10 @@ macro_rules! group_count {
 }
 
 statements! {
-    GROUP_BY_ID = group_state!("NULL", "g.id = ?3");
-    GROUP_BY_NAME = group_state!("NULL", "g.name_search = ?3 AND g.deleted_at IS NULL");
+    GROUP_BY_ID = group_state!("NULL", "?3");
+    GROUP_BY_NAME = group_state!("NULL", id_of_name!("?3"));
     GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
-    GROUP_BY_ID_SEALED = group_state!("v.sealed", "g.id = ?3");
+    GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
     GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
     GROUP_PAGE_MEMBER = group_page!(visible_to_member!("m.group_id < ?4 AND "), "");
     GROUP_COUNT_ALL = group_count!("");

@@ -4,7 +4,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::groups::{Page, Viewpoint, granted, read_role, role_column, visible_group};
+use crate::groups::{Page, Viewpoint, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
 use crate::{Metadata, ReadError};
@@ -20,25 +20,32 @@ macro_rules! role_until {
     };
 }
 macro_rules! secret_row {
-    ($sealed:expr) => {
+    ($sealed:expr, $role:expr, $until:expr) => {
         concat!(
             "SELECT s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, s.deleted_at, s.purge_at, \
              g.id, g.name, g.integration_id, g.revision, g.revision_mac, g.data_key, g.data_key_kek, g.deleted_at, ",
-            role_column!(),
+            $role,
             ", \
              v.id, v.version, v.digest, v.store_version, v.created_by, v.created_at, v.gone_at, ",
             $sealed,
             ", ",
-            role_until!(),
+            $until,
             " "
         )
+    };
+}
+/// The id of the group that has the secret ?3, or one that no group has. Then, too, a secret's row is read: the nearest.
+macro_rules! id_of_group {
+    () => {
+        "COALESCE((SELECT CASE WHEN x.id = ?3 THEN x.group_id ELSE x.id END \
+         FROM secrets x WHERE x.id <= ?3 ORDER BY x.id DESC LIMIT 1), '')"
     };
 }
 /// ?3 the exclusive upper bound of ids, ?4 limit, ?5 offset.
 macro_rules! secret_page {
     ($sealed:expr, $narrowed:expr) => {
         concat!(
-            secret_row!($sealed),
+            secret_row!($sealed, role_column!(), role_until!()),
             "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
              JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version \
              WHERE s.deleted_at IS NULL AND g.deleted_at IS NULL AND s.id < ?3",
@@ -53,9 +60,18 @@ macro_rules! of_member {
     };
 }
 /// One group's list is a statement of its own: a condition that may be switched off would walk all secrets for it.
-macro_rules! of_group {
-    ($group:expr, $sees_all:expr) => {
-        concat!(" AND s.group_id = ", $group, " AND ", visible_group!($sees_all))
+/// ?3 to ?5 as above, ?6 the group, ?7 whether all are seen.
+macro_rules! secret_page_of_group {
+    ($sealed:expr) => {
+        concat!(
+            secret_row!($sealed, "e.role", "e.until"),
+            "FROM ",
+            entrance!("?6", "?7"),
+            " e CROSS JOIN secret_groups g JOIN secrets s ON s.group_id = g.id \
+             JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version \
+             WHERE g.id = e.group_id AND s.deleted_at IS NULL AND g.deleted_at IS NULL AND s.id < ?3 \
+             ORDER BY s.id DESC LIMIT ?4 OFFSET ?5"
+        )
     };
 }
 macro_rules! secret_count {
@@ -71,31 +87,37 @@ macro_rules! secret_count {
 statements! {
     // Every version, the newest first; only the current one comes with its sealed value.
     SECRET_BY_ID = concat!(
-        secret_row!("CASE WHEN v.version = s.version THEN v.sealed END"),
-        "FROM secrets s JOIN secret_groups g ON g.id = s.group_id \
-         JOIN secret_versions v ON v.secret_id = s.id WHERE s.id = ?3 AND ",
-        visible_group!("?5"),
-        " ORDER BY v.version DESC LIMIT ?4"
+        secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "e.role", "e.until"),
+        "FROM ",
+        entrance!(id_of_group!(), "?5"),
+        " e CROSS JOIN secret_groups g CROSS JOIN secrets s JOIN secret_versions v ON v.secret_id = s.id \
+         WHERE g.id = e.group_id AND s.id = ?3 \
+         ORDER BY v.version DESC LIMIT ?4"
     );
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
     COUNT_VERSIONS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1";
     SECRET_BY_NAME = concat!(
-        secret_row!("v.sealed"),
-        "FROM secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?4 AND s.deleted_at IS NULL \
-         JOIN secret_versions v ON v.secret_id = s.id AND v.version = COALESCE(?5, s.version) \
-         WHERE g.name_search = ?3 AND g.deleted_at IS NULL AND ",
-        visible_group!("?6")
+        secret_row!("v.sealed", "e.role", "e.until"),
+        "FROM ",
+        entrance!(id_of_name!("?3"), "?6"),
+        " e CROSS JOIN secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?4 AND s.deleted_at IS NULL \
+         JOIN secret_versions v ON v.secret_id = s.id AND v.version = COALESCE(?5, s.version) WHERE g.id = e.group_id"
     );
     SECRET_PAGE_ALL = secret_page!("NULL", "");
     SECRET_PAGE_MEMBER = secret_page!("NULL", of_member!());
     SECRET_PAGE_ALL_SEALED = secret_page!("v.sealed", "");
     SECRET_PAGE_MEMBER_SEALED = secret_page!("v.sealed", of_member!());
-    SECRET_PAGE_GROUP = secret_page!("NULL", of_group!("?6", "?7"));
-    SECRET_PAGE_GROUP_SEALED = secret_page!("v.sealed", of_group!("?6", "?7"));
+    SECRET_PAGE_GROUP = secret_page_of_group!("NULL");
+    SECRET_PAGE_GROUP_SEALED = secret_page_of_group!("v.sealed");
     SECRET_COUNT_ALL = secret_count!("");
     SECRET_COUNT_MEMBER = secret_count!(of_member!());
-    SECRET_COUNT_GROUP = secret_count!(of_group!("?3", "?4"));
+    SECRET_COUNT_GROUP = concat!(
+        "SELECT COUNT(*) FROM ",
+        entrance!("?3", "?4"),
+        " e CROSS JOIN secret_groups g JOIN secrets s ON s.group_id = g.id \
+         WHERE g.id = e.group_id AND s.deleted_at IS NULL AND g.deleted_at IS NULL"
+    );
 }
 
 /// A secret, its group as far as opening values needs it, and one version.
