@@ -18,6 +18,8 @@ use crate::template::Random;
 const SHORT: usize = 10_000;
 const LONG: Duration = Duration::from_secs(1);
 const LONG_AT_MOST: usize = 200;
+/// Fewer than the engine keeps.
+const KEPT: usize = 2_000;
 
 pub(super) async fn all(metadata: &Metadata, population: &mut Population, postgres: Option<u32>) -> Result<Vec<Line>> {
     let mut lines = vec![decisions()?];
@@ -86,6 +88,33 @@ async fn checks(
             took.push(nanoseconds(began));
         }
         lines.push(meter.line(format!("(b) the group with its secrets, {who}"), took)?);
+    }
+    kept(metadata, population, postgres, lines).await
+}
+
+/// A secret for its reader, asked for again: `SQLite`'s answers are kept while nothing that they rest on has changed.
+async fn kept(
+    metadata: &Metadata,
+    population: &Population,
+    postgres: Option<u32>,
+    lines: &mut Vec<Line>,
+) -> Result<()> {
+    let mut asked = Vec::new();
+    for (viewpoint, group) in pairs(population, false).into_iter().take(KEPT) {
+        let state = metadata.group(group, &viewpoint).await?.ok_or("somebody has lost a group")?;
+        asked.push((viewpoint, state.secrets.first().ok_or("a group has lost its secrets")?.id));
+    }
+    for what in ["(b) a secret to reveal, about 5 teams", "(b) the same for the second time", "(b) for the third"] {
+        let (meter, mut took) = (Meter::start(postgres)?, Vec::new());
+        for (viewpoint, secret) in &asked {
+            let began = Instant::now();
+            let found = metadata.secret_to_reveal(*secret, viewpoint, 1).await?;
+            took.push(nanoseconds(began));
+            if found.is_none_or(|found| found.secret.role.is_none()) {
+                return Err("somebody has lost a secret".into());
+            }
+        }
+        lines.push(meter.line(what, took)?);
     }
     Ok(())
 }
