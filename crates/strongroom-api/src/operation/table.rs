@@ -82,6 +82,7 @@ operations! {
     DeleteTeam = specs::policies::DELETE_TEAM,
     ListTeamMembers = specs::policies::LIST_TEAM_MEMBERS,
     ListTeamManagers = specs::policies::LIST_TEAM_MANAGERS,
+    ListTeamPermissions = specs::policies::LIST_TEAM_PERMISSIONS,
     ListRoles = specs::policies::LIST_ROLES,
     ListRoleBindings = specs::policies::LIST_ROLE_BINDINGS,
     ApplyRoleBinding = specs::policies::APPLY_ROLE_BINDING,

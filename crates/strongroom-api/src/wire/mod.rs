@@ -33,9 +33,10 @@ pub use manifests::{
 };
 pub use object::Object;
 pub use policy::{
-    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
-    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
-    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
+    GetTeamPermissionsResponse, GetTeamResponse, IdentityProvider, ListIdentityProvidersResponse,
+    ListRoleBindingsResponse, ListRolesResponse, ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team,
+    TeamSubject,
 };
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,

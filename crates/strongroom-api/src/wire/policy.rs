@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::secret_group::{object, time};
-use super::{Pagination, Subject, SubjectType};
+use super::{Pagination, Subject, SubjectPermission, SubjectType};
 
 /// A team.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -78,6 +78,13 @@ pub struct ListTeamSubjectsResponse {
     pub data: Vec<TeamSubject>,
     /// Which part of how many
     pub pagination: Pagination,
+}
+
+/// What a team may do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GetTeamPermissionsResponse {
+    /// Its roles
+    pub data: Vec<SubjectPermission>,
 }
 
 /// A role of the tenant's own, or a built-in one.

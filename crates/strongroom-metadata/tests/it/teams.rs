@@ -80,7 +80,8 @@ async fn of_a_team_s_roles_one_sees_those_on_what_one_sees() {
     let both = [("team:devs", GroupRole::Editor), (bob, GroupRole::Viewer)];
     let seen = world.create("seen", &[], &both).await;
     let hidden = world.create("hidden", &[], &[("team:devs", GroupRole::Viewer)]).await;
-    let by_team = world.create("by-team", &[], &[("team:devs", GroupRole::Reader), ("team:crew", GroupRole::Viewer)]).await;
+    let by_team =
+        world.create("by-team", &[], &[("team:devs", GroupRole::Reader), ("team:crew", GroupRole::Viewer)]).await;
     let bind = named("bind");
     change_identities(metadata, &event("X"), |change| {
         change.add_named(Named::RoleBinding, &bind, None);

@@ -195,7 +195,7 @@ impl Context {
         Ok(())
     }
 
-    async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
+    pub(super) async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
         let missing = AppError::NotFound(Resource::Team);
         let Some(id) = parse_id(id) else { return Err(missing) };
         self.app().metadata.named(Named::Team, &id).await?.ok_or(missing)

@@ -1,4 +1,5 @@
-//! What a person has: the roles that reach them, and the teams that they are in. For themselves, and tenant admins.
+//! What a person has: the roles that reach them, and the teams that they are in. For themselves, and tenant admins. And
+//! what a team has, for whoever sees the team.
 
 use std::collections::{HashMap, HashSet};
 
@@ -100,6 +101,29 @@ impl Context {
         let mut roles = Held { holders, roles: Vec::new() };
         roles.add("account", app.account_id.to_string(), &user.tenant_role, &subject);
         for (grant, group, name) in app.metadata.group_grants_of(&subject).await? {
+            roles.add_on_group(&app.tenant, &grant, group, name);
+        }
+        self.add_others(&mut roles, &subject).await?;
+        Ok(roles.once_each())
+    }
+
+    /// The roles of a team, in the tenant, on everything else, and on those secret groups that the caller knows of.
+    pub(crate) async fn roles_of_team(&self, id: &str) -> Result<Vec<HeldRole>, AppError> {
+        self.check_directory()?;
+        let app = self.app();
+        let row = self.team_row(id).await?;
+        let subject = format!("team:{}", row.name);
+        let standing = &self.caller().standing;
+        // Who manages the team may join it, and so sees whatever it has.
+        let knows_all = standing.viewpoint.floor.is_some() || standing.manages_team(&subject, &row.id);
+        let granted = if knows_all {
+            app.metadata.group_grants_of(&subject).await?
+        } else {
+            app.metadata.group_grants_seen(&subject, &standing.viewpoint).await?
+        };
+        let holders = HashMap::from([(subject.clone(), Holder { id: row.id, is_team: true })]);
+        let mut roles = Held { holders, roles: Vec::new() };
+        for (grant, group, name) in granted {
             roles.add_on_group(&app.tenant, &grant, group, name);
         }
         self.add_others(&mut roles, &subject).await?;

@@ -140,6 +140,7 @@ fn handler(operation: Operation) -> Handler {
         Operation::DeleteTeam => private(policies::delete_team),
         Operation::ListTeamMembers => private(policies::list_team_members),
         Operation::ListTeamManagers => private(policies::list_team_managers),
+        Operation::ListTeamPermissions => private(policies::list_team_permissions),
         Operation::ListRoles => private(policies::list_roles),
         Operation::ListRoleBindings => private(policies::list_role_bindings),
         Operation::ApplyRoleBinding => private(policies::apply_role_binding),

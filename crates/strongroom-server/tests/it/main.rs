@@ -21,5 +21,6 @@ mod rotation;
 mod secrecy;
 mod semantics;
 mod support;
+mod teams;
 mod tokens;
 mod users;

@@ -88,6 +88,17 @@ pub(in crate::operation) const LIST_TEAM_MANAGERS: OperationSpec = OperationSpec
     ..DEFAULTS
 };
 
+pub(in crate::operation) const LIST_TEAM_PERMISSIONS: OperationSpec = OperationSpec {
+    id: "Team.listPermissions",
+    path: "/api/svc/v1/teams/{id}/permissions",
+    tag: "Teams",
+    summary: "List the roles that a team has",
+    description: "On secret groups that the caller sees, and on everything else; the team's managers see all of them.",
+    response: schema::<wire::GetTeamPermissionsResponse>,
+    errors: &[MAY_NOT, NO_TEAM],
+    ..DEFAULTS
+};
+
 pub(in crate::operation) const LIST_ROLES: OperationSpec = OperationSpec {
     id: "Role.list",
     path: "/api/svc/v1/roles",

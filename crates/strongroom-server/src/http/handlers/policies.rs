@@ -57,6 +57,11 @@ async fn list_people(call: Call, managers: bool) -> Result<Response, AppError> {
     ok(&wire::ListTeamSubjectsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
+pub(in crate::http) async fn list_team_permissions(call: Call) -> Result<Response, AppError> {
+    let roles = call.context.roles_of_team(call.segment()).await?;
+    ok(&wire::GetTeamPermissionsResponse { data: roles.into_iter().map(view::permission).collect() })
+}
+
 pub(in crate::http) async fn list_roles(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);

@@ -155,6 +155,8 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         | Operation::ListTeamMembers
         | Operation::ListTeamManagers
         | Operation::ListRoles => "200 200 200 200 200 200 403 403 403 403",
+        // Who sees a group sees that a team has a role on it; people see that there is the team.
+        Operation::ListTeamPermissions => "200+ 200+ 200+ 200+ 200+ 200 403 403 403 403",
         Operation::ApplyTeam | Operation::DeleteTeam => "200 403 403 403 403 403 403 403 403 403",
         Operation::ApplyRoleBinding => "200 200 403 403 403 404 403 403 403 404",
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => "200 200 404 404 404 404 404 404 404 404",
