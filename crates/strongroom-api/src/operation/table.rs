@@ -86,6 +86,8 @@ operations! {
     ListRoles = specs::policies::LIST_ROLES,
     ListRoleBindings = specs::policies::LIST_ROLE_BINDINGS,
     ApplyRoleBinding = specs::policies::APPLY_ROLE_BINDING,
+    CreateInlineRoleBindings = specs::policies::CREATE_INLINE_ROLE_BINDINGS,
+    GenerateRoleBindingManifests = specs::policies::GENERATE_ROLE_BINDING_MANIFESTS,
     RoleBindingExists = specs::policies::ROLE_BINDING_EXISTS,
     GetRoleBinding = specs::policies::GET_ROLE_BINDING,
     DeleteRoleBinding = specs::policies::DELETE_ROLE_BINDING,

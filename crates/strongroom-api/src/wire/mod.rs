@@ -33,8 +33,9 @@ pub use manifests::{
 };
 pub use object::Object;
 pub use policy::{
-    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
-    GetTeamPermissionsResponse, GetTeamResponse, IdentityProvider, ListIdentityProvidersResponse,
+    ApplyManifestRequest, CreateInlineRoleBindingsRequest, CreateInlineRoleBindingsResponse, ExistsResponse,
+    GenerateRoleBindingManifestsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
+    GetTeamPermissionsResponse, GetTeamResponse, IdentityProvider, InlineRoleBinding, ListIdentityProvidersResponse,
     ListRoleBindingsResponse, ListRolesResponse, ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team,
     TeamSubject,
 };

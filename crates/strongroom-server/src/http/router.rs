@@ -144,6 +144,8 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListRoles => private(policies::list_roles),
         Operation::ListRoleBindings => private(policies::list_role_bindings),
         Operation::ApplyRoleBinding => private(policies::apply_role_binding),
+        Operation::CreateInlineRoleBindings => private(policies::create_inline_role_bindings),
+        Operation::GenerateRoleBindingManifests => private(policies::generate_role_binding_manifests),
         Operation::RoleBindingExists => private(policies::role_binding_exists),
         Operation::GetRoleBinding => private(policies::get_role_binding),
         Operation::DeleteRoleBinding => private(policies::delete_role_binding),

@@ -10,6 +10,7 @@ mod access;
 mod audit;
 mod authorization;
 mod bad_input;
+mod bindings;
 mod concurrency;
 mod faults;
 mod identity_providers;

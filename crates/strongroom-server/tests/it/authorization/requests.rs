@@ -174,6 +174,18 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::ListRoles => ("/api/svc/v1/roles".into(), None),
         Operation::ListRoleBindings => (BINDINGS.into(), None),
         Operation::ApplyRoleBinding => (BINDINGS.into(), Some(json!({"manifest": binding(name, "new")}))),
+        Operation::CreateInlineRoleBindings => {
+            let role = json!({
+                "resourceType": "secret-group",
+                "resourceFqn": format!("default:{name}"),
+                "subjectFqn": "user:shared-viewer@example.com",
+                "role": "secret-group-viewer",
+            });
+            (format!("{BINDINGS}/inline"), Some(json!({"roleBindings": [role]})))
+        }
+        Operation::GenerateRoleBindingManifests => {
+            (format!("{BINDINGS}/generate-manifest?resourceType=secret-group&resourceId={group_id}"), None)
+        }
         Operation::RoleBindingExists => (format!("{BINDINGS}/exists?name={name}-old"), None),
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => (format!("{BINDINGS}/{other_id}"), None),
         Operation::ListIdentityProviders => (PROVIDERS.into(), None),
