@@ -7,6 +7,7 @@ import pytest
 from truefoundry_sdk import (
     ForbiddenError,
     NotFoundError,
+    RoleBinding,
     RoleBindingManifest,
     RoleBindingPermission,
     RoleBindingSubject,
@@ -95,6 +96,38 @@ def test_row_34_who_manages_a_group_binds_roles_on_it_only(api, people, sdk_as, 
     assert people.editor.api.call("POST", "/delete", json={"manifest": theirs}).status_code == 404
     assert people.stranger.api.call("GET", f"/secret-groups/{shared.id}").status_code == 404
     assert people.viewer.api.referenced(f"{shared.fqn}:K") == shared.values["K"]
+
+
+def test_bindings_without_a_name_are_bindings_like_others(api, people, sdk, sdk_as, shared):
+    stranger = sdk_as(people.stranger.api)
+    role = {"resourceType": "secret-group", "resourceFqn": shared.fqn, "role": "secret-group-viewer"}
+    body = {"roleBindings": [role | {"subjectFqn": people.stranger.subject}]}
+    (made,) = api.ok("POST", "/role-bindings/inline", json=body)["data"]
+    # The SDK has no call for it, but a type of the answer.
+    binding = RoleBinding.model_validate(made)
+    assert [subject.name for subject in binding.manifest.subjects] == [people.stranger.email]
+    assert [permission.role for permission in binding.manifest.permissions] == ["secret-group-viewer"]
+    assert binding.manifest.name == binding.name and binding.name.startswith(f"sg-{shared.name}"[:20])
+    assert stranger.secret_groups.get(shared.id).data.fqn == shared.fqn
+    assert [row["id"] for row in api.ok("POST", "/role-bindings/inline", json=body)["data"]] == [binding.id]
+    sdk.delete(manifest=binding.manifest)
+    with pytest.raises(NotFoundError):
+        stranger.secret_groups.get(shared.id)
+
+
+def test_roles_written_down_as_bindings_stand_in_for_the_collaborators(api, people, sdk, sdk_as, shared):
+    query = {"resourceType": "secret-group", "resourceId": shared.id}
+    written = api.ok("GET", "/role-bindings/generate-manifest", params=query)["data"]
+    roles = {permission["role"] for manifest in written for permission in manifest["permissions"]}
+    assert {"secret-group-editor", "secret-group-viewer"} <= roles and len(written) == len(roles)
+    for manifest in written:
+        # As the SDK reads and applies them.
+        applied = sdk.apply(manifest=RoleBindingManifest.model_validate(manifest))
+        assert applied.action == "CREATE" and applied.data.name == manifest["name"]
+    sdk.secret_groups.create_or_update(manifest=SecretGroupManifest(**api.manifest(shared.name, collaborators=[])))
+    assert sdk_as(people.editor.api).secrets.get(shared.secrets["K"]).data.value == shared.values["K"]
+    assert sdk_as(people.viewer.api).secrets.get(shared.secrets["K"]).data.value is None
+    assert api.ok("GET", "/role-bindings/generate-manifest", params=query)["data"] == written
 
 
 def test_row_35_authorized_subjects(api, name, people, sdk_as, server):

@@ -1,7 +1,7 @@
 """Teams through the real SDK: every answer parses, lists end, errors are the SDK's typed ones."""
 
 import pytest
-from truefoundry_sdk import NotFoundError, TeamManifest, UnprocessableEntityError
+from truefoundry_sdk import ForbiddenError, NotFoundError, TeamManifest, UnprocessableEntityError
 from truefoundry_sdk.core.api_error import ApiError
 
 NOTHING = "00000000-0000-7000-8000-000000000000"
@@ -20,7 +20,8 @@ def test_making_and_changing(people, sdk, server):
     assert changed.id == made.id and changed.manifest.members == members
     assert sdk.teams.get(made.id).data.total_member_count == 2
     sdk.teams.delete(made.id)
-    for call in [sdk.teams.get, sdk.teams.delete, sdk.teams.list_members, sdk.teams.list_managers]:
+    lists = [sdk.teams.list_members, sdk.teams.list_managers, sdk.teams.get_permissions]
+    for call in [sdk.teams.get, sdk.teams.delete, *lists]:
         for id in [made.id, NOTHING, "no-id"]:
             with pytest.raises(NotFoundError):
                 list(call(id))
@@ -76,3 +77,49 @@ def test_managers_choose_the_members(api, people, sdk, sdk_as, server):
         sdk_as(people.viewer.api).teams.delete(made.id)
     assert raised.value.status_code == 403
     lead.teams.delete(made.id)
+
+
+def test_managing_by_a_role_is_listed_in_pages(api, sdk, sdk_as, server):
+    email, lead = api.person("lead")
+    lead, names = sdk_as(lead), sorted(server.fresh("team") for _ in range(3))
+    for name, managers in zip(names, [[email], [], []]):
+        sdk.teams.create_or_update(manifest=TeamManifest(name=name, members=[], managers=managers))
+    role = server.fresh("leads")
+    manifest = {"type": "role", "name": role, "displayName": role, "description": "Of a test.", "resourceType": "team"}
+    api.apply(manifest | {"permissions": ["team:manage-members"]})
+    api.apply(api.binding(server.fresh("binding"), [f"user:{email}"], ("team", names[1], "team-manager")))
+    api.apply(api.binding(server.fresh("binding"), [f"user:{email}"], ("team", names[2], role)))
+    listed = list(lead.teams.list(role="manager", limit=2))
+    assert sorted(team.manifest.name for team in listed) == names
+    for team in listed:
+        lead.teams.create_or_update(manifest=team.manifest, dry_run=True)
+
+
+def test_what_a_team_has(api, people, sdk, sdk_as, server, shared):
+    team, (email, lead) = server.fresh("team"), api.person("lead")
+    made = sdk.teams.create_or_update(manifest=TeamManifest(name=team, members=[people.stranger.email])).data
+    assert list(sdk.teams.get_permissions(made.id).data) == []
+    store = server.integration["fqn"]
+    subject = [f"team:{team}"]
+    api.apply(api.binding(server.fresh("binding"), subject, ("secret-group", shared.fqn, "secret-group-viewer")))
+    access = ("provider-integration", store, "provider-integration-access")
+    api.apply(api.binding(server.fresh("binding"), subject, access))
+
+    def seen(client):
+        rows = client.teams.get_permissions(made.id).data
+        assert {(row.subject_id, row.subject_type) for row in rows} == {(made.id, "team")}
+        return [(row.resource_type, row.resource_name, row.resource_fqn, row.role_id) for row in rows]
+
+    on_group = ("secret-group", shared.name, shared.fqn, "secret-group-viewer")
+    on_store = ("provider-integration", None, None, "provider-integration-access")
+    for client in [sdk, sdk_as(people.viewer.api), sdk_as(people.stranger.api)]:
+        assert seen(client) == [on_group, on_store]
+    # Who doesn't see the group doesn't learn of it here, until they may join the team.
+    lead = sdk_as(lead)
+    assert seen(lead) == [on_store]
+    sdk.teams.create_or_update(manifest=TeamManifest(name=team, members=[people.stranger.email], managers=[email]))
+    assert seen(lead) == [on_group, on_store]
+    _, machine = api.machine("bot", {shared.fqn: "admin"})
+    with pytest.raises(ForbiddenError) as raised:
+        sdk_as(machine).teams.get_permissions(made.id)
+    assert raised.value.body.status_code == 403

@@ -86,6 +86,14 @@ statements! {
         WHERE g.id = r.group_id AND r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL ORDER BY g.name, r.subject, r.source, \
         r.source_id";
+    // The same of one subject's own, on those groups alone on which somebody else has a role, too.
+    GROUP_GRANTS_SEEN = concat!(
+        "SELECT r.subject, r.role, r.source, r.source_id, r.expires_at, g.id, g.name \
+         FROM grants r CROSS JOIN secret_groups g WHERE g.id = r.group_id AND r.subject = ?3 \
+         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL \
+         AND EXISTS (SELECT 1 FROM grants m WHERE m.group_id = r.group_id AND ", granted!("m"),
+        ") ORDER BY g.name, r.subject, r.source, r.source_id"
+    );
 }
 
 /// A role that somebody has on a secret group, and what gives it.
@@ -184,12 +192,22 @@ impl Metadata {
 
     /// Every grant on a living group that reaches a subject, each with the group's id and name.
     pub async fn group_grants_of(&self, subject: &str) -> Result<Vec<(GrantRow, GroupId, String)>, ReadError> {
-        self.rows(&GROUP_GRANTS_OF_SUBJECT, &params![subject, self.now()], |row| {
-            let grant = GrantRow { source_name: String::new(), ..read_row(row)? };
-            Ok((grant, row.parsed(5, GroupId::parse)?, row.text(6)?))
-        })
-        .await
+        self.rows(&GROUP_GRANTS_OF_SUBJECT, &params![subject, self.now()], read_group_grant).await
     }
+
+    /// Every grant of a subject's own on a living group on which grants give the one who looks a role.
+    pub async fn group_grants_seen(
+        &self,
+        subject: &str,
+        viewpoint: &Viewpoint,
+    ) -> Result<Vec<(GrantRow, GroupId, String)>, ReadError> {
+        let asked = params![&viewpoint.subject, self.now(), subject];
+        self.rows(&GROUP_GRANTS_SEEN, &asked, read_group_grant).await
+    }
+}
+
+fn read_group_grant(row: &Row<'_>) -> Result<(GrantRow, GroupId, String), ReadError> {
+    Ok((read_row(row)?, row.parsed(5, GroupId::parse)?, row.text(6)?))
 }
 
 fn read_grant(row: &Row<'_>) -> Result<GrantRow, ReadError> {

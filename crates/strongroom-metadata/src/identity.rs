@@ -20,6 +20,7 @@ statements! {
         LEFT JOIN roles c ON c.name = u.tenant_role WHERE t.hash = ?1";
     SELECT_SUBJECT = "SELECT s.id, s.name, u.tenant_role, u.active, c.permissions FROM subjects s \
         LEFT JOIN users u ON u.id = s.id LEFT JOIN roles c ON c.name = u.tenant_role WHERE s.name = ?1";
+    SUBJECT_NAME = "SELECT name FROM subjects WHERE id = ?1";
     TEAMS_OF = "SELECT team FROM team_members WHERE member = ?1 ORDER BY team";
     TEAMS_MANAGED_BY = "SELECT team FROM team_managers WHERE member = ?1 ORDER BY team";
     ROLES_OF = concat!(role_grant!(), "r.subject IN \
@@ -183,6 +184,11 @@ impl Metadata {
             })
         })
         .await
+    }
+
+    /// The name of whoever has an id.
+    pub async fn subject_name(&self, id: &str) -> Result<Option<SubjectName>, ReadError> {
+        self.first(&SUBJECT_NAME, &params![id], |row| row.parsed(0, |name| SubjectName::parse(name).ok())).await
     }
 
     /// What a subject is in, manages, and was given, apart from secret groups.

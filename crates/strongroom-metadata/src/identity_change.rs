@@ -124,6 +124,11 @@ impl Metadata {
 }
 
 impl IdentityChange {
+    /// Writes a further event with the change, beside the one that it is committed with.
+    pub fn record(&mut self, event: &AuditRow) {
+        audit::insert(&mut self.batch, event);
+    }
+
     /// Adds a person, who is in `team:everyone` from now on.
     pub fn add_user(&mut self, user: &UserRow) {
         insert_user(&mut self.batch, user);

@@ -1,5 +1,7 @@
 //! Teams, roles of one's own, role bindings and identity providers: what is described by a manifest and no more.
 
+use strongroom_domain::rights::TeamPermission;
+use strongroom_domain::role::TeamRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, Timestamp};
 
@@ -49,11 +51,30 @@ macro_rules! managed {
     };
 }
 
+/// ?1 the one who looks, ?2 the time, ?3 the built-in role that manages a team, ?4 how the permissions of another one
+/// that does are written.
+macro_rules! managed_teams {
+    () => {
+        concat!(
+            "d.id IN (SELECT s.id FROM team_managers k JOIN subjects s ON s.name = k.team WHERE k.member = ?1 \
+             UNION ALL SELECT x.resource_id FROM role_grants x LEFT JOIN roles c ON c.name = x.role \
+             WHERE x.resource_type = 'team' AND (x.role = ?3 OR c.permissions LIKE ?4) AND ",
+            granted!("x"),
+            ")"
+        )
+    };
+}
+
 statements! {
     TEAM_BY_ID = by_id!("teams");
     TEAM_BY_NAME = by_name!("teams");
     TEAM_PAGE = page!("teams");
     COUNT_TEAMS = count!("teams");
+    TEAM_PAGE_MANAGED = concat!(
+        "SELECT d.id, d.name, d.manifest, d.created_by, d.created_at, d.updated_at FROM teams d WHERE ",
+        managed_teams!(), " AND d.id < ?5 ORDER BY d.id DESC LIMIT ?6 OFFSET ?7"
+    );
+    COUNT_TEAMS_MANAGED = concat!("SELECT COUNT(*) FROM teams d WHERE ", managed_teams!());
     ROLE_BY_ID = by_id!("roles");
     ROLE_BY_NAME = by_name!("roles");
     ROLE_PAGE = page!("roles");
@@ -163,7 +184,26 @@ impl Metadata {
         .await
     }
 
-    /// The same of role bindings for one who manages no more than secret groups: those that are about such alone.
+    /// A page of the teams whose members somebody chooses, be it by the team's manifest or by a role on it, newest
+    /// first, and how many they are.
+    pub async fn managed_teams(
+        &self,
+        viewpoint: &Viewpoint,
+        page: Page<uuid::Uuid>,
+    ) -> Result<(Vec<NamedRow>, i64), ReadError> {
+        let subject = viewpoint.subject.clone();
+        self.aside(move |metadata| async move {
+            // As they are stored, permissions are a list of what this server knows: a name in quotes is one of them.
+            let pattern = format!("%\"{}\"%", TeamPermission::ManageMembers.id());
+            let asked = params![subject, metadata.now(), TeamRole::Manager.id(), pattern];
+            let total = metadata.first(&COUNT_TEAMS_MANAGED, &asked, |row| row.int(0)).await?.unwrap_or(0);
+            let paged: Vec<_> = asked.into_iter().chain(params![page.bound(), page.limit, page.offset]).collect();
+            Ok((metadata.rows(&TEAM_PAGE_MANAGED, &paged, read_named).await?, total))
+        })
+        .await
+    }
+
+    /// A page of the role bindings for one who manages no more than secret groups: those that are about such alone.
     pub async fn managed_bindings(
         &self,
         viewpoint: &Viewpoint,

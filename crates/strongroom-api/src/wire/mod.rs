@@ -33,9 +33,11 @@ pub use manifests::{
 };
 pub use object::Object;
 pub use policy::{
-    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
-    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
-    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+    ApplyManifestRequest, CreateInlineRoleBindingsRequest, CreateInlineRoleBindingsResponse, ExistsResponse,
+    GenerateRoleBindingManifestsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
+    GetTeamPermissionsResponse, GetTeamResponse, IdentityProvider, InlineRoleBinding, ListIdentityProvidersResponse,
+    ListRoleBindingsResponse, ListRolesResponse, ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team,
+    TeamSubject,
 };
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,

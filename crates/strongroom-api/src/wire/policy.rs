@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::object::objects;
 use super::secret_group::{object, time};
-use super::{Pagination, Subject, SubjectType};
+use super::{Pagination, Subject, SubjectPermission, SubjectType};
 
 /// A team.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -78,6 +79,13 @@ pub struct ListTeamSubjectsResponse {
     pub data: Vec<TeamSubject>,
     /// Which part of how many
     pub pagination: Pagination,
+}
+
+/// What a team may do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GetTeamPermissionsResponse {
+    /// Its roles
+    pub data: Vec<SubjectPermission>,
 }
 
 /// A role of the tenant's own, or a built-in one.
@@ -154,6 +162,49 @@ pub struct ListRoleBindingsResponse {
 pub struct GetRoleBindingResponse {
     /// The binding
     pub data: RoleBinding,
+}
+
+/// Roles to bind, each on its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateInlineRoleBindingsRequest {
+    /// Each becomes one role binding
+    #[serde(deserialize_with = "objects")]
+    #[schemars(length(min = 1))]
+    pub role_bindings: Vec<InlineRoleBinding>,
+}
+
+/// One role of one subject on one resource.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InlineRoleBinding {
+    /// Type of the resource
+    pub resource_type: String,
+    /// FQN of the resource
+    pub resource_fqn: String,
+    /// `<type>:<name>`, e.g. `user:alice@example.com`
+    pub subject_fqn: String,
+    /// Id of the role
+    pub role: String,
+}
+
+/// The bindings that were asked for.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CreateInlineRoleBindingsResponse {
+    /// The bindings, in the order of the request
+    pub data: Vec<RoleBinding>,
+}
+
+/// Manifests of role bindings.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GenerateRoleBindingManifestsResponse {
+    /// The manifests
+    #[schemars(schema_with = "manifests")]
+    pub data: Vec<serde_json::Value>,
+}
+
+fn manifests(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "array", "items": object(generator)})
 }
 
 /// Whether a name is in use.

@@ -4,6 +4,7 @@
 //! its path; `to_json` writes what is stored and given back, and reading that gives the same manifest again.
 
 mod agent_identity;
+mod binding_name;
 mod dependencies;
 mod fields;
 mod identity_provider;

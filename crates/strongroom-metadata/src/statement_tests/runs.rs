@@ -29,7 +29,7 @@ type Runs = Vec<(&'static str, Vec<Value>, usize)>;
 
 /// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
 fn runs() -> Runs {
-    [identities(), groups(), trash(), endings(), jobs()].concat()
+    [identities(), policies(), groups(), trash(), endings(), jobs()].concat()
 }
 
 /// A person in a team, a machine, and what they were given.
@@ -78,6 +78,8 @@ fn identities() -> Runs {
         ("TOKENS_OF_MACHINES", params!["virtual-account", "a", "z"], 0),
         ("SELECT_SUBJECT", params![A], 1),
         ("SELECT_SUBJECT", params!["user:A@x.io"], 0),
+        ("SUBJECT_NAME", params![ID], 1),
+        ("SUBJECT_NAME", params![GONE], 0),
         ("TEAMS_OF", params![A], 2),
         ("TEAMS_MANAGED_BY", params![CI], 1),
         ("ROLES_OF", params![A], 2),
@@ -102,10 +104,21 @@ fn identities() -> Runs {
         ("COUNT_MACHINES", params!["virtual-account", ""], 1),
         ("DUE_ROTATIONS", params![5, 10], 0),
         ("DUE_ROTATIONS", params![6, 10], 1),
+    ]
+}
+
+/// What is described by a manifest and no more, as it is read.
+fn policies() -> Runs {
+    vec![
         ("TEAM_BY_ID", params!["devs"], 1),
         ("TEAM_BY_NAME", params!["devs"], 1),
         ("TEAM_PAGE", params!["", "~", 10, 0], 1),
         ("COUNT_TEAMS", params!["%d%"], 1),
+        ("TEAM_PAGE_MANAGED", look(params!["team-manager", "%\"m\"%", "~", 10, 0]), 1),
+        ("TEAM_PAGE_MANAGED", look(params!["team-manager", "%\"m\"%", "devs", 10, 0]), 0),
+        ("TEAM_PAGE_MANAGED", params![CI, 5, "team-manager", "%\"m\"%", "~", 10, 0], 1),
+        ("TEAM_PAGE_MANAGED", params![DEVS, 5, "team-manager", "%\"m\"%", "~", 10, 0], 0),
+        ("COUNT_TEAMS_MANAGED", look(params!["team-manager", "%\"m\"%"]), 1),
         ("ROLE_BY_ID", params!["own"], 1),
         ("ROLE_BY_NAME", params!["own"], 1),
         ("ROLE_PAGE", params!["", "~", 10, 0], 1),
@@ -198,6 +211,10 @@ fn groups() -> Runs {
         ("ROLE_ON_GROUP", params![A, 5, ID], 1),
         ("GROUP_GRANTS_OF_SUBJECT", params![A, 5], 2),
         ("GROUP_GRANTS_OF_SUBJECT", params![CI, 5], 0),
+        ("GROUP_GRANTS_SEEN", look(params![DEVS]), 1),
+        ("GROUP_GRANTS_SEEN", params![CI, 4, DEVS], 1),
+        ("GROUP_GRANTS_SEEN", params![CI, 5, DEVS], 0),
+        ("GROUP_GRANTS_SEEN", params![A, 9, DEVS], 0),
         ("GROUP_BY_ID", look(params![ID, 1]), 1),
         ("GROUP_BY_ID", params![CI, 4, ID, 0], 1),
         ("GROUP_BY_ID", params![CI, 5, ID, 0], 0),

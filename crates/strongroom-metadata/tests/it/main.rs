@@ -14,5 +14,6 @@ mod pages;
 mod postgres_only;
 mod reads;
 mod sqlite_only;
+mod teams;
 mod world;
 mod writes;

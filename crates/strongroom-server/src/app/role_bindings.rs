@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use strongroom_domain::GroupId;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::manifest::{GrantedRole, Permission, RoleBindingManifest};
-use strongroom_metadata::{Grant, GrantSource, Guard, Named, NamedRow, Page, RoleGrant};
+use strongroom_metadata::{Grant, GrantSource, Guard, IdentityChange, Named, NamedRow, Page, RoleGrant};
 
 use super::applied::{AppliedNamed, parse_id};
 use super::{AppError, Context, Manage, Resource};
@@ -49,47 +49,42 @@ impl Context {
 
     /// Creates or updates a binding by its manifest.
     pub(crate) async fn apply_role_binding(&self, manifest: &Value, dry_run: bool) -> Result<AppliedNamed, AppError> {
-        let app = self.app();
         let manifest = RoleBindingManifest::parse(manifest).map_err(AppError::Invalid)?;
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let existing = app.metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
+            let existing = self.app().metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
             if let Some(row) = &existing
                 && !self.manages_binding(row).await?
             {
                 return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
             }
-            for subject in &manifest.subjects {
-                self.check_subject(subject.as_str()).await?;
-            }
-            let mut resolved = Resolved::default();
-            for permission in &manifest.permissions {
-                for subject in &manifest.subjects {
-                    self.resolve(permission, subject.as_str(), &mut resolved).await?;
-                }
-            }
+            let resolved = self.grants_of(&manifest).await?;
             let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
             if dry_run {
                 return Ok(applied);
             }
-            if applied.is_new() {
-                change.add_named(Named::RoleBinding, &applied.row, None);
-            } else {
-                change.update_named(Named::RoleBinding, &applied.row, None);
-                change.take_grants_from(&applied.row.id);
-            }
-            change.grant(GrantSource::RoleBinding, &applied.row.id, &resolved.groups, &resolved.others);
-            let action = if applied.is_new() { "CREATE_ROLE_BINDING" } else { "UPDATE_ROLE_BINDING" };
-            let written = manifest.to_json();
-            let detail = json!({"subjects": written["subjects"], "permissions": written["permissions"]}).to_string();
-            let event = Event { action, detail, ..Event::of(binding_target(&applied.row)) };
+            let event = write_binding(&mut change, &manifest, &applied, &resolved);
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
                 Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }
+    }
+
+    /// What a manifest grants, when the caller may give it.
+    pub(super) async fn grants_of(&self, manifest: &RoleBindingManifest) -> Result<Resolved, AppError> {
+        for subject in &manifest.subjects {
+            self.check_subject(subject.as_str()).await?;
+        }
+        let mut resolved = Resolved::default();
+        for permission in &manifest.permissions {
+            for subject in &manifest.subjects {
+                self.resolve(permission, subject.as_str(), &mut resolved).await?;
+            }
+        }
+        Ok(resolved)
     }
 
     /// Removes a binding and what it grants.
@@ -201,6 +196,26 @@ impl Context {
         }
         Ok(true)
     }
+}
+
+/// Adds to a change what a manifest makes of its binding, and gives the event.
+pub(super) fn write_binding(
+    change: &mut IdentityChange,
+    manifest: &RoleBindingManifest,
+    applied: &AppliedNamed,
+    resolved: &Resolved,
+) -> Event {
+    if applied.is_new() {
+        change.add_named(Named::RoleBinding, &applied.row, None);
+    } else {
+        change.update_named(Named::RoleBinding, &applied.row, None);
+        change.take_grants_from(&applied.row.id);
+    }
+    change.grant(GrantSource::RoleBinding, &applied.row.id, &resolved.groups, &resolved.others);
+    let action = if applied.is_new() { "CREATE_ROLE_BINDING" } else { "UPDATE_ROLE_BINDING" };
+    let written = manifest.to_json();
+    let detail = json!({"subjects": written["subjects"], "permissions": written["permissions"]}).to_string();
+    Event { action, detail, ..Event::of(binding_target(&applied.row)) }
 }
 
 fn missing_resource(kind: &str, fqn: &str) -> AppError {

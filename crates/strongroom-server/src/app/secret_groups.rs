@@ -14,6 +14,7 @@ use super::changes::{Action, Plan, Step};
 use super::cursors::Listing;
 use super::draft::Share;
 use super::new_groups::NewGroup;
+use super::providers::authorized_subjects;
 use super::{AppError, Context, Manage, Resource, See, WriteSecrets};
 use crate::audit::Target;
 use crate::http::IfMatch;
@@ -159,14 +160,7 @@ impl Context {
 
     /// 403 unless the caller may make groups on the integration.
     pub(crate) fn may_use(&self, integration: &IntegrationRow) -> Result<(), AppError> {
-        let manifest: serde_json::Value = serde_json::from_str(&integration.manifest).unwrap_or_default();
-        let authorized: Vec<String> = manifest["authorized_subjects"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|subject| subject.as_str().map(str::to_owned))
-            .collect();
-        if self.caller().standing.may_use(integration.id, integration.account_id, &authorized) {
+        if self.caller().standing.may_use(integration.id, integration.account_id, &authorized_subjects(integration)) {
             Ok(())
         } else {
             let target = Target {

@@ -1,7 +1,7 @@
 //! Where somebody stands in the tenant: what they are, whom they belong to, and what they may do apart from secret groups.
 
 use strongroom_domain::policy;
-use strongroom_domain::rights::{TenantPermission, TenantRights};
+use strongroom_domain::rights::{TeamPermission, TenantPermission, TenantRights};
 use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_domain::subject::{SubjectName, SubjectType};
 use strongroom_domain::{AccountId, IntegrationId, Timestamp};
@@ -93,8 +93,7 @@ impl Standing {
         let by_role = self.roles.iter().any(|role| {
             role.resource_type == "team"
                 && role.resource_id == id
-                && (role.role == TeamRole::Manager.id()
-                    || role.permissions.as_deref().is_some_and(|list| list.contains("\"team:manage-members\"")))
+                && manages_members(&role.role, role.permissions.as_deref())
         });
         policy::may_manage_team(self.rights, by_role || self.manages.iter().any(|managed| managed == team))
     }
@@ -185,9 +184,47 @@ pub(super) fn rights_of(role: &str, permissions: Option<&str>) -> TenantRights {
         Some(TenantRole::Admin) => TenantRights::ADMIN,
         Some(TenantRole::Member) => TenantRights::MEMBER,
         None => {
-            let permissions: Vec<String> =
-                permissions.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+            let permissions = listed(permissions);
             TenantRights::of(permissions.iter().filter_map(|text| TenantPermission::parse(text)))
+        }
+    }
+}
+
+/// Whether a role on a team lets somebody choose who is in it: a built-in one, or one of the tenant's own with its
+/// permissions.
+fn manages_members(role: &str, permissions: Option<&str>) -> bool {
+    if let Some(role) = TeamRole::parse(role) {
+        return role == TeamRole::Manager;
+    }
+    listed(permissions).iter().any(|text| TeamPermission::parse(text) == Some(TeamPermission::ManageMembers))
+}
+
+/// The permissions of a role of the tenant's own as they are stored; what is no list has none.
+fn listed(permissions: Option<&str>) -> Vec<String> {
+    permissions.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::manages_members;
+
+    #[test]
+    fn permissions_are_read_and_not_searched_for() {
+        for (role, permissions, manages) in [
+            ("team-manager", None, true),
+            ("team-member", None, false),
+            // A built-in role has what it has.
+            ("team-member", Some(r#"["team:manage-members"]"#), false),
+            ("leads", Some(r#"["team:manage-members"]"#), true),
+            ("leads", Some(r#"["team:read", "team:manage-members"]"#), true),
+            ("leads", Some(r#"["team:manage\u002dmembers"]"#), true),
+            ("leads", Some(r#"["team:read"]"#), false),
+            ("leads", Some(r#"{"team:manage-members": false}"#), false),
+            ("leads", Some(r#"[["team:manage-members"]]"#), false),
+            ("leads", Some(r#"["team:manage-members""#), false),
+            ("leads", None, false),
+        ] {
+            assert_eq!(manages_members(role, permissions), manages, "{role} {permissions:?}");
         }
     }
 }

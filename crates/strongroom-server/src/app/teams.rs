@@ -33,17 +33,11 @@ impl Context {
     ) -> Result<(Vec<TeamView>, i64), AppError> {
         self.check_directory()?;
         let metadata = &self.app().metadata;
-        let standing = &self.caller().standing;
-        let (rows, total) = if managed_only && !standing.rights.is_admin() {
-            let names = standing.manages.iter().filter_map(|team| team.strip_prefix("team:"));
-            let mut rows = Vec::new();
-            for name in names.clone().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(1_000) {
-                rows.extend(metadata.named_by_name(Named::Team, name).await?);
-            }
-            rows.truncate(usize::try_from(limit).unwrap_or(0));
-            (rows, i64::try_from(names.count()).unwrap_or(i64::MAX))
+        let page = Page { before: None, offset, limit };
+        let (rows, total) = if managed_only && !self.is_tenant_admin() {
+            metadata.managed_teams(self.caller().viewpoint(), page).await?
         } else {
-            metadata.named_page(Named::Team, "", Page { before: None, offset, limit }).await?
+            metadata.named_page(Named::Team, "", page).await?
         };
         let mut teams = Vec::with_capacity(rows.len());
         for row in rows {
@@ -201,7 +195,7 @@ impl Context {
         Ok(())
     }
 
-    async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
+    pub(super) async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
         let missing = AppError::NotFound(Resource::Team);
         let Some(id) = parse_id(id) else { return Err(missing) };
         self.app().metadata.named(Named::Team, &id).await?.ok_or(missing)

@@ -9,7 +9,7 @@ use strongroom_metadata::{
     GroupState, MachineKind, MachineRow, NamedRow, OwnedToken, SecretRow, SecretState, SyncState, VersionRow,
 };
 
-use crate::app::{App, AppError, MachineView};
+use crate::app::{App, AppError, HeldRole, MachineView};
 
 pub(super) fn subject(actor: &Actor) -> wire::Subject {
     wire::Subject {
@@ -198,6 +198,19 @@ pub(super) fn role_binding(app: &App, row: &NamedRow) -> Result<wire::RoleBindin
         created_at: row.created_at.to_wire(),
         updated_at: row.updated_at.to_wire(),
     })
+}
+
+pub(super) fn permission(role: HeldRole) -> wire::SubjectPermission {
+    wire::SubjectPermission {
+        resource_type: role.resource_type,
+        resource_id: role.resource_id,
+        resource_name: role.resource_name,
+        resource_fqn: role.resource_fqn,
+        role_name: role.role.clone(),
+        role_id: role.role,
+        subject_id: role.subject_id,
+        subject_type: if role.by_team { "team" } else { "user" }.into(),
+    }
 }
 
 pub(super) fn agent_identity(app: &App, row: &MachineRow) -> Result<wire::AgentIdentity, AppError> {

@@ -88,6 +88,17 @@ pub(in crate::operation) const LIST_TEAM_MANAGERS: OperationSpec = OperationSpec
     ..DEFAULTS
 };
 
+pub(in crate::operation) const LIST_TEAM_PERMISSIONS: OperationSpec = OperationSpec {
+    id: "Team.listPermissions",
+    path: "/api/svc/v1/teams/{id}/permissions",
+    tag: "Teams",
+    summary: "List the roles that a team has",
+    description: "On secret groups that the caller sees, and on everything else; the team's managers see all of them.",
+    response: schema::<wire::GetTeamPermissionsResponse>,
+    errors: &[MAY_NOT, NO_TEAM],
+    ..DEFAULTS
+};
+
 pub(in crate::operation) const LIST_ROLES: OperationSpec = OperationSpec {
     id: "Role.list",
     path: "/api/svc/v1/roles",
@@ -123,6 +134,50 @@ pub(in crate::operation) const APPLY_ROLE_BINDING: OperationSpec = OperationSpec
     request: Some(schema::<wire::ApplyManifestRequest>),
     response: schema::<wire::GetRoleBindingResponse>,
     errors: &[MAY_NOT, (404, "A subject or resource does not exist."), BAD_INPUT],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const CREATE_INLINE_ROLE_BINDINGS: OperationSpec = OperationSpec {
+    id: "RoleBinding.createInline",
+    method: Method::Post,
+    path: "/api/svc/v1/role-bindings/inline",
+    tag: "Role Bindings",
+    summary: "Create a role binding of each of a list of roles",
+    description: "All or none. For those who manage everything that they are about. Each is named after what it grants, so that \
+        the same role for the same subject is one binding, however often it is asked for.",
+    audit: AuditMode::Change,
+    request: Some(schema::<wire::CreateInlineRoleBindingsRequest>),
+    response: schema::<wire::CreateInlineRoleBindingsResponse>,
+    errors: &[
+        MAY_NOT,
+        (404, "A subject or resource does not exist."),
+        (409, "A role binding of such a name grants something else."),
+        BAD_INPUT,
+    ],
+    ..DEFAULTS
+};
+
+pub(in crate::operation) const GENERATE_ROLE_BINDING_MANIFESTS: OperationSpec = OperationSpec {
+    id: "RoleBinding.generateManifest",
+    path: "/api/svc/v1/role-bindings/generate-manifest",
+    tag: "Role Bindings",
+    summary: "Write the roles on a resource, or of a subject, as manifests of role bindings",
+    description: "Takes `resourceType` and `resourceId`, or `subjectType` and `subjectId`. Applied, the manifests give every role \
+        that holds now, whatever gives it. One for each role; more where roles end at different times or there are very many. On a secret \
+        group for those who manage it, on anything else for tenant admins; of a subject for them and tenant admins.",
+    parameters: &[
+        query("resourceType", "`secret-group`, `provider-integration`, `provider-account`, `team` or `account`"),
+        query("resourceId", "The resource's id"),
+        query("subjectType", "`user`, `team`, `virtualaccount` or `agent`"),
+        query("subjectId", "The subject's id"),
+        Parameter {
+            name: "includeOnlyTenantRoles",
+            kind: ParameterKind::Boolean,
+            description: "`true`: of a subject's roles only those in the tenant",
+        },
+    ],
+    response: schema::<wire::GenerateRoleBindingManifestsResponse>,
+    errors: &[MAY_NOT, (404, "There is no such resource or subject, or the caller may not see it."), BAD_INPUT],
     ..DEFAULTS
 };
 

@@ -3,7 +3,7 @@ use strongroom_api::wire;
 use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_metadata::NamedRow;
 
-use crate::app::{App, AppError, TeamView};
+use crate::app::{App, AppError, InlineRole, RolesOf, TeamView};
 use crate::http::call::{Call, ok};
 use crate::http::view;
 
@@ -57,6 +57,11 @@ async fn list_people(call: Call, managers: bool) -> Result<Response, AppError> {
     ok(&wire::ListTeamSubjectsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
+pub(in crate::http) async fn list_team_permissions(call: Call) -> Result<Response, AppError> {
+    let roles = call.context.roles_of_team(call.segment()).await?;
+    ok(&wire::GetTeamPermissionsResponse { data: roles.into_iter().map(view::permission).collect() })
+}
+
 pub(in crate::http) async fn list_roles(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
@@ -100,6 +105,37 @@ pub(in crate::http) async fn apply_role_binding(mut call: Call) -> Result<Respon
     let request: wire::ApplyManifestRequest = call.json().await?;
     let applied = call.context.apply_role_binding(&request.manifest, request.dry_run.unwrap_or(false)).await?;
     binding(&call, &applied.row)
+}
+
+pub(in crate::http) async fn create_inline_role_bindings(mut call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateInlineRoleBindingsRequest = call.json().await?;
+    let role = |item: wire::InlineRoleBinding| InlineRole {
+        resource_type: item.resource_type,
+        resource_fqn: item.resource_fqn,
+        subject: item.subject_fqn,
+        role: item.role,
+    };
+    let roles: Vec<_> = request.role_bindings.into_iter().map(role).collect();
+    let rows = call.context.create_inline_bindings(&roles).await?;
+    let data = rows.iter().map(|row| view::role_binding(call.context.app(), row)).collect::<Result<_, _>>()?;
+    ok(&wire::CreateInlineRoleBindingsResponse { data })
+}
+
+pub(in crate::http) async fn generate_role_binding_manifests(call: Call) -> Result<Response, AppError> {
+    let query = call.query();
+    let fields = ["resourceType", "resourceId", "subjectType", "subjectId"].map(|name| query.text(name));
+    let of = match fields {
+        [Some(kind), Some(id), None, None] => RolesOf::Resource { kind, id },
+        [None, None, Some(kind), Some(id)] => {
+            RolesOf::Subject { kind, id, only_in_tenant: query.flag("includeOnlyTenantRoles")? }
+        }
+        _ => {
+            let message = "`resourceType` and `resourceId` are required, or `subjectType` and `subjectId`";
+            return Err(AppError::invalid("query", message));
+        }
+    };
+    let data = call.context.binding_manifests(of).await?;
+    ok(&wire::GenerateRoleBindingManifestsResponse { data })
 }
 
 pub(in crate::http) async fn role_binding_exists(call: Call) -> Result<Response, AppError> {

@@ -6,7 +6,7 @@ use strongroom_api::wire;
 use strongroom_domain::{SecretValue, UserId};
 use strongroom_metadata::UserRow;
 
-use crate::app::{App, AppError, HeldRole, Registration, Resource, UserQuery};
+use crate::app::{App, AppError, Registration, Resource, UserQuery};
 use crate::auth;
 use crate::http::call::{Call, PublicCall, ok};
 use crate::http::view;
@@ -104,7 +104,7 @@ pub(in crate::http) async fn list_resources(call: Call) -> Result<Response, AppE
 
 pub(in crate::http) async fn list_permissions(call: Call) -> Result<Response, AppError> {
     let roles = call.context.roles_of_user(user_id(&call)).await?;
-    ok(&wire::GetUserPermissionsResponse { data: roles.into_iter().map(permission).collect() })
+    ok(&wire::GetUserPermissionsResponse { data: roles.into_iter().map(view::permission).collect() })
 }
 
 pub(in crate::http) async fn list_teams(call: Call) -> Result<Response, AppError> {
@@ -133,19 +133,6 @@ fn user(app: &App, row: UserRow) -> wire::User {
         is_editable: true,
         created_at: row.created_at.to_wire(),
         updated_at: row.updated_at.to_wire(),
-    }
-}
-
-fn permission(role: HeldRole) -> wire::SubjectPermission {
-    wire::SubjectPermission {
-        resource_type: role.resource_type,
-        resource_id: role.resource_id,
-        resource_name: role.resource_name,
-        resource_fqn: role.resource_fqn,
-        role_name: role.role.clone(),
-        role_id: role.role,
-        subject_id: role.subject_id,
-        subject_type: if role.by_team { "team" } else { "user" }.into(),
     }
 }
 

@@ -141,6 +141,14 @@ fn questions(name: &str, group: &str, secret: &str) -> Vec<(&'static str, String
             all.push(("GET", format!("/api/v1/access/explain?{asked}"), None));
         }
     }
+    for resource in [group, secret, name, &fqn] {
+        for kind in ["secret-group", "team", "account", "none"] {
+            let asked = format!("resourceType={kind}&resourceId={resource}");
+            all.push(("GET", format!("/api/svc/v1/role-bindings/generate-manifest?{asked}"), None));
+        }
+        let asked = format!("subjectType=user&subjectId={resource}");
+        all.push(("GET", format!("/api/svc/v1/role-bindings/generate-manifest?{asked}"), None));
+    }
     for body in [
         json!({"secretFqns": [format!("{fqn}:K")], "withValue": true}),
         json!({"secretFqns": [format!("tfy-secret://{fqn}:K:1"), fqn]}),
@@ -154,6 +162,12 @@ fn questions(name: &str, group: &str, secret: &str) -> Vec<(&'static str, String
         let subject = json!({"type": "user", "name": "shared-stranger@example.com"});
         let binding =
             json!({"type": "role-binding", "name": "mine", "subjects": [subject], "permissions": [permission]});
+        let inline = |role: &str| {
+            let subject = "user:shared-viewer@example.com";
+            json!({"resourceType": "secret-group", "resourceFqn": fqn, "subjectFqn": subject, "role": role})
+        };
+        let body = json!({"roleBindings": [inline(role), inline("secret-group-reader")]});
+        all.push(("POST", "/api/svc/v1/role-bindings/inline".into(), Some(body)));
         let permission = json!({"resource_type": "secret-group", "resource_fqn": fqn, "role_id": role});
         let machine = json!({"type": "virtual-account", "name": "mine", "permissions": [permission]});
         let store = json!({"type": "tfy-secrets", "secret_group": name, "key": "K"});
@@ -185,6 +199,11 @@ async fn no_question_tells_that_something_hidden_is_there() {
     let crowd = app.crowd().await;
     let hidden = app.group(&crowd.cast.owner, "hidden-group", &[("K", VALUE)]).await;
     crowd.cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(&app, "hidden-group")})).await.expect(200);
+    // A binding whose name is made of what it grants tells nobody else that it is there.
+    let inline = json!({"resourceType": "secret-group", "resourceFqn": "default:hidden-group",
+        "subjectFqn": "user:shared-viewer@example.com", "role": "secret-group-viewer"});
+    let inline = json!({"roleBindings": [inline]});
+    crowd.cast.owner.post("/api/svc/v1/role-bindings/inline", inline).await.expect(200);
     let (group, secret) = (text(&hidden, "/id"), secret_id(&hidden, "K"));
     let (there, nothing) = (questions("hidden-group", group, secret), questions("absent-group", ABSENT, ABSENT));
     for name in ["stranger", "editor elsewhere", "lapsed editor", "machine stranger", "nobody", "deactivated"] {

@@ -72,7 +72,7 @@ pub(super) fn code(operation: Operation, status: u16) -> &'static str {
             | Operation::RestoreSecret,
         ) => "secret_not_found",
         (404, Operation::DeleteToken) => "token_not_found",
-        (404, Operation::ApplyRoleBinding) => "reference_not_found",
+        (404, Operation::ApplyRoleBinding | Operation::CreateInlineRoleBindings) => "reference_not_found",
         (404, Operation::GetRoleBinding | Operation::DeleteRoleBinding) => "role_binding_not_found",
         _ => "secret_group_not_found",
     }
@@ -155,8 +155,12 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         | Operation::ListTeamMembers
         | Operation::ListTeamManagers
         | Operation::ListRoles => "200 200 200 200 200 200 403 403 403 403",
+        // Who sees a group sees that a team has a role on it; people see that there is the team.
+        Operation::ListTeamPermissions => "200+ 200+ 200+ 200+ 200+ 200 403 403 403 403",
         Operation::ApplyTeam | Operation::DeleteTeam => "200 403 403 403 403 403 403 403 403 403",
-        Operation::ApplyRoleBinding => "200 200 403 403 403 404 403 403 403 404",
+        Operation::ApplyRoleBinding | Operation::CreateInlineRoleBindings => "200 200 403 403 403 404 403 403 403 404",
+        // Of a group.
+        Operation::GenerateRoleBindingManifests => "200 200 403 403 403 404 403 403 403 404",
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => "200 200 404 404 404 404 404 404 404 404",
         Operation::ListIdentityProviders | Operation::ApplyIdentityProvider | Operation::DeleteIdentityProvider => {
             "200 403 403 403 403 403 403 403 403 403"

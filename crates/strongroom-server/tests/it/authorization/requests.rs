@@ -170,9 +170,22 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::GetTeam | Operation::DeleteTeam => (format!("{TEAMS}/{other_id}"), None),
         Operation::ListTeamMembers => (format!("{TEAMS}/{other_id}/members"), None),
         Operation::ListTeamManagers => (format!("{TEAMS}/{other_id}/managers"), None),
+        Operation::ListTeamPermissions => (format!("{TEAMS}/{other_id}/permissions"), None),
         Operation::ListRoles => ("/api/svc/v1/roles".into(), None),
         Operation::ListRoleBindings => (BINDINGS.into(), None),
         Operation::ApplyRoleBinding => (BINDINGS.into(), Some(json!({"manifest": binding(name, "new")}))),
+        Operation::CreateInlineRoleBindings => {
+            let role = json!({
+                "resourceType": "secret-group",
+                "resourceFqn": format!("default:{name}"),
+                "subjectFqn": "user:shared-viewer@example.com",
+                "role": "secret-group-viewer",
+            });
+            (format!("{BINDINGS}/inline"), Some(json!({"roleBindings": [role]})))
+        }
+        Operation::GenerateRoleBindingManifests => {
+            (format!("{BINDINGS}/generate-manifest?resourceType=secret-group&resourceId={group_id}"), None)
+        }
         Operation::RoleBindingExists => (format!("{BINDINGS}/exists?name={name}-old"), None),
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => (format!("{BINDINGS}/{other_id}"), None),
         Operation::ListIdentityProviders => (PROVIDERS.into(), None),
@@ -218,6 +231,14 @@ pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operatio
     let other_id = match operation {
         Operation::GetTeam | Operation::DeleteTeam | Operation::ListTeamMembers | Operation::ListTeamManagers => {
             made(team(&name), TEAMS).await
+        }
+        Operation::ListTeamPermissions => {
+            // Of none of those who call; it has a role on the group.
+            let team = made(json!({"type": "team", "name": name, "members": []}), TEAMS).await;
+            let mut manifest = binding(&name, "team");
+            manifest["subjects"] = json!([{"type": "team", "name": name}]);
+            made(manifest, BINDINGS).await;
+            team
         }
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
         Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,

@@ -1,0 +1,164 @@
+//! Teams: who manages them, and what they have.
+
+use serde_json::{Value, json};
+use strongroom_testkit::{Client, TestApp};
+
+use crate::support::{ABSENT, GROUPS, column, list, text};
+
+const TEAMS: &str = "/api/svc/v1/teams";
+
+/// A team of nobody but those who manage it.
+async fn team(app: &TestApp, name: &str, managers: &[&str]) -> String {
+    let made = app.apply(&json!({"type": "team", "name": name, "members": [], "managers": managers})).await;
+    text(&made, "/data/id").to_owned()
+}
+
+/// Binds a role on a resource to a subject.
+async fn bind(app: &TestApp, name: &str, subject: &str, on: (&str, &str, &str), until: Option<&str>) {
+    let (kind, subject) = subject.split_once(':').unwrap();
+    let mut permission = json!({"resourceType": on.0, "resourceFqn": on.1, "role": on.2});
+    if let Some(until) = until {
+        permission["expires_at"] = until.into();
+    }
+    app.apply(&json!({
+        "type": "role-binding", "name": name,
+        "subjects": [{"type": kind, "name": subject}], "permissions": [permission],
+    }))
+    .await;
+}
+
+async fn role(app: &TestApp, name: &str, permissions: &[&str]) {
+    app.apply(&json!({
+        "type": "role", "name": name, "displayName": name, "description": "Of the test.",
+        "resourceType": "team", "permissions": permissions,
+    }))
+    .await;
+}
+
+async fn managed(client: &Client, query: &str) -> (Vec<String>, Value) {
+    let page = client.get(&format!("{TEAMS}/user?role=manager&{query}")).await.expect(200);
+    let names = column(&page, "/data", "/teamName").into_iter().map(str::to_owned).collect();
+    (names, page["pagination"]["total"].clone())
+}
+
+#[tokio::test]
+async fn managed_teams_are_those_whose_members_one_chooses() {
+    let app = TestApp::start().await;
+    let lead = app.person("lead@example.com").await;
+    role(&app, "leads", &["team:read", "team:manage-members"]).await;
+    role(&app, "guests", &["team:read"]).await;
+    let names = ["named", "bound", "custom", "by-team", "ending", "read-only", "member", "foreign"];
+    for name in names {
+        team(&app, name, if name == "named" { &["lead@example.com"] } else { &[] }).await;
+    }
+    app.apply(&json!({"type": "team", "name": "crew", "members": [lead.name()]})).await;
+    let me = "user:lead@example.com";
+    bind(&app, "b-bound", me, ("team", "bound", "team-manager"), None).await;
+    bind(&app, "b-again", me, ("team", "bound", "leads"), None).await;
+    bind(&app, "b-custom", me, ("team", "custom", "leads"), None).await;
+    bind(&app, "b-by-team", "team:crew", ("team", "by-team", "team-manager"), None).await;
+    bind(&app, "b-ending", me, ("team", "ending", "team-manager"), Some("2026-11-25T00:00:00.000Z")).await;
+    bind(&app, "b-read-only", me, ("team", "read-only", "guests"), None).await;
+    bind(&app, "b-member", me, ("team", "member", "team-member"), None).await;
+
+    // What is listed is what they may change.
+    let chooses = async |name: &str| {
+        let managers: &[&str] = if name == "named" { &["lead@example.com"] } else { &[] };
+        let manifest = json!({"type": "team", "name": name, "members": [], "managers": managers});
+        let answer = lead.put(TEAMS, json!({"manifest": manifest, "dryRun": true})).await;
+        assert!([200, 403].contains(&answer.status), "{}", answer.text);
+        answer.status == 200
+    };
+    let mut expected = vec!["ending", "by-team", "custom", "bound", "named"];
+    for until_it_ends in [true, false] {
+        for name in names {
+            assert_eq!(chooses(name).await, expected.contains(&name), "{name}");
+        }
+        let total = expected.len();
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(managed(&lead, "").await, (strings(&expected), json!(total)));
+        for offset in 0..=total {
+            let page = &expected[offset..total.min(offset + 2)];
+            assert_eq!(managed(&lead, &format!("limit=2&offset={offset}")).await, (strings(page), json!(total)));
+        }
+        if until_it_ends {
+            app.clock.advance_days(2);
+            expected.remove(0);
+        }
+    }
+    // Admins of the tenant manage all.
+    assert_eq!(managed(&app.admin(), "").await.1, json!(names.len() + 1));
+    assert_eq!(managed(&app.person("nobody@example.com").await, "").await, (vec![], json!(0)));
+}
+
+/// A team's roles as a client is told of them, and the subject of each.
+async fn roles(client: &Client, id: &str) -> Vec<String> {
+    let found = client.get(&format!("{TEAMS}/{id}/permissions")).await.expect(200);
+    let drawn = list(&found, "/data").iter().map(|row| {
+        assert_eq!((text(row, "/subjectId"), text(row, "/subjectType")), (id, "team"));
+        assert_eq!(text(row, "/roleName"), text(row, "/roleId"));
+        assert!(row["resourceId"].is_string());
+        let fqn = row["resourceFqn"].as_str().unwrap_or("-");
+        format!("{} {fqn} {}", text(row, "/resourceType"), text(row, "/roleId"))
+    });
+    drawn.collect()
+}
+
+#[tokio::test]
+async fn a_team_s_roles_are_told_as_far_as_one_sees_what_they_are_on() {
+    let app = TestApp::start().await;
+    let cast = app.cast("seen", &[("K", "v")]).await;
+    let (insider, lead) = (app.person("insider@example.com").await, app.person("lead@example.com").await);
+    let crew = app.apply(&json!({"type": "team", "name": "crew", "members": [insider.name()]})).await;
+    let crew = text(&crew, "/data/id").to_owned();
+    app.group(&app.admin(), "hidden", &[("K", "v")]).await;
+    let integration = app.integration_fqn();
+    bind(&app, "b-seen", "team:crew", ("secret-group", "default:seen", "secret-group-editor"), None).await;
+    // Twice the same is one permission, another role is another.
+    bind(&app, "b-seen-2", "team:crew", ("secret-group", "default:seen", "secret-group-editor"), None).await;
+    bind(&app, "b-seen-3", "team:crew", ("secret-group", "default:seen", "secret-group-viewer"), None).await;
+    bind(&app, "b-hidden", "team:crew", ("secret-group", "default:hidden", "secret-group-viewer"), None).await;
+    bind(&app, "b-store", "team:crew", ("provider-integration", &integration, "provider-integration-access"), None)
+        .await;
+    let soon = Some("2026-11-25T00:00:00.000Z");
+    bind(&app, "b-ending", "team:crew", ("account", "default", "tenant-member"), soon).await;
+    // The roles of others are not the team's: not those of its members, nor of everyone.
+    bind(&app, "b-other", "user:insider@example.com", ("secret-group", "default:seen", "secret-group-admin"), None)
+        .await;
+    bind(&app, "b-everyone", "team:everyone", ("team", "crew", "team-member"), None).await;
+
+    let hidden = ["secret-group default:hidden secret-group-viewer"];
+    let seen = ["secret-group default:seen secret-group-editor", "secret-group default:seen secret-group-viewer"];
+    let rest = ["account - tenant-member", "provider-integration - provider-integration-access"];
+    let all: Vec<&str> = [&hidden[..], &seen, &rest].concat();
+    assert_eq!(roles(&cast.admin, &crew).await, all);
+    assert_eq!(roles(&insider, &crew).await, all, "what the team has reaches them");
+    for client in [&cast.owner, &cast.viewer] {
+        assert_eq!(roles(client, &crew).await, [&seen[..], &rest].concat());
+    }
+    assert_eq!(roles(&cast.stranger, &crew).await, rest);
+    // Nothing in the answer tells how much was left out.
+    let told = cast.stranger.get(&format!("{TEAMS}/{crew}/permissions")).await;
+    assert!(!told.text.contains("hidden") && !told.text.contains("seen"), "{}", told.text);
+    // Who manages the team may join it: they see what it has.
+    assert_eq!(roles(&lead, &crew).await, rest);
+    bind(&app, "b-lead", "user:lead@example.com", ("team", "crew", "team-manager"), None).await;
+    assert_eq!(roles(&lead, &crew).await, all);
+    // Who sees all groups sees them here.
+    app.set_role(&cast.stranger, "tenant-admin").await;
+    assert_eq!(roles(&cast.stranger, &crew).await, all);
+    app.set_role(&cast.stranger, "tenant-member").await;
+    assert_eq!(roles(&cast.stranger, &crew).await, rest);
+
+    // What has ended, or lies in the trash, is none of them.
+    app.clock.advance_days(2);
+    cast.owner.delete(&cast.group_path()).await.expect(200);
+    assert_eq!(roles(&cast.admin, &crew).await, [hidden[0], rest[1]]);
+    for id in [ABSENT, "x", "everyone"] {
+        cast.admin.get(&format!("{TEAMS}/{id}/permissions")).await.refused(404, "team_not_found");
+        cast.machine.get(&format!("{TEAMS}/{id}/permissions")).await.refused(403, "forbidden");
+    }
+    let empty = team(&app, "empty", &[]).await;
+    assert_eq!(roles(&cast.viewer, &empty).await, [""; 0]);
+    cast.viewer.get(GROUPS).await.expect(200);
+}
