@@ -5,7 +5,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::{Viewpoint, entrance, read_role};
+use crate::groups::{Viewpoint, entrance, granted, read_role};
 use crate::sql::{Row, params, statements};
 use crate::{Metadata, ReadError};
 
