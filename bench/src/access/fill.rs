@@ -265,6 +265,7 @@ async fn instance(metadata: &Metadata, source: &Source) -> Result<()> {
             updated_at: at,
         },
         admin_token: token([9; 32], admin, source, at),
+        authorized: Vec::new(),
         integration: IntegrationRow {
             id: source.id(),
             account_id: account.id,

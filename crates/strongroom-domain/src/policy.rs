@@ -90,16 +90,10 @@ pub fn decide(standing: Standing, action: GroupAction, rules: PolicyRules) -> De
     if allowed { Decision::Allowed } else { Decision::Forbidden }
 }
 
-/// Whether a caller may create groups on an integration: tenant admins, the subjects that it authorizes, and who has a
-/// role on it or its account.
+/// Whether a caller may create groups on an integration: tenant admins, and who has a role on it or its account.
 #[must_use]
-pub fn may_use_integration(
-    rights: TenantRights,
-    authorized_subjects: &[String],
-    caller_subjects: &[String],
-    has_role: bool,
-) -> bool {
-    rights.is_admin() || has_role || caller_subjects.iter().any(|subject| authorized_subjects.contains(subject))
+pub const fn may_use_integration(rights: TenantRights, has_role: bool) -> bool {
+    rights.is_admin() || has_role
 }
 
 /// Whether a caller may choose who is in a team: tenant admins, and its managers.
@@ -172,16 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn integrations_serve_whom_they_name() {
+    fn integrations_serve_whom_they_authorize() {
         let (member, admin) = (TenantRights::MEMBER, TenantRights::ADMIN);
-        let authorized = [String::from("team:everyone")];
-        let everyone = [String::from("user:a@b.c"), String::from("team:everyone")];
-        assert!(may_use_integration(member, &authorized, &everyone, false));
-        assert!(!may_use_integration(member, &authorized, &[String::from("virtualaccount:ci")], false));
-        assert!(may_use_integration(member, &[], &[], true));
-        assert!(may_use_integration(admin, &[], &[], false));
+        assert!(may_use_integration(member, true) && !may_use_integration(member, false));
+        assert!(may_use_integration(admin, false));
         let all = TenantRights::of(TenantPermission::ALL.iter().copied());
-        assert!(!may_use_integration(all, &[], &[], false) && !may_manage_team(all, false));
+        assert!(!may_use_integration(all, false) && !may_manage_team(all, false));
         assert!(may_manage_team(member, true) && may_manage_team(admin, false) && !may_manage_team(member, false));
     }
 }

@@ -94,6 +94,10 @@ CREATE TABLE role_grants (
 ) {clustered};
 CREATE INDEX role_grants_resource ON role_grants (resource_type, resource_id);
 CREATE INDEX role_grants_source ON role_grants (source_id);
+-- Whom an integration's manifest authorizes: so far they were found by their names.
+INSERT INTO role_grants (subject, resource_type, resource_id, role, source, source_id)
+    SELECT s.name, 'provider-integration', i.id, 'provider-integration-access', 'provider-integration', i.id
+    FROM provider_integrations i JOIN subjects s ON REPLACE(i.manifest, '"' || s.name || '"', '') <> i.manifest;
 
 -- A person's way in that works once, by the person's id: whoever has the code gets a token.
 CREATE TABLE invitations (

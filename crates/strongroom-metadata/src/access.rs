@@ -1,5 +1,8 @@
 //! Who has what on a secret group, and through what.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use strongroom_domain::rights::TenantPermission;
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
@@ -7,7 +10,7 @@ use strongroom_domain::{GroupId, Timestamp};
 
 use crate::groups::{Viewpoint, entrance, granted, read_role};
 use crate::sql::{Row, params, statements};
-use crate::{Metadata, ReadError};
+use crate::{Grant, GrantSource, Metadata, ReadError, RoleGrant};
 
 macro_rules! grant_columns {
     () => {
@@ -86,6 +89,11 @@ statements! {
         WHERE g.id = r.group_id AND r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL ORDER BY g.name, r.subject, r.source, \
         r.source_id";
+    GRANTS_OF_SOURCE = "SELECT group_id, subject, role, expires_at FROM grants WHERE source_id = ?1 AND source_id <> ''";
+    ROLE_GRANTS_OF_SOURCE =
+        "SELECT subject, resource_type, resource_id, role, expires_at FROM role_grants WHERE source_id = ?1";
+    SOURCES_OF = "SELECT source, source_id FROM grants WHERE subject = ?1 AND source_id <> '' \
+        UNION SELECT source, source_id FROM role_grants WHERE subject = ?1";
     // The same of one subject's own, on those groups alone on which somebody else has a role, too.
     GROUP_GRANTS_SEEN = concat!(
         "SELECT r.subject, r.role, r.source, r.source_id, r.expires_at, g.id, g.name \
@@ -111,6 +119,28 @@ pub struct GrantRow {
     pub expires_at: Option<Timestamp>,
     /// The binding's or virtual account's name.
     pub source_name: String,
+}
+
+/// What one manifest grants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// On secret groups.
+    pub groups: Vec<Grant>,
+    /// On everything else.
+    pub others: Vec<RoleGrant>,
+}
+
+impl Granted {
+    /// Whether it is this, in whatever order and apart from what has ended.
+    #[must_use]
+    pub fn is(&self, groups: &[Grant], others: &[RoleGrant], now: Timestamp) -> bool {
+        fn lasting<T: Eq + Hash>(grants: &[T], end: impl Fn(&T) -> Option<Timestamp>, now: Timestamp) -> HashSet<&T> {
+            grants.iter().filter(|grant| end(grant).is_none_or(|at| at > now)).collect()
+        }
+        let of_groups = |grants| lasting(grants, |grant: &Grant| grant.expires_at, now);
+        let of_others = |grants| lasting(grants, |grant: &RoleGrant| grant.expires_at, now);
+        of_groups(&self.groups) == of_groups(groups) && of_others(&self.others) == of_others(others)
+    }
 }
 
 /// Whose access to a group's values is asked for.
@@ -193,6 +223,35 @@ impl Metadata {
     /// Every grant on a living group that reaches a subject, each with the group's id and name.
     pub async fn group_grants_of(&self, subject: &str) -> Result<Vec<(GrantRow, GroupId, String)>, ReadError> {
         self.rows(&GROUP_GRANTS_OF_SUBJECT, &params![subject, self.now()], read_group_grant).await
+    }
+
+    /// What a manifest grants at present: a binding's, a virtual account's or an integration's, by its id.
+    pub async fn granted_by(&self, source_id: &str) -> Result<Granted, ReadError> {
+        let asked = params![source_id];
+        let groups = self.rows(&GRANTS_OF_SOURCE, &asked, |row| {
+            Ok(Grant {
+                group_id: row.parsed(0, GroupId::parse)?,
+                subject: row.text(1)?,
+                role: read_role(row, 2)?.ok_or_else(|| row.damaged(2))?,
+                expires_at: row.opt_time(3)?,
+            })
+        });
+        let groups = groups.await?;
+        let others = self.rows(&ROLE_GRANTS_OF_SOURCE, &asked, |row| {
+            Ok(RoleGrant {
+                subject: row.text(0)?,
+                resource_type: row.text(1)?,
+                resource_id: row.text(2)?,
+                role: row.text(3)?,
+                expires_at: row.opt_time(4)?,
+            })
+        });
+        Ok(Granted { groups, others: others.await? })
+    }
+
+    /// The manifests that grant somebody something, a group's own apart, each by its kind and id.
+    pub async fn sources_of(&self, subject: &str) -> Result<Vec<(GrantSource, String)>, ReadError> {
+        self.rows(&SOURCES_OF, &params![subject], |row| Ok((row.parsed(0, GrantSource::parse)?, row.text(1)?))).await
     }
 
     /// Every grant of a subject's own on a living group on which grants give the one who looks a role.

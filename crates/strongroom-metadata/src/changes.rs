@@ -44,10 +44,12 @@ pub enum GrantSource {
     VirtualAccount,
     /// A role binding.
     RoleBinding,
+    /// The `authorized_subjects` of an integration's manifest.
+    Integration,
 }
 
 /// A role of a subject on a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The group.
     pub group_id: GroupId,
@@ -284,11 +286,19 @@ impl Metadata {
 }
 
 impl GrantSource {
+    const ALL: [Self; 4] = [Self::Manifest, Self::VirtualAccount, Self::RoleBinding, Self::Integration];
+
+    /// Reads what [`GrantSource::id`] gives.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.id() == id)
+    }
+
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
             Self::VirtualAccount => "virtual-account",
             Self::RoleBinding => "role-binding",
+            Self::Integration => "provider-integration",
         }
     }
 }

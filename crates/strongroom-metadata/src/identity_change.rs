@@ -85,7 +85,7 @@ statements! {
 }
 
 /// A role on something that is no secret group, to be granted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoleGrant {
     /// Whom.
     pub subject: String,
@@ -356,18 +356,7 @@ impl IdentityChange {
     /// Grants roles on secret groups and on other things, on behalf of a binding or a virtual account's manifest.
     pub fn grant(&mut self, source: GrantSource, source_id: &str, groups: &[Grant], others: &[RoleGrant]) {
         changes::insert_grants(&mut self.batch, source, source_id, groups);
-        for grant in others {
-            let params = params![
-                &grant.subject,
-                &grant.resource_type,
-                &grant.resource_id,
-                &grant.role,
-                source.id(),
-                source_id,
-                grant.expires_at
-            ];
-            self.batch.one(Guard::SubjectName, &INSERT_ROLE_GRANT, params);
-        }
+        insert_role_grants(&mut self.batch, source, source_id, others);
     }
 
     /// Adds a provider account.
@@ -420,6 +409,21 @@ pub(crate) fn insert_user(batch: &mut Batch, user: &UserRow) {
     let subject = format!("user:{}", user.email);
     batch.one(Guard::UserEmail, &INSERT_SUBJECT, params![&subject, user.id]);
     batch.one(Guard::UserEmail, &INSERT_MEMBER, params![strongroom_domain::subject::EVERYONE, subject]);
+}
+
+pub(crate) fn insert_role_grants(batch: &mut Batch, source: GrantSource, source_id: &str, grants: &[RoleGrant]) {
+    for grant in grants {
+        let params = params![
+            &grant.subject,
+            &grant.resource_type,
+            &grant.resource_id,
+            &grant.role,
+            source.id(),
+            source_id,
+            grant.expires_at
+        ];
+        batch.one(Guard::SubjectName, &INSERT_ROLE_GRANT, params);
+    }
 }
 
 pub(crate) fn insert_token(batch: &mut Batch, token: &NewToken) {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use strongroom_domain::{AccountId, Timestamp};
 
+use crate::changes::GrantSource;
 use crate::identity::NewToken;
-use crate::identity_change;
+use crate::identity_change::{self, RoleGrant};
 use crate::integrations::{self, AccountRow, IntegrationRow};
 use crate::sql::{Row, params, statements};
 use crate::users::UserRow;
@@ -102,6 +103,8 @@ pub struct NewInstance {
     pub account: AccountRow,
     /// The embedded store.
     pub integration: IntegrationRow,
+    /// Who may create groups on it.
+    pub authorized: Vec<RoleGrant>,
     /// The event.
     pub event: AuditRow,
 }
@@ -162,6 +165,8 @@ impl Metadata {
         identity_change::insert_token(&mut batch, &new.admin_token);
         integrations::insert_account(&mut batch, Guard::Instance, &new.account);
         integrations::insert_integration(&mut batch, Guard::Instance, &new.integration);
+        let source = new.integration.id.to_string();
+        identity_change::insert_role_grants(&mut batch, GrantSource::Integration, &source, &new.authorized);
         audit::insert(&mut batch, &new.event);
         self.commit(batch).await
     }

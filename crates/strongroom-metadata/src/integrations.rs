@@ -54,7 +54,7 @@ pub struct IntegrationRow {
     pub kind: String,
     /// `<tenant>:<provider>:<account>:<type>:<name>`
     pub fqn: String,
-    /// Manifest, JSON; holds `authorized_subjects`.
+    /// Manifest, JSON. Whom its `authorized_subjects` name is granted the role on it.
     pub manifest: String,
     /// Who made it.
     pub created_by: Actor,

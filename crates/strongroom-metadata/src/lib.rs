@@ -43,7 +43,7 @@ mod users;
 #[cfg(test)]
 mod statement_tests;
 
-pub use access::{GrantRow, ReaderRow, ReadersOf, RouteRow};
+pub use access::{GrantRow, Granted, ReaderRow, ReadersOf, RouteRow};
 pub use audit::{AuditFilter, AuditRow};
 pub use batch::{Batch, Guard};
 pub use changes::{

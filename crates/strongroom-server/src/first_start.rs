@@ -120,7 +120,9 @@ pub(crate) async fn initialise(
     let event = Event { action: "CREATE_INSTANCE", ..Event::of(target) };
     let event = sealed(&ring, &instance.instance_id, first_event(event, &actor, ids, now));
     let integration_id = integration.id.to_string();
-    let new = NewInstance { instance: instance.clone(), slot, admin, admin_token, account, integration, event };
+    let authorized = vec![crate::app::access(&integration, EVERYONE)];
+    let new =
+        NewInstance { instance: instance.clone(), slot, admin, admin_token, account, integration, authorized, event };
     match metadata.create_instance(&new).await {
         Ok(()) => {}
         Err(CommitError::Missed { guard: Guard::Instance }) => {

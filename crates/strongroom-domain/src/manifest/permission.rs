@@ -60,7 +60,10 @@ impl GrantedRole {
             "provider-account" => {
                 one_of(AccountRole::parse(role).map(Self::Account), &AccountRole::ALL.map(AccountRole::id))
             }
-            "team" => named(TeamRole::parse(role), role, &TeamRole::ALL.map(TeamRole::id)).map(Self::Team),
+            "team" if TeamRole::parse(role) == Some(TeamRole::Member) => Err(Fault::Role(
+                "who is in a team is said by the `members` of its manifest; add the subject there".into(),
+            )),
+            "team" => named(TeamRole::parse(role), role, &[TeamRole::Manager.id()]).map(Self::Team),
             "account" | "tenant" => {
                 named(TenantRole::parse(role), role, &TenantRole::ALL.map(TenantRole::id)).map(Self::Tenant)
             }
@@ -228,5 +231,6 @@ mod tests {
             assert_eq!(GrantedRole::parse(resource_type, "Auditor"), None);
         }
         assert_eq!(GrantedRole::parse("team", "tenant-admin"), None);
+        assert_eq!(GrantedRole::parse("team", "team-member"), None, "a binding would make nobody a member");
     }
 }

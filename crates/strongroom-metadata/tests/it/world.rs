@@ -447,6 +447,7 @@ fn new_instance() -> NewInstance {
         },
         admin_token: token(1, SubjectKind::User, admin.id),
         admin,
+        authorized: Vec::new(),
         account,
         integration,
         event: event("CREATE_INSTANCE"),

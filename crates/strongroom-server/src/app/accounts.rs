@@ -1,8 +1,9 @@
 //! Provider accounts by their manifest: which integrations there are, and who may use them.
 
 use serde_json::{Value, json};
-use strongroom_domain::manifest::ProviderAccountManifest;
-use strongroom_metadata::{AccountRow, Guard, IntegrationRow};
+use strongroom_domain::manifest::{EmbeddedIntegration, ProviderAccountManifest};
+use strongroom_domain::role::IntegrationRole;
+use strongroom_metadata::{AccountRow, GrantSource, Guard, IdentityChange, IntegrationRow, RoleGrant};
 
 use super::{AppError, Context, Resource};
 use crate::audit::{Event, Target};
@@ -50,8 +51,11 @@ impl Context {
                 created_at: now,
                 updated_at: now,
             });
-            account.manifest = written.to_string();
-            account.updated_at = now;
+            let mut differs = account.manifest != written.to_string();
+            if differs {
+                account.manifest = written.to_string();
+                account.updated_at = now;
+            }
             if is_new {
                 change.add_account(&account);
             } else {
@@ -60,38 +64,17 @@ impl Context {
             let mut before_it: Vec<_> =
                 self.integrations().await?.into_iter().filter(|row| row.account_id == account.id).collect();
             let mut after = Vec::new();
-            for wanted in written["integrations"].as_array().into_iter().flatten() {
-                let name = wanted["name"].as_str().unwrap_or_default();
-                if let Some(at) = before_it.iter().position(|row| row.name == name) {
-                    let mut row = before_it.swap_remove(at);
-                    let wanted = wanted.to_string();
-                    if row.manifest != wanted {
-                        row.manifest = wanted;
-                        row.updated_at = now;
-                        change.update_integration(&row);
-                    }
-                    after.push(row);
-                    continue;
-                }
-                let row = IntegrationRow {
-                    id: app.ids.at(now),
-                    account_id: account.id,
-                    account_fqn: fqn.clone(),
-                    name: name.to_owned(),
-                    kind: "secret-store".into(),
-                    fqn: format!("{fqn}:secret-store:{name}"),
-                    manifest: wanted.to_string(),
-                    created_by: self.caller().actor.clone(),
-                    created_at: now,
-                    updated_at: now,
-                };
-                change.add_integration(&row);
+            for (wanted, text) in manifest.integrations.iter().flatten().zip(list(&written["integrations"])) {
+                let at = before_it.iter().position(|row| row.name == wanted.name.as_str());
+                let existing = at.map(|at| before_it.swap_remove(at));
+                let (row, changed) = self.place_integration(&mut change, &account, wanted, text, existing).await?;
+                differs |= changed;
                 after.push(row);
             }
             for row in &before_it {
                 change.remove_integration(row.id);
             }
-            if dry_run {
+            if dry_run || !(differs || !before_it.is_empty()) {
                 return Ok((account, after, before));
             }
             let action = if is_new { "CREATE_PROVIDER_ACCOUNT" } else { "UPDATE_PROVIDER_ACCOUNT" };
@@ -104,6 +87,50 @@ impl Context {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Writes an integration as a manifest wants it, and says whether it was another one before.
+    async fn place_integration(
+        &self,
+        change: &mut IdentityChange,
+        account: &AccountRow,
+        wanted: &EmbeddedIntegration,
+        written: &Value,
+        existing: Option<IntegrationRow>,
+    ) -> Result<(IntegrationRow, bool), AppError> {
+        let app = self.app();
+        let now = app.clock.now();
+        let is_new = existing.is_none();
+        let mut row = existing.unwrap_or_else(|| IntegrationRow {
+            id: app.ids.at(now),
+            account_id: account.id,
+            account_fqn: account.fqn.clone(),
+            name: wanted.name.as_str().to_owned(),
+            kind: "secret-store".into(),
+            fqn: format!("{}:secret-store:{}", account.fqn, wanted.name),
+            manifest: written.to_string(),
+            created_by: self.caller().actor.clone(),
+            created_at: now,
+            updated_at: now,
+        });
+        let id = row.id.to_string();
+        let authorized = wanted.authorized_subjects.iter().flatten();
+        let authorized: Vec<_> = authorized.map(|subject| access(&row, subject.as_str())).collect();
+        let differs = is_new
+            || row.manifest != written.to_string()
+            || !app.metadata.granted_by(&id).await?.is(&[], &authorized, now);
+        if is_new {
+            change.add_integration(&row);
+        } else if differs {
+            row.manifest = written.to_string();
+            row.updated_at = now;
+            change.update_integration(&row);
+            change.take_grants_from(&id);
+        }
+        if differs {
+            change.grant(GrantSource::Integration, &id, &[], &authorized);
+        }
+        Ok((row, differs))
     }
 
     /// Removes an account with its integrations, none of which may keep a group.
@@ -131,6 +158,22 @@ impl Context {
             }
         }
     }
+}
+
+/// What an integration's `authorized_subjects` are granted: a role that ends with whoever has it, so that nobody who gets
+/// the name later gets the role.
+pub(crate) fn access(integration: &IntegrationRow, subject: &str) -> RoleGrant {
+    RoleGrant {
+        subject: subject.to_owned(),
+        resource_type: "provider-integration".into(),
+        resource_id: integration.id.to_string(),
+        role: IntegrationRole::Access.id().into(),
+        expires_at: None,
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn account_target(row: &AccountRow) -> Target {

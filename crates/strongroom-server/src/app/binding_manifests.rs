@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use strongroom_domain::manifest::{GrantedRole, Permission, RoleBindingManifest};
 use strongroom_domain::names::BindingName;
-use strongroom_domain::role::{IntegrationRole, TeamRole};
+use strongroom_domain::role::TeamRole;
 use strongroom_domain::subject::{SubjectName, SubjectType};
 use strongroom_domain::{GroupId, Timestamp, fqn};
 use strongroom_metadata::{GroupState, IntegrationRow, Named, Page, RoleGrantRow};
 
 use super::inline_bindings::tag;
-use super::providers::authorized_subjects;
 use super::secret_groups::living;
 use super::{AppError, Authorized, Context, Manage, Resource};
 
@@ -74,7 +73,6 @@ impl Context {
         let fqn = if kind == integration {
             let row = self.integrations().await?.into_iter().find(|row| row.id.to_string() == id);
             let row = row.ok_or_else(|| missing("provider integration"))?;
-            given.extend(authorized(&row));
             row.fqn
         } else if kind == account {
             let row = metadata.provider_accounts().await?.into_iter().find(|row| row.id.to_string() == id);
@@ -153,7 +151,6 @@ impl Context {
             }
         }
         let integrations = self.integrations().await?;
-        given.extend(integrations.iter().flat_map(authorized).filter(|one| one.subject == subject));
         let memberships = app.metadata.memberships(&subject).await?;
         let managed = memberships.manages.iter().filter_map(|team| team.strip_prefix("team:"));
         given.extend(managed.filter_map(|team| manages(subject.as_str(), team)));
@@ -200,14 +197,6 @@ fn given_by(row: &RoleGrantRow, fqn: String, now: Timestamp) -> Option<Given> {
     let subject = SubjectName::parse(&row.subject).ok()?;
     let given = Given { subject, role, fqn, until: row.expires_at };
     given.until.is_none_or(|at| at > now).then_some(given)
-}
-
-/// Whom an integration's manifest authorizes, which is the role on it.
-fn authorized(row: &IntegrationRow) -> Vec<Given> {
-    let role = GrantedRole::Integration(IntegrationRole::Access);
-    let subjects = authorized_subjects(row);
-    let subjects = subjects.iter().filter_map(|subject| SubjectName::parse(subject).ok());
-    subjects.map(|subject| Given { subject, role: role.clone(), fqn: row.fqn.clone(), until: None }).collect()
 }
 
 /// Somebody whom a team's manifest makes its manager, which is the role on it.

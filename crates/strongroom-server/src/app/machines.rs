@@ -71,6 +71,9 @@ impl Context {
             if dry_run {
                 return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
             }
+            if self.is_in_force(&draft, &terms, &resolved).await? {
+                return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
+            }
             let issued = self.write_machine(&mut change, &draft, &terms).await?;
             change.replace_mappings(subject.as_str(), &mappings);
             if terms.permissions.is_some() {
@@ -149,8 +152,11 @@ impl Context {
             created_at: now,
             updated_at: now,
         });
-        machine.manifest = written(terms, earlier.as_ref()).to_string();
-        machine.updated_at = now;
+        let written = written(terms, earlier.as_ref()).to_string();
+        if machine.manifest != written {
+            machine.manifest = written;
+            machine.updated_at = now;
+        }
         let rotates = earlier.as_ref().is_some_and(|earlier| earlier.auto_rotate == terms.auto_rotate);
         if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
             machine.rotate_at = terms.rotate_at(now);
@@ -161,6 +167,14 @@ impl Context {
             machine.sync = SyncState { error, ..SyncState::default() };
         }
         Ok(Draft { machine, before, earlier, moved })
+    }
+
+    /// Whether applying changes nothing: the manifest is the one that there is, and all of it is so.
+    async fn is_in_force(&self, draft: &Draft, terms: &MachineTerms, resolved: &Resolved) -> Result<bool, AppError> {
+        let Draft { machine, before, .. } = draft;
+        let same = before.as_ref() == Some(&machine.manifest);
+        // What has an identity provider's mapping keeps the provider, so that mappings are what the manifest says.
+        Ok(same && (terms.permissions.is_none() || self.is_granted(&machine.id.to_string(), resolved).await?))
     }
 
     /// Writes the machine and its tokens, and a new one where it has to have one.
@@ -224,6 +238,7 @@ impl Context {
             let machine = self.machine_of(kind, id).await?;
             let subject = MachineName::parse(&machine.name).map(|name| subject_of(kind, &name));
             let subject = subject.map_err(|error| AppError::Internal { internal: error.to_string() })?;
+            self.forget(&mut change, &subject).await?;
             change.remove_machine(machine.id, kind_of(kind), subject.as_str(), app.clock.now());
             let action = match kind {
                 MachineKind::VirtualAccount => "DELETE_VIRTUAL_ACCOUNT",

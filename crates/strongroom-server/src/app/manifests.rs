@@ -132,6 +132,7 @@ impl Context {
             if let Some(manifest) = plan.and_then(|plan| plan.manifest) {
                 state.group.manifest = manifest;
             }
+            let before = if given { before } else { self.in_force(id, before).await? };
             return Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run });
         }
         let state = self.change_group(id, decide).await?;
@@ -153,6 +154,18 @@ impl Context {
                 expires_at: None,
             })),
         }
+    }
+
+    /// A stored manifest without the collaborators who have lost what it gave them.
+    async fn in_force(&self, group: GroupId, manifest: String) -> Result<String, AppError> {
+        let mut shown: Value = serde_json::from_str(&manifest).unwrap_or_default();
+        let held = self.app().metadata.grants_on(group).await?;
+        let has = |entry: &Value| {
+            held.iter().any(|grant| grant.source == "manifest" && entry["subject"] == grant.subject.as_str())
+        };
+        let Some(collaborators) = shown["collaborators"].as_array_mut() else { return Ok(manifest) };
+        collaborators.retain(has);
+        Ok(shown.to_string())
     }
 
     /// Whether collaborators have what they were given when the manifest that names them was stored: who was removed and

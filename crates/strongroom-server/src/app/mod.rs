@@ -16,6 +16,7 @@ mod identity_changes;
 mod identity_providers;
 mod inline_bindings;
 mod invitations;
+mod leaving;
 mod machine_terms;
 mod machine_tokens;
 mod machine_views;
@@ -56,6 +57,7 @@ use tokio::sync::watch;
 use crate::limits::RateLimits;
 
 pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
+pub(crate) use accounts::access;
 pub(crate) use applied::AppliedNamed;
 pub(crate) use apply::Entity;
 pub(crate) use audit_logs::AuditQuery;

@@ -44,13 +44,6 @@ impl Context {
     }
 }
 
-/// Whom an integration's manifest lets create groups on it.
-pub(super) fn authorized_subjects(integration: &IntegrationRow) -> Vec<String> {
-    let manifest: serde_json::Value = serde_json::from_str(&integration.manifest).unwrap_or_default();
-    let subjects = manifest["authorized_subjects"].as_array().into_iter().flatten();
-    subjects.filter_map(|subject| subject.as_str().map(str::to_owned)).collect()
-}
-
 impl ProviderFilter {
     fn fits(&self, kind: &str, fqn: &str, id: &str) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);

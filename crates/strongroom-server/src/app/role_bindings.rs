@@ -61,7 +61,7 @@ impl Context {
             }
             let resolved = self.grants_of(&manifest).await?;
             let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
-            if dry_run {
+            if dry_run || applied.is_same() && self.is_granted(&applied.row.id, &resolved).await? {
                 return Ok(applied);
             }
             let event = write_binding(&mut change, &manifest, &applied, &resolved);
@@ -85,6 +85,12 @@ impl Context {
             }
         }
         Ok(resolved)
+    }
+
+    /// Whether what a manifest comes to is granted: who was removed and registered anew since it was stored has nothing.
+    pub(super) async fn is_granted(&self, source_id: &str, resolved: &Resolved) -> Result<bool, AppError> {
+        let now = self.app().clock.now();
+        Ok(self.app().metadata.granted_by(source_id).await?.is(&resolved.groups, &resolved.others, now))
     }
 
     /// Removes a binding and what it grants.
@@ -128,14 +134,16 @@ impl Context {
                 ("provider-account", row.id.to_string(), role.id().to_owned())
             }
             GrantedRole::Team(_) => {
-                let name = permission.resource_fqn.rsplit(':').next().unwrap_or_default();
-                let row = self.app().metadata.named_by_name(Named::Team, name).await?;
+                let name = team_name(&permission.resource_fqn, self.app().tenant.as_str());
+                let row = match name {
+                    Some(name) => self.app().metadata.named_by_name(Named::Team, name).await?,
+                    None => None,
+                };
                 let row = row.ok_or_else(|| missing_resource("team", &permission.resource_fqn))?;
                 ("team", row.id, self.known_role(&permission.role).await?)
             }
             GrantedRole::Tenant(_) => {
-                let tenant = permission.resource_fqn.split(':').next().unwrap_or_default();
-                if tenant != self.app().tenant.as_str() {
+                if permission.resource_fqn != self.app().tenant.as_str() {
                     return Err(missing_resource("account", &permission.resource_fqn));
                 }
                 ("account", self.app().account_id.to_string(), self.known_role(&permission.role).await?)
@@ -216,6 +224,13 @@ pub(super) fn write_binding(
     let written = manifest.to_json();
     let detail = json!({"subjects": written["subjects"], "permissions": written["permissions"]}).to_string();
     Event { action, detail, ..Event::of(binding_target(&applied.row)) }
+}
+
+/// The team that is meant by its name alone or behind the tenant's.
+fn team_name<'a>(fqn: &'a str, tenant: &str) -> Option<&'a str> {
+    let name = fqn.strip_prefix(tenant).and_then(|rest| rest.strip_prefix(':')).unwrap_or(fqn);
+    let name = name.strip_prefix("team:").unwrap_or(name);
+    (!name.contains(':')).then_some(name)
 }
 
 fn missing_resource(kind: &str, fqn: &str) -> AppError {

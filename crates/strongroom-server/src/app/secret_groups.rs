@@ -14,7 +14,6 @@ use super::changes::{Action, Plan, Step};
 use super::cursors::Listing;
 use super::draft::Share;
 use super::new_groups::NewGroup;
-use super::providers::authorized_subjects;
 use super::{AppError, Context, Manage, Resource, See, WriteSecrets};
 use crate::audit::Target;
 use crate::http::IfMatch;
@@ -160,7 +159,7 @@ impl Context {
 
     /// 403 unless the caller may make groups on the integration.
     pub(crate) fn may_use(&self, integration: &IntegrationRow) -> Result<(), AppError> {
-        if self.caller().standing.may_use(integration.id, integration.account_id, &authorized_subjects(integration)) {
+        if self.caller().standing.may_use(integration.id, integration.account_id) {
             Ok(())
         } else {
             let target = Target {

@@ -17,7 +17,6 @@ pub(crate) struct Standing {
     pub(crate) rights: TenantRights,
     /// Ids of the roles that they have in the tenant: a person's own, and what is granted to them and their teams.
     pub(crate) tenant_roles: Vec<String>,
-    pub(crate) teams: Vec<String>,
     pub(crate) manages: Vec<String>,
     /// Roles on teams, provider accounts and integrations that hold.
     pub(crate) roles: Vec<RoleGrantRow>,
@@ -43,7 +42,6 @@ impl Standing {
             subject,
             rights,
             tenant_roles: Vec::new(),
-            teams: Vec::new(),
             manages: Vec::new(),
             roles: Vec::new(),
             until: None,
@@ -52,7 +50,7 @@ impl Standing {
 
     pub(super) fn of(subject: &SubjectRow, memberships: Memberships, now: Timestamp) -> Self {
         let given = tenant_grants(subject, &memberships, now);
-        let Memberships { teams, manages, mut roles } = memberships;
+        let Memberships { manages, mut roles, .. } = memberships;
         roles.retain(|role| role.expires_at.is_none_or(|at| at > now));
         let until = roles.iter().filter_map(|role| role.expires_at).min();
         let rights = given.iter().fold(TenantRights::MEMBER, |rights, one| rights.union(one.rights));
@@ -69,7 +67,6 @@ impl Standing {
             id: subject.id.clone(),
             rights,
             tenant_roles,
-            teams,
             manages,
             roles,
             viewpoint,
@@ -99,7 +96,7 @@ impl Standing {
     }
 
     /// Whether they may create groups on an integration.
-    pub(crate) fn may_use(&self, integration: IntegrationId, account: AccountId, authorized: &[String]) -> bool {
+    pub(crate) fn may_use(&self, integration: IntegrationId, account: AccountId) -> bool {
         let has_role = self.roles.iter().any(|role| match role.resource_type.as_str() {
             "provider-integration" => {
                 role.resource_id == integration.to_string() && role.role == IntegrationRole::Access.id()
@@ -107,9 +104,7 @@ impl Standing {
             "provider-account" => role.resource_id == account.to_string() && AccountRole::parse(&role.role).is_some(),
             _ => false,
         });
-        let mut subjects = self.teams.clone();
-        subjects.push(self.subject.as_str().to_owned());
-        policy::may_use_integration(self.rights, authorized, &subjects, has_role)
+        policy::may_use_integration(self.rights, has_role)
     }
 
     /// Whether they may change a provider account.

@@ -120,13 +120,13 @@ impl Context {
         loop {
             let mut change = attempts.next().await?;
             let row = self.team_row(id).await?;
-            if !self.caller().standing.manages_team(&format!("team:{}", row.name), &row.id) {
-                return Err(self.refusal(
-                    "MANAGE_TEAM",
-                    team_target(&row),
-                    "this takes the role team-manager on the team",
-                ));
+            // With it goes what it was granted, which its managers didn't give.
+            if !self.is_tenant_admin() {
+                return Err(self.refusal("MANAGE_TEAM", team_target(&row), "only a tenant admin deletes a team"));
             }
+            let subject = SubjectName::parse(&format!("team:{}", row.name));
+            let subject = subject.map_err(|rule| AppError::Internal { internal: rule.to_owned() })?;
+            self.forget(&mut change, &subject).await?;
             change.remove_named(Named::Team, &row);
             let event = Event { action: "DELETE_TEAM", ..Event::of(team_target(&row)) };
             if attempts.commit(change, event).await?.is_none() {
@@ -184,13 +184,17 @@ impl Context {
         if !standing.manages_team(&format!("team:{}", row.name), &row.id) {
             return Err(self.refusal("MANAGE_TEAM", target(&row.id), "this takes the role team-manager on the team"));
         }
+        // Managers say who is in the team, and nothing else: not who manages it either.
+        let without_members = |mut manifest: Value| {
+            if let Some(fields) = manifest.as_object_mut() {
+                fields.retain(|name, value| name != "members" && !value.is_null());
+            }
+            manifest
+        };
         let before: Value = serde_json::from_str(&row.manifest).unwrap_or_default();
-        let written = manifest.to_json();
-        // Who manages the team is not for its managers to say.
-        if written.get("managers").filter(|list| !list.is_null())
-            != before.get("managers").filter(|list| !list.is_null())
-        {
-            return Err(self.refusal("MANAGE_TEAM", target(&row.id), "only a tenant admin changes who manages a team"));
+        if without_members(manifest.to_json()) != without_members(before) {
+            let message = "only a tenant admin changes more of a team than its members; leave all else as it is";
+            return Err(self.refusal("MANAGE_TEAM", target(&row.id), message));
         }
         Ok(())
     }

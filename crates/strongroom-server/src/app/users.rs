@@ -5,6 +5,7 @@ use strongroom_domain::UserId;
 use strongroom_domain::names::Email;
 use strongroom_domain::rights::TenantPermission;
 use strongroom_domain::role::TenantRole;
+use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Guard, Holdings, IdentityChange, Page, UserRow};
 
 use super::cursors::Listing;
@@ -145,6 +146,9 @@ impl Context {
             let (subject, now) = (format!("user:{}", user.email), app.clock.now());
             let holdings = app.metadata.holdings_of(&subject, now).await?;
             if force {
+                let leaving = SubjectName::parse(&subject);
+                let leaving = leaving.map_err(|rule| AppError::Internal { internal: rule.to_owned() })?;
+                self.forget(&mut change, &leaving).await?;
                 change.take_grants_of(&subject);
             } else if holdings == Holdings::default() {
                 change.take_expired_grants_of(&subject, now);

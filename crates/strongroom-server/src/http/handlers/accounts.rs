@@ -1,8 +1,11 @@
 use axum::response::Response;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use strongroom_api::wire;
+use strongroom_domain::AccountId;
 use strongroom_metadata::{AccountRow, IntegrationRow};
 
-use crate::app::{App, AppError, ProviderFilter};
+use crate::app::{AppError, Context, ProviderFilter};
 use crate::http::call::{Call, ok};
 use crate::http::query::Query;
 use crate::http::view;
@@ -12,8 +15,8 @@ pub(in crate::http) async fn list_accounts(call: Call) -> Result<Response, AppEr
     let (offset, limit) = (query.offset()?, query.limit()?);
     let accounts = call.context.list_accounts(&filter(&query)).await?;
     let total = accounts.len();
-    let app = call.context.app();
-    let data = page(accounts, offset, limit).map(|(row, own)| account(app, &row, &own)).collect::<Result<_, _>>()?;
+    let data =
+        page(accounts, offset, limit).map(|(row, own)| account(&call.context, &row, &own)).collect::<Result<_, _>>()?;
     ok(&wire::ListProviderAccountsResponse { data, pagination: view::pagination(count(total), offset, limit) })
 }
 
@@ -22,8 +25,7 @@ pub(in crate::http) async fn list_integrations(call: Call) -> Result<Response, A
     let (offset, limit) = (query.offset()?, query.limit()?);
     let rows = call.context.list_integrations(&filter(&query)).await?;
     let total = rows.len();
-    let app = call.context.app();
-    let data = page(rows, offset, limit).map(|row| integration(app, &row)).collect::<Result<_, _>>()?;
+    let data = page(rows, offset, limit).map(|row| integration(&call.context, &row)).collect::<Result<_, _>>()?;
     ok(&wire::ListProviderIntegrationsResponse { data, pagination: view::pagination(count(total), offset, limit) })
 }
 
@@ -39,14 +41,19 @@ fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-pub(super) fn account(app: &App, row: &AccountRow, own: &[IntegrationRow]) -> Result<wire::ProviderAccount, AppError> {
+pub(super) fn account(
+    context: &Context,
+    row: &AccountRow,
+    own: &[IntegrationRow],
+) -> Result<wire::ProviderAccount, AppError> {
+    let app = context.app();
     Ok(wire::ProviderAccount {
         id: row.id.to_string(),
         name: row.name.clone(),
         fqn: row.fqn.clone(),
         provider: row.provider.clone(),
-        manifest: view::manifest(&row.manifest)?,
-        integrations: own.iter().map(|row| integration(app, row)).collect::<Result<_, _>>()?,
+        manifest: shown(context, row.id, &row.manifest)?,
+        integrations: own.iter().map(|row| integration(context, row)).collect::<Result<_, _>>()?,
         created_by_subject: view::subject(&row.created_by),
         account_id: app.account_id.to_string(),
         created_at: row.created_at.to_wire(),
@@ -54,17 +61,32 @@ pub(super) fn account(app: &App, row: &AccountRow, own: &[IntegrationRow]) -> Re
     })
 }
 
-fn integration(app: &App, row: &IntegrationRow) -> Result<wire::ProviderIntegration, AppError> {
+fn integration(context: &Context, row: &IntegrationRow) -> Result<wire::ProviderIntegration, AppError> {
+    let app = context.app();
     Ok(wire::ProviderIntegration {
         id: row.id.to_string(),
         name: row.name.clone(),
         fqn: row.fqn.clone(),
         kind: row.kind.clone(),
-        manifest: view::manifest(&row.manifest)?,
+        manifest: shown(context, row.account_id, &row.manifest)?,
         provider_account_fqn: row.account_fqn.clone(),
         tenant_name: app.tenant.as_str().to_owned(),
         created_by_subject: view::subject(&row.created_by),
         created_at: row.created_at.to_wire(),
         updated_at: row.updated_at.to_wire(),
     })
+}
+
+/// A manifest for those who manage the account. Others get what is no secret of it: names and types.
+fn shown(context: &Context, account: AccountId, manifest: &str) -> Result<Box<RawValue>, AppError> {
+    if context.caller().standing.manages_account(account) {
+        return view::manifest(manifest);
+    }
+    let whole: Value = serde_json::from_str(manifest).unwrap_or_default();
+    let named = |manifest: &Value| json!({"type": manifest["type"], "name": manifest["name"]});
+    let mut shown = named(&whole);
+    if let Some(integrations) = whole["integrations"].as_array() {
+        shown["integrations"] = integrations.iter().map(named).collect();
+    }
+    view::manifest(&shown.to_string())
 }

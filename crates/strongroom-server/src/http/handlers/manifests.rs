@@ -32,7 +32,7 @@ pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError>
             wire::Entity::VirtualAccount(Box::new(view::machine(app, call.context.machine_view(row).await?)?))
         }
         Entity::Account(row, integrations) => {
-            wire::Entity::ProviderAccount(Box::new(accounts::account(app, &row, &integrations)?))
+            wire::Entity::ProviderAccount(Box::new(accounts::account(&call.context, &row, &integrations)?))
         }
     };
     // The contract's SDK knows no manifest of this type and fails on one; `tfy` shows it in dry runs.
