@@ -65,6 +65,14 @@ async fn each_role_becomes_a_binding_of_its_own() {
     let id = text(&made, "/data/0/id");
     cast.owner.delete(&format!("{BINDINGS}/{id}")).await.expect(200);
     cast.stranger.get(&cast.group_path()).await.refused(404, "secret_group_not_found");
+
+    // Whether a name is taken is told to everybody: so it can't be put together from what such a one knows.
+    cast.owner.delete(&cast.group_path()).await.expect(200);
+    app.group(&cast.owner, "shared", &[]).await;
+    let other = json!({"roleBindings": [on_group("shared", &stranger, "viewer")]});
+    let other = cast.owner.post(INLINE, other).await.expect(200);
+    assert_eq!(text(&other, "/data/0/name").len(), text(&made, "/data/0/name").len());
+    assert_ne!(text(&other, "/data/0/name"), text(&made, "/data/0/name"));
 }
 
 #[tokio::test]
@@ -341,9 +349,18 @@ async fn a_subject_s_roles_as_bindings_give_the_same_roles() {
         asked("provider-integration", &app.integration_fqn(), me, "provider-integration-access"),
     ]});
     app.admin().post(INLINE, bound).await.expect(200);
+    let account = "default:truefoundry:default";
+    app.apply(&json!({
+        "type": "role-binding", "name": "ending", "subjects": [{"type": "user", "name": bob.name()}],
+        "permissions": [{
+            "resourceType": "provider-account", "resourceFqn": account, "role": "provider-account-access", "expires_at": SOON,
+        }],
+    }))
+    .await;
     let info = bob.get("/api/svc/v1/x/users/info").await.expect(200);
     let query = format!("subjectType=user&subjectId={}", text(&info, "/id"));
     let expected = [
+        format!("{me}: {account} provider-account-access until {SOON}"),
         format!("{me}: {} provider-integration-access", app.integration_fqn()),
         format!("{me}: default:shared secret-group-editor"),
         format!("{me}: default:other secret-group-viewer until {SOON}, default:shared secret-group-viewer"),
@@ -352,7 +369,7 @@ async fn a_subject_s_roles_as_bindings_give_the_same_roles() {
     ];
     assert_eq!(generated(&app.admin(), &query).await, expected, "not what their team has");
     assert_eq!(generated(&bob, &query).await, expected);
-    assert_eq!(generated(&bob, &format!("{query}&includeOnlyTenantRoles=true")).await, expected[4..]);
+    assert_eq!(generated(&bob, &format!("{query}&includeOnlyTenantRoles=true")).await, expected[5..]);
     let of_team = format!("subjectType=team&subjectId={}", text(&crew, "/data/id"));
     let of_the_team = [
         "team:crew: default:of-the-team secret-group-editor",
@@ -379,6 +396,7 @@ async fn a_subject_s_roles_as_bindings_give_the_same_roles() {
     assert_eq!(generated(&app.admin(), &query).await, expected);
     app.clock.advance_days(2);
     let later = generated(&app.admin(), &query).await;
+    assert_eq!(later[..2], expected[1..3], "what has ended is none of them");
     assert_eq!(later[2], format!("{me}: default:shared secret-group-viewer"));
     // Of others one is told nothing, whether they are there or not.
     for other in [text(&info, "/id"), ABSENT, "x"] {
