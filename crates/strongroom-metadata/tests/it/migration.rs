@@ -88,13 +88,14 @@ fn old_rows(postgres: bool) -> String {
              ({own}, '{TWO}', 'user', '{BOB}', 'laptop', 1, 9, 8),
              ({machine}, '{CI}', 'serviceaccount', '{CI}', 'admin', 1, NULL, NULL);
          INSERT INTO provider_accounts VALUES ('{STORE}', 'default', 'truefoundry', 'd:t:d', '{{}}', '{actor}', 1, 1);
-         INSERT INTO provider_integrations VALUES ('{STORE}', '{STORE}', 'db', 'secret-store', 'd:t:d:s:db', '{{}}',
+         INSERT INTO provider_integrations VALUES ('{STORE}', '{STORE}', 'db', 'secret-store', 'd:t:d:s:db', '{store}',
              '{actor}', 1, 1);
          {one} {two}
          INSERT INTO grants VALUES ('{ONE}', 'user:alice@x.io', 'manifest', 3), ('{ONE}', 'user:bob@x.io', 'manifest', 1),
              ('{ONE}', 'virtualaccount:ci-bot', 'manifest', 1), ('{ONE}', 'virtualaccount:ci-bot', 'virtual-account', 2),
              ('{TWO}', 'virtualaccount:cd-bot', 'virtual-account', 3), ('{TWO}', 'team:everyone', 'manifest', 2),
              ('{TWO}', 'user:gone@x.io', 'manifest', 3);",
+        store = r#"{"name":"db","authorized_subjects":["team:everyone","virtualaccount:ci-bot","user:bo_@x.io"]}"#,
         first = bytes(1),
         own = bytes(2),
         machine = bytes(3),
@@ -155,20 +156,26 @@ async fn persons_machines_and_tokens_are_who_they_were() {
     let world = old().await;
     let metadata = &world.metadata;
     let name = |name: &str| SubjectName::parse(name).unwrap();
-    for (subject, id, teams) in [
-        ("user:alice@x.io", ALICE, &["team:everyone"][..]),
-        ("user:bob@x.io", BOB, &["team:everyone"]),
-        ("virtualaccount:ci-bot", CI, &[]),
-        ("virtualaccount:cd-bot", CD, &[]),
-        ("team:everyone", "everyone", &[]),
+    let everyone = &["team:everyone"][..];
+    // Whom the integration authorizes, once each: the names are compared whole.
+    for (subject, id, teams, authorized) in [
+        ("user:alice@x.io", ALICE, everyone, everyone),
+        ("user:bob@x.io", BOB, everyone, everyone),
+        ("virtualaccount:ci-bot", CI, &[], &["virtualaccount:ci-bot"]),
+        ("virtualaccount:cd-bot", CD, &[], &[]),
+        ("team:everyone", "everyone", &[], everyone),
     ] {
         let found = metadata.subject(&name(subject)).await.unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.person.is_some()), (id, subject.starts_with("user:")), "{subject}");
         let found = metadata.memberships(&name(subject)).await.unwrap();
-        assert_eq!(
-            (found.teams, found.manages, found.roles),
-            (teams.iter().map(|t| (*t).into()).collect(), vec![], vec![])
-        );
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!((found.teams, found.manages), (strings(teams), vec![]));
+        let roles = found.roles.into_iter().map(|row| {
+            let role = (row.resource_type.as_str(), row.resource_id.as_str(), row.role.as_str());
+            assert_eq!(role, ("provider-integration", STORE, "provider-integration-access"));
+            row.subject
+        });
+        assert_eq!(roles.collect::<Vec<_>>(), strings(authorized), "{subject}");
     }
     assert_eq!(metadata.subject(&name("user:gone@x.io")).await.unwrap(), None);
     assert_eq!(world.behind().number("SELECT COUNT(*) FROM subjects"), 5);

@@ -51,9 +51,10 @@ impl Context {
                 created_at: now,
                 updated_at: now,
             });
-            let mut differs = account.manifest != written.to_string();
+            let text = written.to_string();
+            let mut differs = account.manifest != text;
             if differs {
-                account.manifest = written.to_string();
+                account.manifest = text;
                 account.updated_at = now;
             }
             if is_new {
@@ -74,7 +75,7 @@ impl Context {
             for row in &before_it {
                 change.remove_integration(row.id);
             }
-            if dry_run || !(differs || !before_it.is_empty()) {
+            if dry_run || !differs && before_it.is_empty() {
                 return Ok((account, after, before));
             }
             let action = if is_new { "CREATE_PROVIDER_ACCOUNT" } else { "UPDATE_PROVIDER_ACCOUNT" };
@@ -100,6 +101,7 @@ impl Context {
     ) -> Result<(IntegrationRow, bool), AppError> {
         let app = self.app();
         let now = app.clock.now();
+        let manifest = written.to_string();
         let is_new = existing.is_none();
         let mut row = existing.unwrap_or_else(|| IntegrationRow {
             id: app.ids.at(now),
@@ -108,7 +110,7 @@ impl Context {
             name: wanted.name.as_str().to_owned(),
             kind: "secret-store".into(),
             fqn: format!("{}:secret-store:{}", account.fqn, wanted.name),
-            manifest: written.to_string(),
+            manifest: manifest.clone(),
             created_by: self.caller().actor.clone(),
             created_at: now,
             updated_at: now,
@@ -117,12 +119,12 @@ impl Context {
         let authorized = wanted.authorized_subjects.iter().flatten();
         let authorized: Vec<_> = authorized.map(|subject| access(&row, subject.as_str())).collect();
         let differs = is_new
-            || row.manifest != written.to_string()
+            || row.manifest != manifest
             || !app.metadata.granted_by(&id).await?.is(&[], &authorized, now);
         if is_new {
             change.add_integration(&row);
         } else if differs {
-            row.manifest = written.to_string();
+            row.manifest = manifest;
             row.updated_at = now;
             change.update_integration(&row);
             change.take_grants_from(&id);

@@ -78,6 +78,7 @@ async fn each_change_leaves_exactly_one_event() {
     let restore_group = format!("/api/v1/secret-groups/{}/restore", cast.group_id);
     let manifest = json!({"manifest": app.manifest("shared", &[("team:everyone", "secret-group-viewer")])});
     let machine = json!({"manifest": {"type": "virtual-account", "name": "new-machine"}});
+    let tagged = json!({"manifest": {"type": "virtual-account", "name": "new-machine", "tags": {"a": "b"}}});
     let token = json!({"name": "more", "userEmail": cast.stranger.name()});
     let steps = [
         (
@@ -96,8 +97,8 @@ async fn each_change_leaves_exactly_one_event() {
         ("POST", "/api/svc/v1/delete", manifest, "DELETE_SECRET_GROUP"),
         ("POST", "/api/svc/v1/users/register", json!({"email": "new@example.com"}), "REGISTER_USER"),
         ("POST", "/api/svc/v1/personal-access-tokens/for-user", token, "CREATE_PERSONAL_ACCESS_TOKEN"),
-        ("PUT", "/api/svc/v1/virtual-accounts", machine.clone(), "CREATE_VIRTUAL_ACCOUNT"),
-        ("PUT", "/api/svc/v1/virtual-accounts", machine, "UPDATE_VIRTUAL_ACCOUNT"),
+        ("PUT", "/api/svc/v1/virtual-accounts", machine, "CREATE_VIRTUAL_ACCOUNT"),
+        ("PUT", "/api/svc/v1/virtual-accounts", tagged, "UPDATE_VIRTUAL_ACCOUNT"),
     ];
     for (method, path, body, action) in steps {
         let before = count_events(&app, "").await;

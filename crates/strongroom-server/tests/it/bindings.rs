@@ -344,7 +344,7 @@ async fn a_subject_s_roles_as_bindings_give_the_same_roles() {
     let bound = json!({"roleBindings": [
         on_group("shared", me, "viewer"),
         on_group("shared", me, "editor"),
-        asked("team", "crew", "team:crew", "team-member"),
+        asked("team", "crew", "team:crew", "team-manager"),
         asked("account", "default", "team:crew", "tenant-member"),
         asked("provider-integration", &app.integration_fqn(), me, "provider-integration-access"),
     ]});
@@ -373,7 +373,7 @@ async fn a_subject_s_roles_as_bindings_give_the_same_roles() {
     let of_team = format!("subjectType=team&subjectId={}", text(&crew, "/data/id"));
     let of_the_team = [
         "team:crew: default:of-the-team secret-group-editor",
-        "team:crew: crew team-member",
+        "team:crew: crew team-manager",
         "team:crew: default tenant-member",
     ];
     assert_eq!(generated(&app.admin(), &of_team).await, of_the_team);

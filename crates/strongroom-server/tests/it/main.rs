@@ -15,6 +15,7 @@ mod concurrency;
 mod faults;
 mod identity_providers;
 mod integrity;
+mod leaving;
 mod limits;
 mod machines;
 mod policy;

@@ -47,7 +47,7 @@ async fn managed_teams_are_those_whose_members_one_chooses() {
     let lead = app.person("lead@example.com").await;
     role(&app, "leads", &["team:read", "team:manage-members"]).await;
     role(&app, "guests", &["team:read"]).await;
-    let names = ["named", "bound", "custom", "by-team", "ending", "read-only", "member", "foreign"];
+    let names = ["named", "bound", "custom", "by-team", "ending", "read-only", "foreign"];
     for name in names {
         team(&app, name, if name == "named" { &["lead@example.com"] } else { &[] }).await;
     }
@@ -59,7 +59,6 @@ async fn managed_teams_are_those_whose_members_one_chooses() {
     bind(&app, "b-by-team", "team:crew", ("team", "by-team", "team-manager"), None).await;
     bind(&app, "b-ending", me, ("team", "ending", "team-manager"), Some("2026-11-25T00:00:00.000Z")).await;
     bind(&app, "b-read-only", me, ("team", "read-only", "guests"), None).await;
-    bind(&app, "b-member", me, ("team", "member", "team-member"), None).await;
 
     // What is listed is what they may change.
     let chooses = async |name: &str| {
@@ -125,7 +124,7 @@ async fn a_team_s_roles_are_told_as_far_as_one_sees_what_they_are_on() {
     // The roles of others are not the team's: not those of its members, nor of everyone.
     bind(&app, "b-other", "user:insider@example.com", ("secret-group", "default:seen", "secret-group-admin"), None)
         .await;
-    bind(&app, "b-everyone", "team:everyone", ("team", "crew", "team-member"), None).await;
+    bind(&app, "b-everyone", "team:everyone", ("account", "default", "tenant-member"), None).await;
 
     let hidden = ["secret-group default:hidden secret-group-viewer"];
     let seen = ["secret-group default:seen secret-group-editor", "secret-group default:seen secret-group-viewer"];

@@ -368,6 +368,8 @@ async fn people_see_what_they_have() {
                 "- account tenant-member user",
                 "other secret-group secret-group-viewer team",
                 "shared secret-group secret-group-editor user",
+                // By everyone's, and by the one above.
+                "- provider-integration provider-integration-access team",
                 "- provider-integration provider-integration-access team",
             ]
         );
