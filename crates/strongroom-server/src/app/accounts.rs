@@ -118,9 +118,8 @@ impl Context {
         let id = row.id.to_string();
         let authorized = wanted.authorized_subjects.iter().flatten();
         let authorized: Vec<_> = authorized.map(|subject| access(&row, subject.as_str())).collect();
-        let differs = is_new
-            || row.manifest != manifest
-            || !app.metadata.granted_by(&id).await?.is(&[], &authorized, now);
+        let differs =
+            is_new || row.manifest != manifest || !app.metadata.granted_by(&id).await?.is(&[], &authorized, now);
         if is_new {
             change.add_integration(&row);
         } else if differs {
