@@ -272,6 +272,40 @@ async fn a_new_key_is_fetched_and_an_old_one_is_no_more() {
     assert!(!at.acts(&at.client(&fresh)).await, "keys of two days ago are too old");
 }
 
+/// Whatever end a token gives itself, it works as long as its provider has the key.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_ends_its_tokens() {
+    let endless = || json!({"sub": KUBERNETES, "exp": i64::MAX});
+    // Nobody asks for the keys before they are ten minutes old, and then whoever comes next does.
+    let at = Setting::new(true).await;
+    let (machine, person) = (at.with(&endless()), at.with(&person()));
+    assert!(at.acts(&machine).await && at.acts(&person).await);
+    at.idp.rotate();
+    at.app.clock.advance_seconds(599);
+    assert!(at.acts(&machine).await && at.acts(&person).await);
+    assert_eq!(at.idp.asked(), 1);
+    at.app.clock.advance_seconds(1);
+    assert!(!at.acts(&machine).await && !at.acts(&person).await);
+    // A token with the new key has them fetched earlier; that is noticed within five minutes.
+    let machine = at.with(&endless());
+    assert!(at.acts(&machine).await);
+    at.idp.rotate();
+    at.app.clock.advance_seconds(31);
+    assert!(at.acts(&at.with(&endless())).await);
+    at.app.clock.advance_seconds(300);
+    assert!(!at.acts(&machine).await);
+    // A provider that is down takes nothing away for a day.
+    let machine = at.with(&endless());
+    assert!(at.acts(&machine).await);
+    at.idp.set_down(true);
+    for _ in 0..22 {
+        at.app.clock.advance_seconds(3_600);
+        assert!(at.acts(&machine).await);
+    }
+    at.app.clock.advance_seconds(2 * 3_600);
+    assert!(!at.acts(&machine).await);
+}
+
 #[tokio::test]
 async fn what_is_changed_counts_with_the_next_request() {
     let at = Setting::new(true).await;

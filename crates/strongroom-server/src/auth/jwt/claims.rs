@@ -44,9 +44,9 @@ pub(super) fn check(
     let subject_value =
         text(&provider.subject_claim).ok_or_else(|| TokenError::Claim(provider.subject_claim.clone()))?;
     // Some write it as a text, and some don't say: then the provider's word for the address is all there is.
-    let is_verified = claims.get("email_verified").is_none_or(|verified| {
-        verified.as_bool() == Some(true) || verified.as_str() == Some("true")
-    });
+    let is_verified = claims
+        .get("email_verified")
+        .is_none_or(|verified| verified.as_bool() == Some(true) || verified.as_str() == Some("true"));
     Ok(VerifiedToken {
         subject_value: subject_value.to_owned(),
         email: text(&provider.email_claim).filter(|_| is_verified).map(str::to_owned),
