@@ -118,15 +118,22 @@ impl SecretKey {
 
 impl Email {
     /// Checks an address loosely (one `@` with something on both sides, no blanks, colons or control characters, at
-    /// most 254 bytes) and puts it in lower case.
+    /// most 254 bytes) and folds it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let parts: Vec<&str> = text.split('@').collect();
         let clean = text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != ':' && c != ',');
         if clean && text.len() <= 254 && parts.len() == 2 && parts.iter().all(|part| !part.is_empty()) {
-            Ok(Self(text.to_lowercase()))
+            Ok(Self(Self::folded(text)))
         } else {
             refuse("an email address looks like `name@example.com`")
         }
+    }
+
+    /// What two addresses have in common when they are the same: A-Z in lower case, and nothing else. In Unicode the
+    /// Kelvin sign is a K, so whoever has the one address would be taken for the other.
+    #[must_use]
+    pub fn folded(text: &str) -> String {
+        text.to_ascii_lowercase()
     }
 }
 
@@ -275,7 +282,15 @@ mod tests {
     fn tenants_emails_and_machine_names() {
         assert!(Tenant::parse("a").is_ok() && Tenant::parse(&"a".repeat(63)).is_ok());
         assert!(["", "-a", "a-", "A", &"a".repeat(64)].iter().all(|bad| Tenant::parse(bad).is_err()));
-        assert_eq!(Email::parse("Alice@Example.com").unwrap().as_str(), "alice@example.com");
+        for (text, folded) in [
+            ("Alice@Example.com", "alice@example.com"),
+            ("\u{212a}ate@x.io", "\u{212a}ate@x.io"),
+            ("\u{212b}SA@x.io", "\u{212b}sa@x.io"),
+            ("\u{130}da@x.io", "\u{130}da@x.io"),
+            ("ÖRS@x.io", "Örs@x.io"),
+        ] {
+            assert_eq!(Email::parse(text).unwrap().as_str(), folded);
+        }
         assert!(["", "a", "@", "a@", "@b", "a@b@c", "a b@c", "user:a@b"].iter().all(|bad| Email::parse(bad).is_err()));
         assert!(MachineName::parse("ci-bot").is_ok());
         assert!(["ab", "1ab", "ab-", &"a".repeat(37)].iter().all(|bad| MachineName::parse(bad).is_err()));

@@ -142,6 +142,8 @@ ALTER TABLE virtual_accounts ADD COLUMN rotate_at {int};
 ALTER TABLE virtual_accounts ADD COLUMN synced_token {text};
 ALTER TABLE virtual_accounts ADD COLUMN synced_at {int};
 ALTER TABLE virtual_accounts ADD COLUMN sync_error {text};
+-- The secret group that the manifest named when it was applied. Its tokens go into no other that takes the name later.
+ALTER TABLE virtual_accounts ADD COLUMN target_group {text};
 CREATE INDEX virtual_accounts_rotate ON virtual_accounts (rotate_at) WHERE rotate_at IS NOT NULL;
 
 -- purpose: personal (made for a person), first (the first start's), machine. signing_key: of a JWT; null: opaque.

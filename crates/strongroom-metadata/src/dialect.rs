@@ -44,12 +44,13 @@ pub(crate) fn parameters(text: &str) -> usize {
 /// The longest name or key that any rule allows.
 const LONGEST: usize = 253;
 
-/// Escapes a text for a `LIKE ? ESCAPE '\'` that looks for it anywhere.
+/// Escapes a text for a `LIKE ? ESCAPE '\'` that looks for it anywhere, in lower case as what is searched is stored:
+/// names, keys and addresses have a case in A-Z only.
 ///
 /// `None` where nothing stored can contain the text: it is too long, or it has a NUL. The engines would not agree on
 /// those: SQLite reads a pattern up to its NUL and refuses one of 50,000 bytes.
 pub(crate) fn like_anywhere(text: &str) -> Option<String> {
-    let text = text.to_lowercase();
+    let text = text.to_ascii_lowercase();
     if text.len() > LONGEST || text.contains('\0') {
         return None;
     }

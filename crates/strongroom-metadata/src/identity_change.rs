@@ -26,10 +26,10 @@ statements! {
     INSERT_INVITATION = "INSERT INTO invitations (hash, id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
     DELETE_INVITATION = "DELETE FROM invitations WHERE hash = ?1";
     DELETE_INVITATIONS_OF = "DELETE FROM invitations WHERE id = ?1";
-    INSERT_MACHINE = "INSERT INTO virtual_accounts (id, kind, name, manifest, rotate_at, created_by, created_at, \
-        updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    INSERT_MACHINE = "INSERT INTO virtual_accounts (id, kind, name, manifest, rotate_at, target_group, created_by, \
+        created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     UPDATE_MACHINE = "UPDATE virtual_accounts SET manifest = ?2, rotate_at = ?3, synced_token = ?4, synced_at = ?5, \
-        sync_error = ?6, updated_at = ?7 WHERE id = ?1";
+        sync_error = ?6, target_group = ?7, updated_at = ?8 WHERE id = ?1";
     DELETE_MACHINE = "DELETE FROM virtual_accounts WHERE id = ?1";
     SET_ROTATION = "UPDATE virtual_accounts SET rotate_at = ?2 WHERE id = ?1";
     SET_SYNC = "UPDATE virtual_accounts SET synced_token = ?2, synced_at = ?3, sync_error = ?4 WHERE id = ?1";
@@ -181,6 +181,7 @@ impl IdentityChange {
             &machine.name,
             &machine.manifest,
             machine.rotate_at,
+            machine.target_group,
             changes::actor_json(&machine.created_by),
             machine.created_at,
             machine.updated_at
@@ -188,7 +189,7 @@ impl IdentityChange {
         self.batch.one(Guard::SubjectName, &INSERT_MACHINE, params);
     }
 
-    /// Writes a machine's manifest, when its token is due, and how writing it out went.
+    /// Writes a machine's manifest, when its token is due, where it goes, and how writing it out went.
     pub fn update_machine(&mut self, machine: &MachineRow) {
         let sync = &machine.sync;
         let params = params![
@@ -198,6 +199,7 @@ impl IdentityChange {
             sync.token.as_ref(),
             sync.at,
             sync.error.as_ref(),
+            machine.target_group,
             machine.updated_at
         ];
         self.batch.one(Guard::MachineState, &UPDATE_MACHINE, params);

@@ -1,7 +1,7 @@
 //! Virtual accounts and agent identities: those who act and are no persons.
 
 use strongroom_domain::subject::Actor;
-use strongroom_domain::{Timestamp, VirtualAccountId};
+use strongroom_domain::{GroupId, Timestamp, VirtualAccountId};
 
 use crate::groups::Page;
 use crate::integrations::read_actor;
@@ -10,8 +10,8 @@ use crate::{Metadata, ReadError, dialect};
 
 macro_rules! machine_columns {
     () => {
-        "SELECT id, kind, name, manifest, rotate_at, synced_token, synced_at, sync_error, created_by, created_at, \
-         updated_at FROM virtual_accounts "
+        "SELECT id, kind, name, manifest, rotate_at, synced_token, synced_at, sync_error, target_group, \
+         created_by, created_at, updated_at FROM virtual_accounts "
     };
 }
 macro_rules! machine_matches {
@@ -71,6 +71,8 @@ pub struct MachineRow {
     pub rotate_at: Option<Timestamp>,
     /// How writing its token into a secret group went the last time.
     pub sync: SyncState,
+    /// The secret group that its token is written into; its manifest has the name.
+    pub target_group: Option<GroupId>,
     /// Who made it.
     pub created_by: Actor,
     /// When made.
@@ -133,8 +135,9 @@ fn read_machine(row: &Row<'_>) -> Result<MachineRow, ReadError> {
         manifest: row.text(3)?,
         rotate_at: row.opt_time(4)?,
         sync: SyncState { token: row.opt_text(5)?, at: row.opt_time(6)?, error: row.opt_text(7)? },
-        created_by: read_actor(row, 8)?,
-        created_at: row.time(9)?,
-        updated_at: row.time(10)?,
+        target_group: row.opt_parsed(8, GroupId::parse)?,
+        created_by: read_actor(row, 9)?,
+        created_at: row.time(10)?,
+        updated_at: row.time(11)?,
     })
 }

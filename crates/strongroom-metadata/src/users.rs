@@ -53,7 +53,7 @@ statements! {
 pub struct UserRow {
     /// Id.
     pub id: UserId,
-    /// Address in lower case.
+    /// Address, folded.
     pub email: String,
     /// The id of their role in the tenant: built in, or one of the tenant's own.
     pub tenant_role: String,
@@ -111,7 +111,7 @@ pub struct OwnedToken {
 }
 
 impl Metadata {
-    /// Looks a user up by address (lower case).
+    /// Looks a user up by address (folded).
     pub async fn user_by_email(&self, email: &str) -> Result<Option<UserRow>, ReadError> {
         self.first(&SELECT_USER_BY_EMAIL, &params![email], read_user).await
     }

@@ -115,7 +115,7 @@ async fn tokens_as_their_owner_manages_them() {
 async fn machines_of_both_kinds() {
     let world = World::started().await;
     let metadata = &world.metadata;
-    let mut bot = MachineRow { rotate_at: Some(NOW.plus_days(2)), ..machine("bot") };
+    let mut bot = MachineRow { rotate_at: Some(NOW.plus_days(2)), target_group: Some(id()), ..machine("bot") };
     let agent = MachineRow { kind: MachineKind::AgentIdentity, ..machine("agent-bot") };
     let other = MachineRow { rotate_at: Some(NOW.plus_days(1)), ..machine("other") };
     let of_agent = token(6, SubjectKind::AgentIdentity, agent.id);
@@ -152,7 +152,7 @@ async fn machines_of_both_kinds() {
     bot.sync = sync;
     assert_eq!(metadata.machine(bot.id).await.unwrap().as_ref(), Some(&bot));
     let sync = SyncState { token: Some("u".into()), at: Some(NOW.plus_seconds(1)), error: None };
-    bot = MachineRow { manifest: "{}".into(), rotate_at: None, sync, ..bot };
+    bot = MachineRow { manifest: "{}".into(), rotate_at: None, target_group: Some(id()), sync, ..bot };
     bot.updated_at = NOW.plus_seconds(5);
     change(&world, |change| change.update_machine(&bot)).await;
     assert_eq!(metadata.machine(bot.id).await.unwrap().as_ref(), Some(&bot));

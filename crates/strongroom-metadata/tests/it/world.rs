@@ -257,6 +257,7 @@ pub(crate) async fn furnish(metadata: &Metadata, group: GroupId, who: &UserRow, 
         change.update_machine(&MachineRow {
             rotate_at: expires_at,
             sync: SyncState { token: Some("t".into()), at: Some(NOW), error: Some("ü".into()) },
+            target_group: Some(group),
             ..bot.clone()
         });
     };
@@ -354,6 +355,7 @@ pub(crate) fn machine(name: &str) -> MachineRow {
         kind: MachineKind::VirtualAccount,
         rotate_at: None,
         sync: SyncState::default(),
+        target_group: None,
         name: name.into(),
         manifest: "{\"name\":1}".into(),
         created_by: actor("admin@x.io"),

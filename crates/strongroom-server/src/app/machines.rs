@@ -12,7 +12,7 @@ use super::machine_terms::{MachineTerms, kind_of, subject_of};
 use super::role_bindings::Resolved;
 use super::token_turnover::Fresh;
 use super::tokens::IssuedToken;
-use super::{AppError, Context, Resource};
+use super::{AppError, Context, Resource, WriteSecrets};
 use crate::audit::{Event, Target};
 
 /// What is said of a token that its machine's group doesn't have.
@@ -66,8 +66,8 @@ impl Context {
                 self.resolve(permission, subject.as_str(), &mut resolved).await?;
             }
             let mappings = self.mapped(&terms).await?;
-            self.target_group(&terms).await?;
-            let draft = self.draft_machine(&terms).await?;
+            let target = self.target_group(&terms).await?;
+            let draft = self.draft_machine(&terms, target).await?;
             if dry_run {
                 return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
             }
@@ -122,8 +122,8 @@ impl Context {
         Ok(AppliedMachine { machine, token, before })
     }
 
-    /// The machine as it will be.
-    async fn draft_machine(&self, terms: &MachineTerms) -> Result<Draft, AppError> {
+    /// The machine as it will be, with the group that its token is written into.
+    async fn draft_machine(&self, terms: &MachineTerms, target: Option<GroupId>) -> Result<Draft, AppError> {
         let app = self.app();
         let now = app.clock.now();
         if terms.expires_at.is_some_and(|at| at <= now) {
@@ -148,6 +148,7 @@ impl Context {
             manifest: String::new(),
             rotate_at: None,
             sync: SyncState::default(),
+            target_group: target,
             created_by: self.caller().actor.clone(),
             created_at: now,
             updated_at: now,
@@ -161,7 +162,10 @@ impl Context {
         if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
             machine.rotate_at = terms.rotate_at(now);
         }
-        let moved = earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
+        // Also when another group has the name by now.
+        let moved =
+            machine.target_group != target || earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
+        machine.target_group = target;
         if moved {
             let error = terms.target.as_ref().map(|_| NOT_WRITTEN.to_owned());
             machine.sync = SyncState { error, ..SyncState::default() };
@@ -251,8 +255,8 @@ impl Context {
         }
     }
 
-    /// The group that a machine's token is written into.
-    pub(super) async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
+    /// The group that a manifest says its token is written into. Whoever applies it writes there, and so must be allowed to.
+    async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
         let path = match terms.kind {
             MachineKind::VirtualAccount => "manifest.secret_store_config",
             MachineKind::AgentIdentity => "manifest.identity.secret_store_config",
@@ -266,7 +270,8 @@ impl Context {
             Some(TokenTarget::Group { group, .. }) => {
                 let state = self.app().metadata.group_by_name(&group.folded(), self.caller().viewpoint()).await?;
                 let missing = || AppError::MissingReference(format!("there is no secret group `{group}`"));
-                Ok(Some(state.ok_or_else(missing)?.group.id))
+                let state = self.authorize::<_, WriteSecrets>(state.ok_or_else(missing)?)?;
+                Ok(Some(state.group.id))
             }
         }
     }

@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 use strongroom_crypto::constant_time_eq;
 use strongroom_domain::manifest::TokenTarget;
-use strongroom_domain::{GroupId, SecretValue, Timestamp, TokenId, VirtualAccountId};
+use strongroom_domain::names::GroupName;
+use strongroom_domain::{SecretValue, Timestamp, TokenId, VirtualAccountId};
 use strongroom_metadata::{GroupState, Guard, Lease, MachineKind, MachineRow, SyncState, TokenPurpose};
 
 use super::changes::{Also, Plan, Step as GroupStep};
 use super::machine_terms::MachineTerms;
 use super::machines::machine_target;
-use super::secret_groups::alive;
 use super::{AppError, Context, WriteSecrets};
 use crate::audit::Event;
 use crate::http::ApiError;
@@ -124,22 +124,17 @@ impl Context {
 
     /// The second step. That it failed is no error: the token works.
     pub(super) async fn write_token(&self, fresh: &Fresh) -> Written {
-        let Some(target) = &fresh.terms.target else { return Written::NoTarget };
-        let written = match (self.target_group(&fresh.terms).await, target) {
-            (Ok(Some(group)), TokenTarget::Group { key, .. }) => {
-                self.write_into_group(fresh, group, key.as_str()).await
-            }
-            (Ok(_), _) => Ok(Written::NoTarget),
-            (Err(error), _) => Err(error),
-        };
+        let Some(TokenTarget::Group { group, key }) = &fresh.terms.target else { return Written::NoTarget };
+        let written = self.write_into_group(fresh, group, key.as_str()).await;
         written.unwrap_or_else(|error| Written::Failed(ApiError::from(error).message().to_owned()))
     }
 
-    async fn write_into_group(&self, fresh: &Fresh, group: GroupId, key: &str) -> Result<Written, AppError> {
+    async fn write_into_group(&self, fresh: &Fresh, name: &GroupName, key: &str) -> Result<Written, AppError> {
+        let group = fresh.machine.target_group.ok_or_else(|| unbound(name))?;
         let app = self.app();
         let superseded = AtomicBool::new(false);
         let decide = |state: &GroupState, newest: Option<TokenId>| {
-            let state = &*self.authorize::<_, WriteSecrets>(alive(state)?)?;
+            let state = &*self.authorize::<_, WriteSecrets>(bound(state, name)?)?;
             superseded.store(newest != Some(fresh.id), Ordering::Relaxed);
             if newest != Some(fresh.id) {
                 return Ok(None);
@@ -176,7 +171,8 @@ impl Context {
             let Some(machine) = app.metadata.machine(fresh.machine.id).await? else { return Ok(SyncState::default()) };
             let terms = MachineTerms::stored(machine.kind, &machine.manifest)?;
             let now = app.clock.now();
-            let same_place = terms.target == fresh.terms.target;
+            let place = |terms: &MachineTerms, machine: &MachineRow| (terms.target.clone(), machine.target_group);
+            let same_place = place(&terms, &machine) == place(&fresh.terms, &fresh.machine);
             let sync = match written {
                 Written::Done if same_place => {
                     SyncState { token: Some(fresh.id.to_string()), at: Some(now), error: None }
@@ -232,7 +228,7 @@ impl Context {
             fresh
         } else {
             // No token is made for a group that takes none.
-            if let Err(error) = self.check_target(&terms).await {
+            if let Err(error) = self.check_target(machine, &terms).await {
                 return self.note_failure(machine, error, lease).await;
             }
             let fresh = self
@@ -283,11 +279,12 @@ impl Context {
         Ok(Some(Fresh { machine: machine.clone(), terms: terms.clone(), id: token.id, text }))
     }
 
-    async fn check_target(&self, terms: &MachineTerms) -> Result<(), AppError> {
-        match self.target_group(terms).await? {
-            Some(_) => self.check_store(false).await,
-            None => Ok(()),
-        }
+    async fn check_target(&self, machine: &MachineRow, terms: &MachineTerms) -> Result<(), AppError> {
+        let Some(TokenTarget::Group { group: name, .. }) = &terms.target else { return Ok(()) };
+        let group = machine.target_group.ok_or_else(|| unbound(name))?;
+        let state = self.app().metadata.group(group, self.caller().viewpoint()).await?;
+        bound(&state.ok_or_else(|| unbound(name))?, name)?;
+        self.check_store(false).await
     }
 
     async fn note_failure(&self, machine: &MachineRow, error: AppError, lease: &Lease) -> Result<bool, AppError> {
@@ -330,6 +327,20 @@ impl Context {
             }
         }
     }
+}
+
+/// The group that a machine's manifest named when it was applied, if it still has that name. Whoever made another of the
+/// name since gets nothing; and where it has another name itself, nobody looks for the token there.
+fn bound<'a>(state: &'a GroupState, name: &GroupName) -> Result<&'a GroupState, AppError> {
+    let is_bound = state.group.deleted_at.is_none() && state.group.name.eq_ignore_ascii_case(name.as_str());
+    if is_bound { Ok(state) } else { Err(unbound(name)) }
+}
+
+fn unbound(name: &GroupName) -> AppError {
+    AppError::MissingReference(format!(
+        "the secret group `{name}` that the manifest was applied for is gone: restore it under this name, or apply the \
+         manifest again for the one that has the name now"
+    ))
 }
 
 /// The newest token of a machine that works, read after the group: whoever makes a newer one writes that later.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use strongroom_crypto::sha256;
-use strongroom_domain::names::MachineName;
+use strongroom_domain::names::{Email, MachineName};
 use strongroom_domain::subject::SubjectKind;
 use strongroom_domain::{SecretValue, Timestamp, TokenId, token};
 use strongroom_metadata::{IdentityChange, NewToken, OwnedToken, TokenPurpose, UserRow};
@@ -105,7 +105,7 @@ impl Context {
     /// Ends all tokens of a person: the caller's own, or for tenant admins anybody's.
     pub(crate) async fn revoke_tokens_of_user(&self, email: &str) -> Result<(), AppError> {
         let own = self.caller().standing.subject.user_email();
-        if !self.is_tenant_admin() && own != Some(email.to_lowercase().as_str()) {
+        if !self.is_tenant_admin() && own != Some(Email::folded(email).as_str()) {
             return Err(self.refused_operation("only the person themselves and tenant admins may do this"));
         }
         let mut attempts = self.identity_attempts().await;

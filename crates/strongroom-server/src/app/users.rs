@@ -39,7 +39,7 @@ impl Context {
         let before = app.caches.cursors.before(&listing, query.offset, now).and_then(|id| UserId::parse(&id));
         let offset = if before.is_some() { 0 } else { query.offset };
         let page = Page { before, offset, limit: query.limit };
-        let (users, total) = app.metadata.user_page(&query.search.to_lowercase(), query.inactive_too, page).await?;
+        let (users, total) = app.metadata.user_page(&Email::folded(&query.search), query.inactive_too, page).await?;
         if let Some(last) = users.last() {
             let end = query.offset + i64::try_from(users.len()).unwrap_or(i64::MAX);
             app.caches.cursors.remember(&listing, end, last.id.to_string(), now);
@@ -168,7 +168,7 @@ impl Context {
 
     /// A person by address, or 404.
     pub(crate) async fn user_of_address(&self, email: &str) -> Result<UserRow, AppError> {
-        let user = self.app().metadata.user_by_email(&email.to_lowercase()).await?;
+        let user = self.app().metadata.user_by_email(&Email::folded(email)).await?;
         user.ok_or_else(|| AppError::MissingReference("there is no user with this address; register them first".into()))
     }
 

@@ -92,9 +92,9 @@ pub(super) async fn read_caller(
     let issuer = token.issuer_unverified();
     for provider in providers.iter().filter(|provider| provider.may_have_made(issuer)).take(CANDIDATES) {
         match app.providers.verifier.verify(&token, &provider.config).await {
-            Ok(verified) => {
+            Ok((verified, until)) => {
                 if let Some(caller) = resolve(app, provider, &verified, now).await? {
-                    let until = verified.expires_at;
+                    let until = verified.expires_at.min(until);
                     return Ok(Some((caller, until)));
                 }
                 let name = &provider.config.name;

@@ -72,13 +72,14 @@ async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppErro
     Ok(actor(&standing).map(|(kind, actor)| Caller { actor, kind, standing, token: None }))
 }
 
-/// Callers by the hash of their token. An entry holds until an identity changes or the token expires.
+/// Callers by the hash of their token. An entry holds until an identity changes, the token expires, or the keys of the
+/// provider that signed it are to be looked at again.
 pub(crate) struct KnownCallers(Cache<[u8; 32], Known>);
 
 #[derive(Clone)]
 struct Known {
     caller: Arc<Caller>,
-    /// When the token ends, or the first of the roles.
+    /// When the token ends, the first of the roles, or the trust in the key that signed it.
     until: Option<Timestamp>,
     /// Taken before the caller was read.
     as_of: Stamp,

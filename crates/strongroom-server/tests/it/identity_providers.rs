@@ -128,6 +128,9 @@ async fn people_are_found_by_a_checked_address_where_the_provider_may() {
         ("email_verified", json!(true), true),
         ("email_verified", json!(false), false),
         ("email_verified", json!("false"), false),
+        ("email_verified", json!("False"), false),
+        ("email_verified", json!(0), false),
+        ("email_verified", json!("true"), true),
         ("email", json!("nobody@example.com"), false),
         ("email", json!("team:everyone"), false),
         ("email", json!(["anna@example.com"]), false),
@@ -142,6 +145,32 @@ async fn people_are_found_by_a_checked_address_where_the_provider_may() {
     assert_eq!(text(&info, "/email"), "anna@example.com");
     // A login makes tokens, as no token from here does.
     client.post(TOKENS, json!({"name": "laptop"})).await.expect(200);
+}
+
+/// In Unicode's lower case a Kelvin sign is a `k`: a provider that lets people choose such an address lends no other's.
+#[tokio::test]
+async fn an_address_that_only_looks_like_another_is_another() {
+    let at = Setting::new(true).await;
+    let admin = at.app.admin();
+    let kate = at.app.person("kate@example.com").await;
+    let roles = [("user:kate@example.com", "secret-group-editor")];
+    at.app.apply(&at.app.manifest("shared", &roles)).await;
+    assert!(at.acts(&at.with(&json!({"sub": "1", "email": "KATE@Example.com"}))).await);
+    for email in ["\u{212a}ate@example.com", "kate@example\u{ff0e}com"] {
+        let claims = json!({"sub": "2", "email": email});
+        assert!(!at.acts(&at.with(&claims)).await, "{email}");
+        // Nor has whoever names them that way anything of hers.
+        let wanted = json!({"name": "laptop", "userEmail": email});
+        admin.post(&format!("{TOKENS}/for-user"), wanted).await.refused(404, "reference_not_found");
+        let revoked = admin.request("DELETE", &format!("{TOKENS}/revoke/all")).json(&json!({"email": email}));
+        revoked.send().await.refused(404, "reference_not_found");
+        assert!(at.acts(&kate).await);
+        // They may be registered, as themselves.
+        at.app.person(email).await;
+        let other = at.with(&claims);
+        assert_ne!(other.get("/api/svc/v1/x/users/info").await.expect(200)["email"], "kate@example.com");
+        other.get(&format!("{GROUPS}/{}", text(&at.group, "/id"))).await.refused(404, "secret_group_not_found");
+    }
 }
 
 #[tokio::test]
@@ -241,6 +270,40 @@ async fn a_new_key_is_fetched_and_an_old_one_is_no_more() {
     at.idp.set_down(true);
     let fresh = at.idp.token(&json!({"sub": GITHUB, "exp": 1_900_000_000}));
     assert!(!at.acts(&at.client(&fresh)).await, "keys of two days ago are too old");
+}
+
+/// Whatever end a token gives itself, it works as long as its provider has the key.
+#[tokio::test]
+async fn a_key_that_is_withdrawn_ends_its_tokens() {
+    let endless = || json!({"sub": KUBERNETES, "exp": i64::MAX});
+    // Nobody asks for the keys before they are ten minutes old, and then whoever comes next does.
+    let at = Setting::new(true).await;
+    let (machine, person) = (at.with(&endless()), at.with(&person()));
+    assert!(at.acts(&machine).await && at.acts(&person).await);
+    at.idp.rotate();
+    at.app.clock.advance_seconds(599);
+    assert!(at.acts(&machine).await && at.acts(&person).await);
+    assert_eq!(at.idp.asked(), 1);
+    at.app.clock.advance_seconds(1);
+    assert!(!at.acts(&machine).await && !at.acts(&person).await);
+    // A token with the new key has them fetched earlier; that is noticed within five minutes.
+    let machine = at.with(&endless());
+    assert!(at.acts(&machine).await);
+    at.idp.rotate();
+    at.app.clock.advance_seconds(31);
+    assert!(at.acts(&at.with(&endless())).await);
+    at.app.clock.advance_seconds(300);
+    assert!(!at.acts(&machine).await);
+    // A provider that is down takes nothing away for a day.
+    let machine = at.with(&endless());
+    assert!(at.acts(&machine).await);
+    at.idp.set_down(true);
+    for _ in 0..22 {
+        at.app.clock.advance_seconds(3_600);
+        assert!(at.acts(&machine).await);
+    }
+    at.app.clock.advance_seconds(2 * 3_600);
+    assert!(!at.acts(&machine).await);
 }
 
 #[tokio::test]

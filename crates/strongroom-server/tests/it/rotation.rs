@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use strongroom_testkit::TestApp;
 
 use crate::machines::{apply, get, manifest, target, works, written};
-use crate::support::{TOKENS, events, list, text};
+use crate::support::{GROUPS, TOKENS, events, group_path, list, text};
 
 const INTERVAL: i64 = 90;
 const GRACE: i64 = 7;
@@ -205,4 +205,61 @@ async fn what_ended_long_ago_is_removed_and_nothing_else() {
     assert_eq!((count("tokens"), count("grants"), count("role_grants")), (before.0 + 1, before.1 + 1, before.2 + 1));
     assert_eq!(app.instance().prune_now().await, Ok(0));
     person.get("/api/svc/v1/session").await.expect(200);
+}
+
+/// The name may go to a stranger, and a token is written into the group that the manifest was applied for or nowhere.
+#[tokio::test]
+async fn who_takes_a_deleted_group_s_name_gets_no_token() {
+    for kind in ["opaque", "jwt"] {
+        let (app, id, first) = start(kind).await;
+        let (admin, stranger) = (app.admin(), app.person("stranger@example.com").await);
+        let groups = format!("{GROUPS}?fqn=default:vault");
+        let own = text(&admin.get(&groups).await.expect(200), "/data/0/id").to_owned();
+        admin.delete(&format!("{GROUPS}/{own}")).await.expect(200);
+        let error = async || text(&get(&app, &id).await, "/syncTokenInSecretStoreInfo/error").to_owned();
+        let (regenerate, sync) = (
+            format!("/api/svc/v1/virtual-accounts/{id}/regenerate-token"),
+            format!("/api/svc/v1/virtual-accounts/{id}/sync-to-secret-store?force=true"),
+        );
+        // While it lies in the trash with nobody in its place, and then with somebody.
+        app.clock.advance_days(INTERVAL);
+        assert_eq!(app.instance().rotate_now().await, Ok(0));
+        assert!(error().await.contains("apply the manifest again"));
+        let squatted = app.group(&stranger, "vault", &[("OTHER", "x")]).await;
+        let path = group_path(&squatted);
+        let before = stranger.get(&path).await;
+        assert_eq!(app.instance().rotate_now().await, Ok(0));
+        assert_eq!(list(&get(&app, &id).await, "/jwts").len(), 1, "no token is made that can't be written");
+        assert!(works(&app, &first).await, "and so none ends");
+        admin.post(&sync, json!({})).await.expect(200);
+        assert!(error().await.contains("apply the manifest again"));
+        let second = admin.post(&regenerate, json!({"gracePeriodInMinutes": 60})).await.expect(200);
+        assert!(works(&app, text(&second, "/token")).await && error().await.contains("apply the manifest again"));
+        assert_eq!(app.instance().rotate_now().await, Ok(0));
+        let after = stranger.get(&path).await;
+        assert_eq!((after.etag(), after.text.as_str()), (before.etag(), before.text.as_str()), "{kind}");
+
+        // The group comes back: under another name nobody looks for the token there, under its own it goes on.
+        let restore = format!("/api/v1/secret-groups/{own}/restore");
+        admin.post(&restore, json!({"name": "other"})).await.expect(200);
+        admin.post(&sync, json!({})).await.expect(200);
+        assert!(error().await.contains("apply the manifest again"));
+        for id in [&own, text(&squatted, "/id")] {
+            admin.delete(&format!("{GROUPS}/{id}")).await.expect(200);
+        }
+        admin.post(&restore, json!({"name": "vault"})).await.expect(200);
+        admin.post(&sync, json!({})).await.expect(200);
+        assert_eq!(get(&app, &id).await["syncTokenInSecretStoreInfo"].get("error"), None);
+        assert!(works(&app, &written(&app, "vault").await).await);
+
+        // To apply the manifest again is to take the group that has the name by then.
+        admin.delete(&format!("{GROUPS}/{own}")).await.expect(200);
+        app.group(&admin, "vault", &[]).await;
+        let again = apply(&app, "bot", terms(kind)).await;
+        assert_eq!(kind == "jwt", again["data"]["syncTokenInSecretStoreInfo"].get("error").is_none(), "{again}");
+        admin.post(&sync, json!({})).await.expect(200);
+        assert!(works(&app, &written(&app, "vault").await).await);
+        app.clock.advance_days(INTERVAL);
+        assert_eq!(app.instance().rotate_now().await, Ok(1));
+    }
 }

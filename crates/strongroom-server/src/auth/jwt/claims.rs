@@ -13,7 +13,7 @@ const LEEWAY_SECONDS: i64 = 60;
 pub(crate) struct VerifiedToken {
     /// The value of the provider's `subject_claim`: what a subject is found by.
     pub(crate) subject_value: String,
-    /// Only where the provider doesn't say that it hasn't checked it.
+    /// Only where the provider says that it has checked it, or says nothing of that.
     pub(crate) email: Option<String>,
     pub(crate) sub: Option<String>,
     pub(crate) expires_at: Timestamp,
@@ -43,11 +43,13 @@ pub(super) fn check(
     let text = |path: &str| find(claims, path).and_then(Value::as_str).filter(|text| !text.is_empty());
     let subject_value =
         text(&provider.subject_claim).ok_or_else(|| TokenError::Claim(provider.subject_claim.clone()))?;
-    // Some write it as a text.
-    let is_unverified = claims.get("email_verified").is_some_and(|verified| is_written_as(verified, "false"));
+    // Some write it as a text, and some don't say: then the provider's word for the address is all there is.
+    let is_verified = claims
+        .get("email_verified")
+        .is_none_or(|verified| verified.as_bool() == Some(true) || verified.as_str() == Some("true"));
     Ok(VerifiedToken {
         subject_value: subject_value.to_owned(),
-        email: text(&provider.email_claim).filter(|_| !is_unverified).map(str::to_owned),
+        email: text(&provider.email_claim).filter(|_| is_verified).map(str::to_owned),
         sub: claims.get("sub").and_then(Value::as_str).map(str::to_owned),
         expires_at,
     })

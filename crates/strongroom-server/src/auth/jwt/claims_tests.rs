@@ -143,12 +143,26 @@ fn the_subject_is_a_text_found_by_its_path() {
 
 #[test]
 fn an_email_that_the_provider_has_not_verified_is_none() {
-    for (verified, expected) in
-        [(json!(null), true), (json!(true), true), (json!(false), false), (json!("false"), false)]
-    {
+    for (verified, expected) in [
+        (json!(null), true),
+        (json!(true), true),
+        (json!("true"), true),
+        (json!(false), false),
+        (json!("false"), false),
+        (json!("False"), false),
+        (json!("no"), false),
+        (json!(""), false),
+        (json!(0), false),
+        (json!(1), false),
+        (json!([true]), false),
+        (json!({}), false),
+    ] {
         let email = checked(&json!({"email_verified": verified})).unwrap().email;
         assert_eq!(email.is_some(), expected, "{verified}");
     }
+    let mut unsaid = changed(&json!({}));
+    unsaid.insert("email_verified".to_owned(), Value::Null);
+    assert_eq!(check(&unsaid, &provider(), now()).unwrap().email, None);
     assert_eq!(checked(&json!({"email": 7})).unwrap().email, None);
     let other = ProviderConfig { email_claim: "profile.mail".to_owned(), ..provider() };
     let claims = changed(&json!({"profile": {"mail": "b@example.com"}}));

@@ -65,9 +65,9 @@ impl KeyCache {
         Self { clock, fetcher, entries: Cache::new(MOST_SETS) }
     }
 
-    /// The keys at `uri`: those held if they are fresh and may verify `key_id`, else fetched again if that wasn't tried
-    /// just now. Old ones rather than none, for a day.
-    pub(super) async fn keys(&self, uri: &str, key_id: Option<&str>) -> Result<Arc<KeySet>, KeysError> {
+    /// The keys at `uri`, and when they are to be asked for again: those held if they are fresh and may verify `key_id`,
+    /// else fetched again if that wasn't tried just now. Old ones rather than none, for a day.
+    pub(super) async fn keys(&self, uri: &str, key_id: Option<&str>) -> Result<(Arc<KeySet>, Timestamp), KeysError> {
         let entry = self.entry(uri);
         if let Some(mut attempt) = self.refresh_if_needed(&entry, uri, key_id) {
             // Nothing is ever sent; the end of the attempt closes the channel.
@@ -139,13 +139,17 @@ impl Entry {
 }
 
 impl State {
-    fn usable(&self, now: Timestamp) -> Result<Arc<KeySet>, KeysError> {
+    fn usable(&self, now: Timestamp) -> Result<(Arc<KeySet>, Timestamp), KeysError> {
         let error = || {
             let last = self.attempt.as_ref().and_then(|last| last.error.clone());
             last.unwrap_or(KeysError::Malformed("it wasn't read to its end"))
         };
         match &self.held {
-            Some(held) if is_within(held.since, now, LONGEST_USE) => Ok(held.keys.clone()),
+            Some(held) if is_within(held.since, now, LONGEST_USE) => {
+                let is_fresh = is_within(held.since, now, held.fresh_for);
+                let (from, seconds) = if is_fresh { (held.since, held.fresh_for) } else { (now, BETWEEN_ATTEMPTS) };
+                Ok((held.keys.clone(), from.plus_seconds(seconds)))
+            }
             Some(_) => Err(KeysError::TooOld(Box::new(error()))),
             None => Err(error()),
         }

@@ -23,7 +23,7 @@ fn key(id: &str) -> serde_json::Value {
 impl World {
     /// Whether the keys that the cache gives for this id have it.
     async fn knows(&self, id: &str) -> Result<bool, KeysError> {
-        self.cache.keys(URI, Some(id)).await.map(|keys| keys.may_verify(Some(id)))
+        self.cache.keys(URI, Some(id)).await.map(|(keys, _)| keys.may_verify(Some(id)))
     }
 
     fn say_fresh_for(&self, cache_control: &str) {

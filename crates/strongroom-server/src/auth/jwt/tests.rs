@@ -14,7 +14,7 @@ use super::{key_set::KeySet, test_support::*, *};
 
 async fn verify_with(keys: &[Value], token: &str) -> Result<VerifiedToken, TokenError> {
     let verifier = Verifier::new(SetClock::at(NOW), FakeIdp::with_keys(keys));
-    verifier.verify(&Compact::parse(token)?, &provider()).await
+    verifier.verify(&Compact::parse(token)?, &provider()).await.map(|(verified, _)| verified)
 }
 
 fn key_set(keys: &[Value]) -> KeySet {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strongroom_domain::Clock;
+use strongroom_domain::{Clock, Timestamp};
 
 use super::{
     claims::{self, VerifiedToken},
@@ -12,6 +12,10 @@ use super::{
     key_cache::KeyCache,
     provider::ProviderConfig,
 };
+
+/// How long, in seconds, nobody asks again whether a token was signed with a key of its provider's: another token may have
+/// had the keys fetched again, and then they lack what was withdrawn.
+const LONGEST_TRUST: i64 = 5 * 60;
 
 /// Verifies tokens of identity providers, and keeps their keys.
 pub(crate) struct Verifier {
@@ -25,14 +29,17 @@ impl Verifier {
         Self { keys: KeyCache::new(clock.clone(), fetcher), clock }
     }
 
-    /// What `token` says, if `provider` signed it and it is good for us now.
+    /// What `token` says, if `provider` signed it and it is good for us now; and until when that holds at most, as far as
+    /// the provider's keys are concerned: one may have been withdrawn by then.
     pub(crate) async fn verify(
         &self,
         token: &Compact<'_>,
         provider: &ProviderConfig,
-    ) -> Result<VerifiedToken, TokenError> {
-        let keys = self.keys.keys(&provider.jwks_uri, token.key_id.as_deref()).await?;
+    ) -> Result<(VerifiedToken, Timestamp), TokenError> {
+        let now = self.clock.now();
+        let (keys, again) = self.keys.keys(&provider.jwks_uri, token.key_id.as_deref()).await?;
         keys.verify(token)?;
-        claims::check(&token.claims, provider, self.clock.now())
+        let verified = claims::check(&token.claims, provider, self.clock.now())?;
+        Ok((verified, again.min(now.plus_seconds(LONGEST_TRUST))))
     }
 }
