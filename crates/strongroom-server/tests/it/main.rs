@@ -21,6 +21,7 @@ mod policy;
 mod rotation;
 mod secrecy;
 mod semantics;
+mod standing;
 mod support;
 mod teams;
 mod tokens;
