@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
 use crate::stamps::Stamp;
-use crate::{Batch, CommitError, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
+use crate::{Batch, CommitError, IdentityChange, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
 
 /// How many long reads run at a time.
 const SCANS: usize = 4;
@@ -118,6 +118,15 @@ impl Metadata {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.stamps().shared(),
             Engine::Postgres(database) => database.identity_stamp(),
+        }
+    }
+
+    /// The present stamp, where it is known to be no older than the state that a change is decided on.
+    pub fn stamp_of(&self, change: &IdentityChange) -> Option<Stamp> {
+        match &self.inner.engine {
+            // What this process has not written did not happen.
+            Engine::Sqlite(database) => database.stamps().shared(),
+            Engine::Postgres(database) => database.identity_stamp().filter(|stamp| stamp.is_of(change.as_of)),
         }
     }
 

@@ -103,6 +103,8 @@ pub struct RoleGrant {
 #[derive(Debug)]
 pub struct IdentityChange {
     batch: Batch,
+    /// The change number of that state.
+    pub(crate) as_of: i64,
 }
 
 impl Metadata {
@@ -111,7 +113,7 @@ impl Metadata {
         let as_of = self.change_number().await?;
         let mut batch = Batch::default();
         replicas::bump_from(&mut batch, as_of);
-        Ok(IdentityChange { batch })
+        Ok(IdentityChange { batch, as_of })
     }
 
     /// Writes a change with its event. Misses [`Guard::ChangeNumber`] when anything changed since it was begun: then it

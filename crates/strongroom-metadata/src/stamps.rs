@@ -33,6 +33,11 @@ impl Stamp {
     pub(crate) const fn of_replica(own: u64, number: u64) -> Self {
         Self { shared: own, group: number }
     }
+
+    /// Whether a replica's stamp is of this change number.
+    pub(crate) fn is_of(self, number: i64) -> bool {
+        u64::try_from(number) == Ok(self.group)
+    }
 }
 
 impl Stamps {

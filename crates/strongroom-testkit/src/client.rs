@@ -1,4 +1,7 @@
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::PoisonError;
 
 use axum::body::Body;
@@ -71,6 +74,7 @@ impl Client {
             address: ADDRESS,
             builder,
             body: Vec::new(),
+            meanwhile: None,
             about,
             has_contract: path.starts_with("/api") && method != "HEAD",
         }
@@ -83,6 +87,7 @@ pub struct Request {
     address: IpAddr,
     builder: http::request::Builder,
     body: Vec<u8>,
+    meanwhile: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     about: String,
     has_contract: bool,
 }
@@ -116,10 +121,24 @@ impl Request {
         self
     }
 
+    /// Lets something happen once the server has read the head and asks for the body; the body comes after it.
+    #[must_use]
+    pub fn meanwhile(mut self, happens: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.meanwhile = Some(Box::pin(happens));
+        self
+    }
+
     /// Sends it, and checks what every answer promises. Panics with the request when the answer breaks it.
     pub async fn send(self) -> Answer {
         let router = self.wire.read().unwrap_or_else(PoisonError::into_inner).clone().expect("the app is stopped");
-        let request = self.builder.extension(ClientAddress(self.address)).body(Body::from(self.body)).unwrap();
+        let body = match self.meanwhile {
+            None => Body::from(self.body),
+            Some(happens) => Body::from_stream(futures_util::stream::once(async {
+                happens.await;
+                Ok::<_, Infallible>(self.body)
+            })),
+        };
+        let request = self.builder.extension(ClientAddress(self.address)).body(body).unwrap();
         let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();

@@ -96,6 +96,7 @@ impl Context {
         let app = self.app();
         let mut turn = app.caches.queues.turn(id).await;
         for attempt in 1..=ATTEMPTS {
+            self.still_stands(app.metadata.identity_stamp()).await?;
             let Some(state) = app.metadata.group(id, self.caller().viewpoint()).await? else {
                 return Err(AppError::NotFound(super::Resource::SecretGroup));
             };

@@ -54,6 +54,8 @@ pub(crate) enum AppError {
     Integrity { public: String, internal: String },
     /// Others were faster ten times in a row.
     Busy,
+    /// The caller's roles or teams are not what they were when the request was let in: it is to be let in anew.
+    StandingChanged,
     /// The database's disk is full.
     StorageFull,
     /// The database takes no writes.

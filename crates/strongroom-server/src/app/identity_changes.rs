@@ -18,18 +18,26 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(2), cap: Duration
 pub(crate) struct Attempts<'a> {
     context: &'a Context,
     made: u32,
+    /// Whether the caller must stand as they did.
+    asks: bool,
     _turn: MutexGuard<'a, ()>,
 }
 
 impl Context {
     /// Waits for this process's turn.
     pub(crate) async fn identity_attempts(&self) -> Attempts<'_> {
-        Attempts { context: self, made: 0, _turn: self.app().caches.identity_turn.lock().await }
+        Attempts { context: self, made: 0, asks: true, _turn: self.app().caches.identity_turn.lock().await }
+    }
+
+    /// The same for a later step of what is begun already: it is finished, whatever the caller may do by now.
+    pub(crate) async fn further_attempts(&self) -> Attempts<'_> {
+        Attempts { asks: false, ..self.identity_attempts().await }
     }
 }
 
 impl Attempts<'_> {
-    /// Begins an attempt: what is read from now on is what it is decided on.
+    /// Begins an attempt: what is read from now on is what it is decided on. So is the caller's standing, as of the same
+    /// change number: others, for whom this one waited, may have taken it.
     pub(crate) async fn next(&mut self) -> Result<IdentityChange, AppError> {
         if self.made == ATTEMPTS {
             return Err(AppError::Busy);
@@ -39,7 +47,11 @@ impl Attempts<'_> {
             tokio::time::sleep(BACKOFF.wait(self.made, &*app.entropy)).await;
         }
         self.made += 1;
-        Ok(app.metadata.begin_identity_change().await?)
+        let change = app.metadata.begin_identity_change().await?;
+        if self.asks {
+            self.context.still_stands(app.metadata.stamp_of(&change)).await?;
+        }
+        Ok(change)
     }
 
     /// Writes the change with its event. `false`: something changed meanwhile, decide again. A guard that was missed

@@ -50,10 +50,11 @@ use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{AccountId, Clock, Entropy, GroupId, Ids, TokenId};
-use strongroom_metadata::{Metadata, TokenPurpose, Viewpoint};
+use strongroom_metadata::{Metadata, Stamp, TokenPurpose, Viewpoint};
 use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
+use crate::auth::{self, Credential};
 use crate::limits::RateLimits;
 
 pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
@@ -200,13 +201,20 @@ pub(crate) struct RequestInfo {
 pub(crate) struct Context {
     app: Arc<App>,
     caller: Arc<Caller>,
+    /// What they have shown; `None` for jobs, and for whoever accepts an invitation, which is looked up where it is used.
+    credential: Option<Arc<Credential>>,
     request: Arc<RequestInfo>,
 }
 
 impl Context {
     /// For authentication, and for nobody else.
-    pub(crate) fn new(app: Arc<App>, caller: Arc<Caller>, request: RequestInfo) -> Self {
-        Self { app, caller, request: Arc::new(request) }
+    pub(crate) fn new(
+        app: Arc<App>,
+        caller: Arc<Caller>,
+        credential: Option<Arc<Credential>>,
+        request: RequestInfo,
+    ) -> Self {
+        Self { app, caller, credential, request: Arc::new(request) }
     }
 
     /// For a job, which does what nobody asked for, as the server itself.
@@ -215,7 +223,27 @@ impl Context {
         let caller = Caller { kind: SubjectKind::VirtualAccount, standing: Standing::of_server(), actor, token: None };
         let address = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
         let request = RequestInfo { id: String::new(), address, path: String::new(), operation: controller };
-        Self { app, caller: Arc::new(caller), request: Arc::new(request) }
+        Self { app, caller: Arc::new(caller), credential: None, request: Arc::new(request) }
+    }
+
+    /// The same request of the same caller, as they stand now; 401 when their token is good no more.
+    pub(crate) async fn anew(&self) -> Result<Self, AppError> {
+        let caller = self.present_caller(self.app.metadata.identity_stamp()).await?;
+        Ok(Self { caller, ..self.clone() })
+    }
+
+    /// To be asked after every wait for others, before anything is decided: whether the caller stands as they did when
+    /// the request was let in. If not, the router lets it in anew, or doesn't.
+    pub(crate) async fn still_stands(&self, as_of: Option<Stamp>) -> Result<(), AppError> {
+        let present = self.present_caller(as_of).await?;
+        if present.standing == self.caller.standing { Ok(()) } else { Err(AppError::StandingChanged) }
+    }
+
+    async fn present_caller(&self, as_of: Option<Stamp>) -> Result<Arc<Caller>, AppError> {
+        match &self.credential {
+            Some(credential) => auth::present_caller(&self.app, credential, as_of).await,
+            None => Ok(self.caller.clone()),
+        }
     }
 
     pub(crate) fn app(&self) -> &App {

@@ -11,6 +11,7 @@ use super::{AppError, Context};
 use crate::audit::Target;
 
 /// What is known of a subject. It holds until an identity changes, or until [`Standing::until`].
+#[derive(PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) subject: SubjectName,
     pub(crate) id: String,

@@ -164,7 +164,7 @@ impl Context {
         lease: Option<&Lease>,
     ) -> Result<SyncState, AppError> {
         let app = self.app();
-        let mut attempts = self.identity_attempts().await;
+        let mut attempts = self.further_attempts().await;
         loop {
             let mut change = attempts.next().await?;
             // Deleted meanwhile, with its tokens.
@@ -289,7 +289,7 @@ impl Context {
 
     async fn note_failure(&self, machine: &MachineRow, error: AppError, lease: &Lease) -> Result<bool, AppError> {
         let error = ApiError::from(error).message().to_owned();
-        let mut attempts = self.identity_attempts().await;
+        let mut attempts = self.further_attempts().await;
         loop {
             let mut change = attempts.next().await?;
             let Some(present) = self.app().metadata.machine(machine.id).await? else { return Ok(false) };
@@ -311,7 +311,7 @@ impl Context {
     /// A machine whose time is over, or that has no tokens any more, is due no longer.
     async fn end_rotation(&self, id: VirtualAccountId, lease: &Lease) -> Result<(), AppError> {
         let app = self.app();
-        let mut attempts = self.identity_attempts().await;
+        let mut attempts = self.further_attempts().await;
         loop {
             let mut change = attempts.next().await?;
             let Some(machine) = app.metadata.machine(id).await? else { return Ok(()) };

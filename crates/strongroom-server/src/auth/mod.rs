@@ -32,19 +32,47 @@ pub(crate) async fn authenticate(
     if let Err(AppError::Unauthenticated(_)) = found {
         app.rate_limits.failed(request.address)?;
     }
-    let caller = found?;
+    let (caller, credential) = found?;
     app.rate_limits.subject(&caller.actor.id)?;
-    Ok(Context::new(app.clone(), caller, request))
+    Ok(Context::new(app.clone(), caller, Some(credential), request))
 }
 
-async fn identify(app: &App, authorization: Option<&[u8]>, address: IpAddr) -> Result<Arc<Caller>, AppError> {
+/// What a caller has shown, kept for as long as their request runs: whom it stands for may change meanwhile.
+pub(crate) struct Credential {
+    text: SecretValue,
+    hash: [u8; 32],
+}
+
+/// Whom a credential stands for now, or 401. `as_of` is a stamp that what is remembered must be of; without one it is
+/// read anew.
+pub(crate) async fn present_caller(
+    app: &App,
+    credential: &Credential,
+    as_of: Option<Stamp>,
+) -> Result<Arc<Caller>, AppError> {
+    let now = app.clock.now();
+    let known = app.caches.callers.0.get(&credential.hash);
+    let caller = match known.and_then(|known| known.at(as_of, now)) {
+        Some(caller) => Some(caller),
+        None => remembered(app, credential, as_of, now).await?,
+    };
+    caller.ok_or(AppError::Unauthenticated(INVALID))
+}
+
+async fn identify(
+    app: &App,
+    authorization: Option<&[u8]>,
+    address: IpAddr,
+) -> Result<(Arc<Caller>, Arc<Credential>), AppError> {
     let header = authorization.ok_or(AppError::Unauthenticated(MISSING))?;
     let text = std::str::from_utf8(header).ok().and_then(bearer).ok_or(AppError::Unauthenticated(MISSING))?;
     // Anything else costs no look-up.
     if !token::is_well_formed(text) && !is_jwt_shaped(text) {
         return Err(AppError::Unauthenticated(INVALID));
     }
-    known_caller(app, text, address).await?.ok_or(AppError::Unauthenticated(INVALID))
+    let credential = Credential { text: SecretValue::new(text.to_owned()), hash: sha256(text.as_bytes()) };
+    let caller = known_caller(app, &credential, address).await?.ok_or(AppError::Unauthenticated(INVALID))?;
+    Ok((caller, Arc::new(credential)))
 }
 
 /// The context of whoever has an invitation's code: the person whom it is for, or 401.
@@ -54,7 +82,7 @@ pub(crate) async fn authenticate_invitation(
     request: RequestInfo,
 ) -> Result<Context, AppError> {
     let caller = invited_caller(app, code.expose()).await?.ok_or(AppError::Unauthenticated(INVALID_INVITATION))?;
-    Ok(Context::new(app.clone(), Arc::new(caller), request))
+    Ok(Context::new(app.clone(), Arc::new(caller), None, request))
 }
 
 async fn invited_caller(app: &App, code: &str) -> Result<Option<Caller>, AppError> {
@@ -91,24 +119,42 @@ impl KnownCallers {
     }
 }
 
-async fn known_caller(app: &App, text: &str, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
-    let hash = sha256(text.as_bytes());
-    let now = app.clock.now();
-    let present = app.metadata.identity_stamp();
-    match app.caches.callers.0.get(&hash) {
-        Some(known) if present == Some(known.as_of) && known.until.is_none_or(|at| at > now) => {
-            return Ok(Some(known.caller));
+impl Known {
+    /// The caller, when they are known as of a stamp and nothing has ended since.
+    fn at(&self, as_of: Option<Stamp>, now: Timestamp) -> Option<Arc<Caller>> {
+        let holds = as_of == Some(self.as_of) && self.until.is_none_or(|at| at > now);
+        holds.then(|| self.caller.clone())
+    }
+}
+
+async fn known_caller(app: &App, credential: &Credential, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
+    let (now, present) = (app.clock.now(), app.metadata.identity_stamp());
+    match app.caches.callers.0.get(&credential.hash) {
+        Some(known) => {
+            if let Some(caller) = known.at(present, now) {
+                return Ok(Some(caller));
+            }
+            // It was valid a moment ago: what others fail at from the same address doesn't stop it.
         }
-        // It was valid a moment ago: what others fail at from the same address doesn't stop it.
-        Some(_) => {}
         None => app.rate_limits.may_try(address)?,
     }
-    let Some((caller, until)) = read_caller(app, text, &hash, now).await? else {
-        app.caches.callers.0.remove(&hash);
+    remembered(app, credential, present, now).await
+}
+
+/// Reads whom a credential stands for, and remembers it as of a stamp that was taken before.
+async fn remembered(
+    app: &App,
+    credential: &Credential,
+    as_of: Option<Stamp>,
+    now: Timestamp,
+) -> Result<Option<Arc<Caller>>, AppError> {
+    let hash = &credential.hash;
+    let Some((caller, until)) = read_caller(app, credential.text.expose(), hash, now).await? else {
+        app.caches.callers.0.remove(hash);
         return Ok(None);
     };
-    if let Some(as_of) = present {
-        app.caches.callers.0.insert(hash, Known { caller: caller.clone(), until, as_of });
+    if let Some(as_of) = as_of {
+        app.caches.callers.0.insert(*hash, Known { caller: caller.clone(), until, as_of });
     }
     Ok(Some(caller))
 }

@@ -10,25 +10,16 @@ use super::error::ApiError;
 use super::transport::BodyTimeout;
 use crate::app::AppError;
 
-pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, limit: usize) -> Result<T, AppError> {
+pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, AppError> {
     check_type(headers)?;
-    parse(&read(headers, body, limit).await?)
+    parse(body)
 }
 
-pub(super) async fn optional_json<T: DeserializeOwned + Default>(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-) -> Result<T, AppError> {
-    let bytes = read(headers, body, limit).await?;
-    if bytes.is_empty() {
-        return Ok(T::default());
-    }
-    check_type(headers)?;
-    parse(&bytes)
+pub(super) fn optional_json<T: DeserializeOwned + Default>(headers: &HeaderMap, body: &[u8]) -> Result<T, AppError> {
+    if body.is_empty() { Ok(T::default()) } else { json(headers, body) }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
@@ -38,7 +29,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), AppError> {
     Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, AppError> {
+/// The whole body, when it is no longer than that.
+pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, AppError> {
     let too_large = || {
         let message = format!("the body has more than {limit} bytes");
         refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)

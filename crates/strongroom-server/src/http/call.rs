@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -33,29 +33,24 @@ impl PublicCall {
 
     /// The body as JSON.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, AppError> {
-        let body = std::mem::take(&mut self.body);
-        body::json(&self.parts.headers, body, PUBLIC_BODY_BYTES.min(self.shared.max_body_bytes)).await
+        let (body, limit) = (std::mem::take(&mut self.body), PUBLIC_BODY_BYTES.min(self.shared.max_body_bytes));
+        body::check_type(&self.parts.headers)?;
+        body::json(&self.parts.headers, &body::read(&self.parts.headers, body, limit).await?)
     }
 }
 
-/// A request with its caller.
+/// A request with its caller, and its body as it came.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) context: Context,
     spec: &'static OperationSpec,
-    parts: Parts,
-    body: Body,
-    max_body_bytes: usize,
+    parts: Arc<Parts>,
+    body: Bytes,
 }
 
 impl Call {
-    pub(super) fn new(
-        context: Context,
-        spec: &'static OperationSpec,
-        parts: Parts,
-        body: Body,
-        max_body_bytes: usize,
-    ) -> Self {
-        Self { context, spec, parts, body, max_body_bytes }
+    pub(super) const fn new(context: Context, spec: &'static OperationSpec, parts: Arc<Parts>, body: Bytes) -> Self {
+        Self { context, spec, parts, body }
     }
 
     /// The `{id}` of the path, as an id. What can't be an id is the id of nothing.
@@ -85,15 +80,13 @@ impl Call {
     }
 
     /// The body as JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, AppError> {
-        let body = std::mem::take(&mut self.body);
-        body::json(&self.parts.headers, body, self.max_body_bytes).await
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, AppError> {
+        body::json(&self.parts.headers, &self.body)
     }
 
     /// The body as JSON, or what stands for an absent one.
-    pub(crate) async fn optional_json<T: DeserializeOwned + Default>(&mut self) -> Result<T, AppError> {
-        let body = std::mem::take(&mut self.body);
-        body::optional_json(&self.parts.headers, body, self.max_body_bytes).await
+    pub(crate) fn optional_json<T: DeserializeOwned + Default>(&self) -> Result<T, AppError> {
+        body::optional_json(&self.parts.headers, &self.body)
     }
 }
 

@@ -158,6 +158,12 @@ impl From<AppError> for ApiError {
                 "too many others change this at the same time; try again",
             )
             .with_header(RETRY_AFTER, "1"),
+            AppError::StandingChanged => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "your roles were changed while this waited for others; try again",
+            )
+            .with_header(RETRY_AFTER, "1"),
             AppError::StorageFull => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "storage_full",

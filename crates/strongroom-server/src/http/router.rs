@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
 
+use super::body;
 use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
 use super::handlers::{
@@ -23,11 +24,15 @@ use super::handlers::{
     secrets, tokens, trash, users,
 };
 use super::transport::ClientAddress;
-use crate::app::{App, AppError, RequestInfo};
+use crate::app::{App, AppError, Context, RequestInfo};
 use crate::audit::Target;
 use crate::auth;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How often a request begins again because its caller got other roles: more often than clients write at once, as each
+/// of such writes may be what changes the roles of the others' caller.
+const STANDINGS: u32 = 100;
 
 type Answer = Result<Response, AppError>;
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -61,7 +66,7 @@ pub(crate) fn router(app: Arc<App>, public_url: &str, max_body_bytes: usize) -> 
         let shared = shared.clone();
         let serve = move |request: Request| {
             let (handler, shared) = (handler.clone(), shared.clone());
-            async move { serve(&shared, Some(spec), request, |parts| dispatch(spec, &handler, &shared, parts)).await }
+            async move { serve(&shared, Some(spec), request, |parts| dispatch(spec, handler, &shared, parts)).await }
         };
         router = router.route(spec.path, on(filter(spec.method), serve));
     }
@@ -190,27 +195,32 @@ struct Incoming {
 
 async fn dispatch(
     spec: &'static OperationSpec,
-    handler: &Handler,
+    handler: Arc<Handler>,
     shared: &Arc<Shared>,
     incoming: Incoming,
 ) -> Result<Response, ApiError> {
     let (parts, body) = incoming.request.into_parts();
     let public = |info, parts, body| PublicCall::new(shared.clone(), info, parts, body);
-    let answering = match handler {
+    let answering: Answering = match &*handler {
         Handler::Probe(handler) => handler(public(incoming.info, parts, body)),
         Handler::Public(handler) => {
             shared.app.rate_limits.public(incoming.info.address).map_err(AppError::from)?;
             handler(public(incoming.info, parts, body))
         }
-        Handler::Private(handler) => {
+        Handler::Private(_) => {
             let authorization = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            let context = auth::authenticate(&shared.app, authorization, incoming.info).await?;
-            if spec.access == Access::TenantAdmin && !context.is_tenant_admin() {
-                let target = Target { kind: "tenant", id: String::new(), name: spec.id.to_owned(), fqn: String::new() };
-                let refusal = context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin");
+            let mut context = auth::authenticate(&shared.app, authorization, incoming.info).await?;
+            // Before the body is read: so nobody else makes us keep bodies.
+            if let Err(refusal) = admit(&context, spec) {
                 return settled(shared, Err(refusal)).await;
             }
-            handler(Call::new(context, spec, parts, body, shared.max_body_bytes))
+            let mut bytes = Bytes::new();
+            if spec.request.is_some() {
+                bytes = body::read(&parts.headers, body, shared.max_body_bytes).await?;
+                // That may have taken as long as the client liked.
+                context = context.anew().await?;
+            }
+            Box::pin(answer(handler, spec, Call::new(context, spec, Arc::new(parts), bytes)))
         }
     };
     if spec.audit == AuditMode::Change {
@@ -226,6 +236,31 @@ async fn dispatch(
     } else {
         settled(shared, answering.await).await
     }
+}
+
+/// Refuses who may not call an operation at all.
+fn admit(context: &Context, spec: &OperationSpec) -> Result<(), AppError> {
+    if spec.access != Access::TenantAdmin || context.is_tenant_admin() {
+        return Ok(());
+    }
+    let target = Target { kind: "tenant", id: String::new(), name: spec.id.to_owned(), fqn: String::new() };
+    Err(context.refusal("USE_TENANT_ADMIN_OPERATION", target, "this takes the role tenant-admin"))
+}
+
+/// A private handler's answer. One that waited for others while its caller got other roles did nothing yet, and begins
+/// again with these.
+async fn answer(handler: Arc<Handler>, spec: &'static OperationSpec, mut call: Call) -> Answer {
+    let Handler::Private(handle) = &*handler else {
+        return Err(AppError::Internal { internal: format!("{} is public", spec.id) });
+    };
+    for _ in 0..STANDINGS {
+        admit(&call.context, spec)?;
+        match handle(call.clone()).await {
+            Err(AppError::StandingChanged) => call.context = call.context.anew().await?,
+            answer => return answer,
+        }
+    }
+    Err(AppError::StandingChanged)
 }
 
 /// A use case's answer once its refusal, if it is one, has gone to the audit log.

@@ -22,6 +22,7 @@ mod policy;
 mod rotation;
 mod secrecy;
 mod semantics;
+mod standing;
 mod support;
 mod teams;
 mod tokens;

@@ -31,8 +31,8 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     ok(&wire::ListAgentsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyManifestRequest = call.json().await?;
+pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply_agent_identity(&request.manifest, dry_run).await?;
     let found = call.context.machine_view(applied.machine).await?;
@@ -55,14 +55,14 @@ pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
     ok(&wire::TokenResponse { token })
 }
 
-pub(in crate::http) async fn create_token(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateAgentTokenRequest = call.optional_json().await?;
+pub(in crate::http) async fn create_token(call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateAgentTokenRequest = call.optional_json()?;
     let token = call.context.create_machine_token(KIND, id(&call)?, request.expiration_date.as_deref()).await?;
     ok(&wire::TokenResponse { token })
 }
 
-pub(in crate::http) async fn regenerate(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RegenerateTokenRequest = call.json().await?;
+pub(in crate::http) async fn regenerate(call: Call) -> Result<Response, AppError> {
+    let request: wire::RegenerateTokenRequest = call.json()?;
     let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: request.expiration_date };
     let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
     ok(&wire::TokenResponse { token })

@@ -29,8 +29,8 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     ok(&wire::ListVirtualAccountsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyVirtualAccountRequest = call.json().await?;
+pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyVirtualAccountRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
     let data = view::machine(call.context.app(), call.context.machine_view(applied.machine).await?)?;
@@ -57,8 +57,8 @@ pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
     ok(&wire::TokenResponse { token })
 }
 
-pub(in crate::http) async fn regenerate(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RegenerateTokenRequest = call.json().await?;
+pub(in crate::http) async fn regenerate(call: Call) -> Result<Response, AppError> {
+    let request: wire::RegenerateTokenRequest = call.json()?;
     let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: None };
     let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
     ok(&wire::TokenResponse { token })

@@ -8,8 +8,8 @@ use crate::app::{AppError, AppliedGroup, Entity};
 use crate::http::call::{Call, ok, ok_at};
 use crate::http::view;
 
-pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyRequest = call.json().await?;
+pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply(&request.manifest, call.if_match(), dry_run).await?;
     let app = call.context.app();
@@ -44,15 +44,15 @@ pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError>
     revision.map_or_else(|| ok(&response), |revision| ok_at(revision, &response))
 }
 
-pub(in crate::http) async fn delete(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::DeleteManifestRequest = call.json().await?;
+pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
+    let request: wire::DeleteManifestRequest = call.json()?;
     call.context.delete_by_manifest(&request.manifest, call.if_match()).await?;
     ok(&wire::Empty {})
 }
 
 /// Pure: it looks at the manifests alone.
-pub(in crate::http) async fn dependency_tree(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::DependencyTreeRequest = call.json().await?;
+pub(in crate::http) async fn dependency_tree(call: Call) -> Result<Response, AppError> {
+    let request: wire::DependencyTreeRequest = call.json()?;
     let data = tree_of(&request.manifests)
         .into_iter()
         .map(|entry| wire::ResourceDependencies {

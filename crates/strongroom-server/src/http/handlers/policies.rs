@@ -18,8 +18,8 @@ pub(in crate::http) async fn list_teams(call: Call) -> Result<Response, AppError
     ok(&wire::ListTeamsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn apply_team(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyManifestRequest = call.json().await?;
+pub(in crate::http) async fn apply_team(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json()?;
     let applied = call.context.apply_team(&request.manifest, request.dry_run.unwrap_or(false)).await?;
     ok(&wire::GetTeamResponse { data: view::team(call.context.app(), &applied.row)? })
 }
@@ -101,14 +101,14 @@ pub(in crate::http) async fn list_role_bindings(call: Call) -> Result<Response, 
     ok(&wire::ListRoleBindingsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn apply_role_binding(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyManifestRequest = call.json().await?;
+pub(in crate::http) async fn apply_role_binding(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json()?;
     let applied = call.context.apply_role_binding(&request.manifest, request.dry_run.unwrap_or(false)).await?;
     binding(&call, &applied.row)
 }
 
-pub(in crate::http) async fn create_inline_role_bindings(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateInlineRoleBindingsRequest = call.json().await?;
+pub(in crate::http) async fn create_inline_role_bindings(call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateInlineRoleBindingsRequest = call.json()?;
     let role = |item: wire::InlineRoleBinding| InlineRole {
         resource_type: item.resource_type,
         resource_fqn: item.resource_fqn,
@@ -165,8 +165,8 @@ pub(in crate::http) async fn list_identity_providers(call: Call) -> Result<Respo
     ok(&wire::ListIdentityProvidersResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn apply_identity_provider(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyManifestRequest = call.json().await?;
+pub(in crate::http) async fn apply_identity_provider(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json()?;
     let applied = call.context.apply_identity_provider(&request.manifest, request.dry_run.unwrap_or(false)).await?;
     ok(&wire::GetIdentityProviderResponse { data: view::identity_provider(call.context.app(), &applied.row)? })
 }

@@ -23,8 +23,8 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     ok(&wire::ListSecretGroupsResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn create(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateSecretGroupRequest = call.json().await?;
+pub(in crate::http) async fn create(call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateSecretGroupRequest = call.json()?;
     let mut faults = Vec::new();
     let name = GroupName::parse(&request.name, call.context.app().limits.name_rule)
         .map_err(|error| faults.push(Violation::new("name", error.to_string())));
@@ -36,8 +36,8 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Response, AppError
     ok_at(state.group.revision, &wire::GetSecretGroupResponse { data: view::group(call.context.app(), &state)? })
 }
 
-pub(in crate::http) async fn apply(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplySecretGroupRequest = call.json().await?;
+pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplySecretGroupRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply_secret_group(&request.manifest, call.if_match(), dry_run).await?;
     let data = super::manifests::group(&call, &applied)?;
@@ -49,9 +49,9 @@ pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
     ok_at(state.group.revision, &wire::GetSecretGroupResponse { data: view::group(call.context.app(), &state)? })
 }
 
-pub(in crate::http) async fn update(mut call: Call) -> Result<Response, AppError> {
+pub(in crate::http) async fn update(call: Call) -> Result<Response, AppError> {
     let id = group_id(&call)?;
-    let request: wire::UpdateSecretGroupRequest = call.json().await?;
+    let request: wire::UpdateSecretGroupRequest = call.json()?;
     let mut faults = Vec::new();
     let inputs = request.secrets.into_iter().map(|input| (input.key, input.value));
     let updates = secrets(inputs, call.context.app().limits, &mut faults);

@@ -12,8 +12,8 @@ pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
     ok_at(found.secret.revision, &wire::GetSecretResponse { data })
 }
 
-pub(in crate::http) async fn list(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::ListSecretsRequest = call.json().await?;
+pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
+    let request: wire::ListSecretsRequest = call.json()?;
     let offset = query::offset("offset", request.offset)?;
     let limit = query::limit("limit", request.limit)?;
     let group = request

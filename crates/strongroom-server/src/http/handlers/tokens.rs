@@ -16,15 +16,15 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     ok(&wire::ListTokensResponse { data, pagination: view::pagination(total, offset, limit) })
 }
 
-pub(in crate::http) async fn create(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateTokenRequest = call.json().await?;
+pub(in crate::http) async fn create(call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateTokenRequest = call.json()?;
     let wanted = TokenRequest { name: request.name, expiration: request.expiration_date, kind: request.token_type };
     let token = call.context.create_token(&wanted).await?;
     ok(&wire::TokenResponse { token: token.0 })
 }
 
-pub(in crate::http) async fn create_for_user(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::CreateTokenForUserRequest = call.json().await?;
+pub(in crate::http) async fn create_for_user(call: Call) -> Result<Response, AppError> {
+    let request: wire::CreateTokenForUserRequest = call.json()?;
     let wanted = TokenRequest { name: request.name, expiration: request.expiration_date, kind: request.token_type };
     let token = call.context.create_token_for_user(&wanted, &request.user_email).await?;
     ok(&wire::TokenResponse { token: token.0 })
@@ -36,8 +36,8 @@ pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
     ok(&wire::Empty {})
 }
 
-pub(in crate::http) async fn revoke_all(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RevokeTokensRequest = call.json().await?;
+pub(in crate::http) async fn revoke_all(call: Call) -> Result<Response, AppError> {
+    let request: wire::RevokeTokensRequest = call.json()?;
     call.context.revoke_tokens_of_user(&request.email).await?;
     ok(&wire::Empty {})
 }

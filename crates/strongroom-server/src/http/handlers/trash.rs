@@ -29,16 +29,16 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
     ok(&wire::TrashResponse { secret_groups: groups.collect(), secrets: secrets.collect() })
 }
 
-pub(in crate::http) async fn restore_secret_group(mut call: Call) -> Result<Response, AppError> {
+pub(in crate::http) async fn restore_secret_group(call: Call) -> Result<Response, AppError> {
     let id = secret_groups::group_id(&call)?;
-    let request: wire::RestoreSecretGroupRequest = call.optional_json().await?;
+    let request: wire::RestoreSecretGroupRequest = call.optional_json()?;
     let state = call.context.restore_secret_group(id, call.if_match(), request.name.as_deref()).await?;
     ok_at(state.group.revision, &wire::GetSecretGroupResponse { data: view::group(call.context.app(), &state)? })
 }
 
-pub(in crate::http) async fn restore_secret(mut call: Call) -> Result<Response, AppError> {
+pub(in crate::http) async fn restore_secret(call: Call) -> Result<Response, AppError> {
     let id = secrets::secret_id(&call)?;
-    let request: wire::RestoreSecretRequest = call.optional_json().await?;
+    let request: wire::RestoreSecretRequest = call.optional_json()?;
     let state = call.context.restore_secret(id, call.if_match(), request.key.as_deref()).await?;
     ok_at(state.group.revision, &wire::GetSecretGroupResponse { data: view::group(call.context.app(), &state)? })
 }

@@ -36,8 +36,8 @@ pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
     ok(&wire::Empty {})
 }
 
-pub(in crate::http) async fn register(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::RegisterUserRequest = call.json().await?;
+pub(in crate::http) async fn register(call: Call) -> Result<Response, AppError> {
+    let request: wire::RegisterUserRequest = call.json()?;
     let registration = Registration {
         email: request.email,
         skip_if_exists: request.skip_if_user_exists.unwrap_or(false),
@@ -48,8 +48,8 @@ pub(in crate::http) async fn register(mut call: Call) -> Result<Response, AppErr
     ok(&wire::RegisterUserResponse { data })
 }
 
-pub(in crate::http) async fn update_roles(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::UpdateUserRolesRequest = call.json().await?;
+pub(in crate::http) async fn update_roles(call: Call) -> Result<Response, AppError> {
+    let request: wire::UpdateUserRolesRequest = call.json()?;
     if !matches!(request.resource_type.as_deref(), None | Some("account" | "tenant")) {
         let message = "must be `account`: roles on other things are granted by their manifests and by role bindings";
         return Err(AppError::invalid("resourceType", message));
@@ -69,14 +69,14 @@ pub(in crate::http) async fn deactivate(call: Call) -> Result<Response, AppError
     set_active(call, false).await
 }
 
-async fn set_active(mut call: Call, active: bool) -> Result<Response, AppError> {
-    let request: wire::UserActivationRequest = call.json().await?;
+async fn set_active(call: Call, active: bool) -> Result<Response, AppError> {
+    let request: wire::UserActivationRequest = call.json()?;
     let row = call.context.set_active(&request.email, request.tenant_name.as_deref(), active).await?;
     answer(&call, row)
 }
 
-pub(in crate::http) async fn invite(mut call: Call) -> Result<Response, AppError> {
-    let request: wire::InviteUserRequest = call.json().await?;
+pub(in crate::http) async fn invite(call: Call) -> Result<Response, AppError> {
+    let request: wire::InviteUserRequest = call.json()?;
     let page = invitation_page(&request.accept_invite_client_url)?;
     let code = call.context.invite_user(&request.email).await?;
     // A fragment stays in the browser: neither the page's server nor a proxy logs it.
