@@ -23,7 +23,8 @@ pub struct ApplyRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ApplyResponse {
     /// The manifest that was there before, or null; of an identity provider in a dry run only
-    pub existing_manifest: Option<serde_json::Value>,
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub existing_manifest: Option<Box<RawValue>>,
     /// `CREATE` or `UPDATE`
     pub action: String,
     /// The resource afterwards

@@ -250,13 +250,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An object that is kept as it was written.
-    pub(super) fn kept(&self, field: &str, example: &str) -> Option<Value> {
-        let value = self.get(field)?;
-        if !value.is_object() {
-            self.fault(field, format!("must be an object like {example}"));
-        }
-        Some(value).filter(|value| self.without_nul(field, has_nul(value))).cloned()
+    /// `ownedBy` of what an account owns, kept as it was written. The official SDK reads no list in which an account has
+    /// no name.
+    pub(super) fn owned_by(&self) -> Option<Value> {
+        const FIELD: &str = "ownedBy";
+        self.object(FIELD)?.filled_text("account")?;
+        self.get(FIELD).filter(|value| self.without_nul(FIELD, has_nul(value))).cloned()
     }
 
     /// Text other than values has no U+0000: PostgreSQL can't keep it.

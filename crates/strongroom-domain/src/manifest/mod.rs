@@ -134,6 +134,35 @@ mod tests {
         }
     }
 
+    /// The official SDK reads no list that has another one in it.
+    #[test]
+    fn an_owner_is_as_the_official_sdk_has_it() {
+        let team = json!({"type": "team", "name": "devs", "members": []});
+        let group = json!({"type": "secret-group", "name": "prod", "integration_fqn": "a:b:c:secret-store:d"});
+        let account = json!({"type": "provider-account/truefoundry", "name": "main"});
+        let machine = json!({"type": "virtual-account", "name": "ci-bot"});
+        let agent = json!({"type": "agent-identity", "name": "helper", "identity": {"type": "truefoundry-backed"}});
+        let faults = |manifest: &Value, owner: Value| {
+            let mut manifest = manifest.clone();
+            manifest["ownedBy"] = owner;
+            let read = Manifest::parse(&manifest, NameRule::Strict);
+            read.map_or_else(|faults| faults.into_iter().map(|fault| fault.path).collect(), |_| Vec::new())
+        };
+        for manifest in [&team, &group, &account] {
+            for owner in [json!({}), json!({"account": 5}), json!({"account": null}), json!({"account": ""})] {
+                assert_eq!(faults(manifest, owner), ["manifest.ownedBy.account"]);
+            }
+            assert_eq!(faults(manifest, json!("root")), ["manifest.ownedBy"]);
+            assert!(faults(manifest, json!({"account": "root", "team": "devs"})).is_empty());
+            assert!(faults(manifest, Value::Null).is_empty());
+        }
+        for manifest in [&machine, &agent] {
+            assert_eq!(faults(manifest, json!({})), ["manifest.ownedBy.team"]);
+            assert_eq!(faults(manifest, json!({"account": 5, "team": "devs"})), ["manifest.ownedBy.account"]);
+            assert!(faults(manifest, json!({"account": null, "team": "devs"})).is_empty());
+        }
+    }
+
     /// The output of `tfy migrate-gitops` (0.17.5), which turns collaborators, authorized subjects and the permissions
     /// of virtual accounts into role bindings.
     #[test]

@@ -204,7 +204,7 @@ fn tags() -> impl Strategy<Value = Tags> {
 }
 
 fn owning_account() -> impl Strategy<Value = Option<Value>> {
-    of(text().prop_map(|account| json!({"account": account})))
+    of(filled().prop_map(|account| json!({"account": account})))
 }
 
 fn secret_group() -> impl Strategy<Value = SecretGroupManifest> {

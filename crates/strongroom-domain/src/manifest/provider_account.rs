@@ -21,7 +21,7 @@ pub struct ProviderAccountManifest {
     pub name: ProviderName,
     /// Its integrations; `None` when the manifest doesn't say.
     pub integrations: Option<Vec<EmbeddedIntegration>>,
-    /// The owning account, passed through.
+    /// The owning account, and what else is said of it.
     pub owned_by: Option<Value>,
 }
 
@@ -39,7 +39,7 @@ impl ProviderAccountManifest {
         let integrations = fields.objects("integrations", EmbeddedIntegration::read);
         fields.unique("integrations", integrations.iter().flatten().map(|one| one.name.as_str()));
         fields.refuse("collaborators", "provider accounts have none: give roles on them with a `role-binding`");
-        let owned_by = fields.kept("ownedBy", "{\"account\": \"root\"}");
+        let owned_by = fields.owned_by();
         Some(Self { name: name?, integrations, owned_by })
     }
 

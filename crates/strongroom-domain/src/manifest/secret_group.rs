@@ -26,7 +26,7 @@ pub struct SecretGroupManifest {
     pub integration_fqn: String,
     /// Who shares the group; `None` when the manifest doesn't say.
     pub collaborators: Option<Vec<Collaborator>>,
-    /// The owning account, passed through.
+    /// The owning account, and what else is said of it.
     pub owned_by: Option<Value>,
 }
 
@@ -52,7 +52,7 @@ impl SecretGroupManifest {
         let collaborators = fields.objects("collaborators", Collaborator::read);
         let subjects = collaborators.iter().flatten().map(|entry| entry.subject.as_str());
         fields.unique("collaborators", subjects);
-        let owned_by = fields.kept("ownedBy", "{\"account\": \"root\"}");
+        let owned_by = fields.owned_by();
         Some(Self { name: name?, integration_fqn: integration_fqn?.to_owned(), collaborators, owned_by })
     }
 

@@ -18,7 +18,7 @@ pub struct TeamManifest {
     pub managers: Option<Vec<Email>>,
     /// Who is in it.
     pub members: Vec<Email>,
-    /// The owning account, passed through.
+    /// The owning account, and what else is said of it.
     pub owned_by: Option<Value>,
     /// Free words.
     pub tags: Option<Tags>,
@@ -47,7 +47,7 @@ impl TeamManifest {
         }
         let members = fields.texts("members", Email::parse);
         fields.unique("members", members.iter().flatten().map(Email::as_str));
-        let owned_by = fields.kept("ownedBy", "{\"account\": \"root\"}");
+        let owned_by = fields.owned_by();
         let tags = machine::tags(fields);
         fields.refuse(
             "identity_provider_mapping",
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(faults(&json!({"type": "team", "name": "devs"})), ["manifest.members"]);
         // The database can't keep U+0000 in text.
         let manifest = json!({"type": "team", "name": "devs", "members": [], "description": "a\0b",
-                              "ownedBy": {"account": "a\0b"}});
+                              "ownedBy": {"account": "a", "site": "a\0b"}});
         assert_eq!(faults(&manifest), ["manifest.description", "manifest.ownedBy"]);
     }
 }

@@ -206,6 +206,8 @@ fn granted(collaborators: &[Collaborator]) -> Vec<Share> {
 }
 
 fn stored_collaborators(manifest: &str) -> Option<Vec<Collaborator>> {
-    let manifest: Value = serde_json::from_str(manifest).ok()?;
+    let mut manifest: Value = serde_json::from_str(manifest).ok()?;
+    // Earlier releases stored owners that are refused now.
+    manifest.as_object_mut()?.remove("ownedBy");
     SecretGroupManifest::parse(&manifest, NameRule::Loose).ok()?.collaborators
 }

@@ -1,7 +1,9 @@
 //! From records to wire types.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use strongroom_api::wire;
+use strongroom_domain::manifest::{AgentIdentityManifest, VirtualAccountManifest};
 use strongroom_domain::names::Tenant;
 use strongroom_domain::subject::{Actor, SubjectKind};
 use strongroom_domain::{SecretValue, Timestamp, fqn};
@@ -27,12 +29,41 @@ pub(super) fn subject(actor: &Actor) -> wire::Subject {
     }
 }
 
-/// A stored manifest as it is.
+/// A stored manifest as it is, but for an owner that only earlier releases took: the official SDK reads no list with it.
 pub(super) fn manifest(json: &str) -> Result<Box<RawValue>, AppError> {
-    RawValue::from_string(json.to_owned()).map_err(|_| AppError::Integrity {
+    let damaged = |_: serde_json::Error| AppError::Integrity {
         public: "a stored manifest is damaged".into(),
         internal: "it is not JSON".into(),
-    })
+    };
+    let mut json = json.to_owned();
+    if json.contains("\"ownedBy\"") && !serde_json::from_str(&json).is_ok_and(|owned: Owned| owned.is_readable()) {
+        let mut manifest: serde_json::Value = serde_json::from_str(&json).map_err(damaged)?;
+        manifest.as_object_mut().map(|fields| fields.remove("ownedBy"));
+        json = manifest.to_string();
+    }
+    RawValue::from_string(json).map_err(damaged)
+}
+
+/// A stored manifest's owner, if it has one.
+#[derive(Deserialize)]
+struct Owned {
+    r#type: String,
+    #[serde(rename = "ownedBy")]
+    owner: Option<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    account: Option<String>,
+    team: Option<String>,
+}
+
+impl Owned {
+    /// Teams own machines, accounts all else.
+    fn is_readable(&self) -> bool {
+        let is_machine = [VirtualAccountManifest::TYPE, AgentIdentityManifest::TYPE].contains(&self.r#type.as_str());
+        self.owner.as_ref().is_none_or(|owner| if is_machine { &owner.team } else { &owner.account }.is_some())
+    }
 }
 
 pub(super) fn group(app: &App, state: &GroupState) -> Result<wire::SecretGroup, AppError> {

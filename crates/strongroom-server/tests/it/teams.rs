@@ -161,3 +161,41 @@ async fn a_team_s_roles_are_told_as_far_as_one_sees_what_they_are_on() {
     assert_eq!(roles(&cast.viewer, &empty).await, [""; 0]);
     cast.viewer.get(GROUPS).await.expect(200);
 }
+
+/// The official SDK fails on a whole list when one owner in it has no account.
+#[tokio::test]
+async fn an_owner_that_clients_cannot_read_is_neither_taken_nor_shown() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let team = json!({"type": "team", "name": "devs", "members": [], "ownedBy": {"account": "root"}});
+    app.apply(&team).await;
+    let account = json!({"type": "provider-account/truefoundry", "name": "spare", "ownedBy": {"account": "root"}});
+    app.apply(&account).await;
+    let group = json!({"type": "secret-group", "name": "prod", "integration_fqn": app.integration_fqn()});
+    for (path, manifest) in [(TEAMS, team), ("/api/svc/v1/apply", account), (GROUPS, group)] {
+        for owner in [json!({}), json!({"account": 5}), json!({"account": null}), json!({"team": "devs"})] {
+            let mut manifest = manifest.clone();
+            manifest["ownedBy"] = owner;
+            let answer = admin.put(path, json!({"manifest": manifest})).await;
+            assert_eq!(answer.faults(), ["manifest.ownedBy.account"]);
+        }
+    }
+    // As earlier releases took it.
+    let owned = |list: &Value| list[0]["manifest"].get("ownedBy").cloned();
+    let lists = async || {
+        let teams = admin.get(&format!("{TEAMS}/user")).await.expect(200);
+        let accounts = admin.get("/api/svc/v1/provider-accounts?fqn=default:truefoundry:spare").await.expect(200);
+        [owned(&teams["data"]), owned(&accounts["data"])]
+    };
+    assert_eq!(lists().await, [Some(json!({"account": "root"})), Some(json!({"account": "root"}))]);
+    for table in ["teams", "provider_accounts"] {
+        app.tamper().run(&format!("UPDATE {table} SET manifest = replace(manifest, '\"root\"', '5')"));
+    }
+    app.tamper().run("UPDATE change_number SET number = number + 1");
+    assert_eq!(lists().await, [None, None]);
+    let again = admin
+        .put("/api/svc/v1/apply", json!({"manifest": {"type": "team", "name": "devs", "members": []}, "dryRun": true}))
+        .await
+        .expect(200);
+    assert_eq!(again["existingManifest"], json!({"type": "team", "name": "devs", "members": []}));
+}

@@ -38,7 +38,7 @@ pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
     // The contract's SDK knows no manifest of this type and fails on one; `tfy` shows it in dry runs.
     let is_shown = dry_run || !matches!(data, wire::Entity::IdentityProvider(_));
     let before = applied.existing_manifest.as_deref().filter(|_| is_shown);
-    let existing_manifest = before.and_then(|json| serde_json::from_str(json).ok());
+    let existing_manifest = before.map(view::manifest).transpose()?;
     let action = if applied.existing_manifest.is_some() { "UPDATE" } else { "CREATE" };
     let response = wire::ApplyResponse { existing_manifest, action: action.into(), data, token };
     revision.map_or_else(|| ok(&response), |revision| ok_at(revision, &response))
