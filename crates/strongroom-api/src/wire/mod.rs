@@ -28,14 +28,14 @@ pub use machines::{
     VirtualAccount,
 };
 pub use manifests::{
-    AgentIdentity, ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest,
-    DependencyTreeRequest, DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+    AgentIdentity, ApplyManifestRequest, ApplyResponse, DeleteManifestRequest, DependencyTreeRequest,
+    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
 };
 pub use object::Object;
 pub use policy::{
-    ApplyManifestRequest, ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse,
-    IdentityProvider, ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse,
-    ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
+    ExistsResponse, GetIdentityProviderResponse, GetRoleBindingResponse, GetTeamResponse, IdentityProvider,
+    ListIdentityProvidersResponse, ListRoleBindingsResponse, ListRolesResponse, ListTeamSubjectsResponse,
+    ListTeamsResponse, Role, RoleBinding, Team, TeamSubject,
 };
 pub use provider::{
     ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,

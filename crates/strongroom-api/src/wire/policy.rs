@@ -1,7 +1,7 @@
 //! Teams, roles, role bindings and identity providers.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::secret_group::{object, time};
@@ -204,15 +204,4 @@ pub struct ListIdentityProvidersResponse {
 pub struct GetIdentityProviderResponse {
     /// The provider
     pub data: IdentityProvider,
-}
-
-/// A manifest to apply.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ApplyManifestRequest {
-    /// The manifest
-    pub manifest: serde_json::Value,
-    /// Only check; change nothing
-    #[serde(default)]
-    pub dry_run: Option<bool>,
 }
