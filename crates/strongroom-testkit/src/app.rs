@@ -65,7 +65,7 @@ fn new_folder() -> TempDir {
 pub(crate) type Wire = Arc<RwLock<Option<Router>>>;
 
 /// How an instance shall be opened.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Setup {
     environment: Vec<(OsString, OsString)>,
     seed: Option<u64>,
@@ -105,7 +105,7 @@ impl Setup {
         let mut app = TestApp {
             clock: TestClock::default(),
             faults: FaultPlan::default(),
-            postgres: OnPostgres::create(folder.path()),
+            postgres: OnPostgres::create(folder.path()).map(Arc::new),
             folder,
             setup: self,
             entropy,
@@ -125,7 +125,7 @@ pub struct TestApp {
     pub clock: TestClock,
     /// When the secret store fails.
     pub faults: FaultPlan,
-    postgres: Option<OnPostgres>,
+    postgres: Option<Arc<OnPostgres>>,
     folder: TempDir,
     setup: Setup,
     entropy: Arc<dyn Entropy>,
@@ -145,6 +145,25 @@ impl TestApp {
     #[must_use]
     pub fn with(variable: &str, value: &str) -> Setup {
         Setup::default().set(variable, value)
+    }
+
+    /// Another replica over the same database, with faults of its own; `None` over SQLite, which one process has. It
+    /// ends before this one, which has the root key.
+    pub async fn replica(&self) -> Option<Self> {
+        let mut replica = Self {
+            clock: self.clock.clone(),
+            faults: FaultPlan::default(),
+            postgres: Some(self.postgres.clone()?),
+            folder: new_folder(),
+            setup: self.setup.clone(),
+            entropy: self.entropy.clone(),
+            admin_token: self.admin_token.clone(),
+            integration_id: self.integration_id.clone(),
+            instance: None,
+            wire: Wire::default(),
+        };
+        replica.try_start().await.unwrap();
+        Some(replica)
     }
 
     /// Changes a setting; the next start takes it.

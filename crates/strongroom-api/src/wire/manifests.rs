@@ -7,10 +7,10 @@ use strongroom_domain::SecretValue;
 use super::secret_group::{object, time};
 use super::{IdentityProvider, ProviderAccount, Role, RoleBinding, SecretGroup, Subject, Team, VirtualAccount};
 
-/// A manifest to apply, of any type that the server knows.
+/// A manifest to apply.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ApplyRequest {
+pub struct ApplyManifestRequest {
     /// The manifest
     pub manifest: serde_json::Value,
     /// Only check; change nothing
@@ -123,15 +123,4 @@ pub struct ResourceName {
 pub struct DeleteManifestRequest {
     /// The manifest; its type and name are what counts
     pub manifest: serde_json::Value,
-}
-
-/// A manifest of type `virtual-account` to apply.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ApplyVirtualAccountRequest {
-    /// The manifest
-    pub manifest: serde_json::Value,
-    /// Only check; change nothing
-    #[serde(default)]
-    pub dry_run: Option<bool>,
 }

@@ -28,12 +28,12 @@ pub use machines::{
     VirtualAccount,
 };
 pub use manifests::{
-    AgentIdentity, ApplyRequest, ApplyResponse, ApplyVirtualAccountRequest, DeleteManifestRequest,
-    DependencyTreeRequest, DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
+    AgentIdentity, ApplyManifestRequest, ApplyResponse, DeleteManifestRequest, DependencyTreeRequest,
+    DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
 };
 pub use object::Object;
 pub use policy::{
-    ApplyManifestRequest, CreateInlineRoleBindingsRequest, CreateInlineRoleBindingsResponse, ExistsResponse,
+    CreateInlineRoleBindingsRequest, CreateInlineRoleBindingsResponse, ExistsResponse,
     GenerateRoleBindingManifestsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
     GetTeamPermissionsResponse, GetTeamResponse, IdentityProvider, InlineRoleBinding, ListIdentityProvidersResponse,
     ListRoleBindingsResponse, ListRolesResponse, ListTeamSubjectsResponse, ListTeamsResponse, Role, RoleBinding, Team,

@@ -256,14 +256,3 @@ pub struct GetIdentityProviderResponse {
     /// The provider
     pub data: IdentityProvider,
 }
-
-/// A manifest to apply.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ApplyManifestRequest {
-    /// The manifest
-    pub manifest: serde_json::Value,
-    /// Only check; change nothing
-    #[serde(default)]
-    pub dry_run: Option<bool>,
-}

@@ -43,7 +43,7 @@ pub(crate) async fn works(app: &TestApp, token: &str) -> bool {
     answer.status == 200
 }
 
-async fn regenerate(app: &TestApp, id: &str, minutes: Value) -> String {
+pub(crate) async fn regenerate(app: &TestApp, id: &str, minutes: Value) -> String {
     let body = json!({"gracePeriodInMinutes": minutes});
     let made = app.admin().post(&format!("{ACCOUNTS}/{id}/regenerate-token"), body).await.expect(200);
     text(&made, "/token").to_owned()

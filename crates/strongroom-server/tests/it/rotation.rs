@@ -1,9 +1,14 @@
 //! Tokens that are changed by themselves, and what ended long ago.
 
-use serde_json::{Value, json};
-use strongroom_testkit::TestApp;
+use std::sync::{Arc, mpsc};
 
-use crate::machines::{apply, get, manifest, target, works, written};
+use serde_json::{Value, json};
+use strongroom_stores::Call;
+use strongroom_testkit::TestApp;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+use crate::machines::{apply, get, manifest, regenerate, target, works, written};
 use crate::support::{GROUPS, TOKENS, events, group_path, list, text};
 
 const INTERVAL: i64 = 90;
@@ -120,9 +125,7 @@ async fn a_write_that_fails_leaves_one_token_behind_and_not_many() {
     for kind in ["opaque", "jwt"] {
         let (app, id, first) = start(kind).await;
         app.clock.advance_days(INTERVAL);
-        app.faults.set(|call| {
-            (call == strongroom_stores::Call::Put).then_some(strongroom_stores::StoreErrorKind::Unavailable)
-        });
+        app.faults.set(|call| (call == Call::Put).then_some(strongroom_stores::StoreErrorKind::Unavailable));
         for _ in 0..4 {
             assert_eq!(app.instance().rotate_now().await, Ok(0));
         }
@@ -131,6 +134,34 @@ async fn a_write_that_fails_leaves_one_token_behind_and_not_many() {
         assert_eq!(app.instance().rotate_now().await, Ok(1));
         assert_eq!(list(&get(&app, &id).await, "/jwts").len(), 2);
         assert!(works(&app, &first).await && works(&app, &written(&app, "vault").await).await);
+    }
+}
+
+/// While one replica puts the token that it made, another makes, writes and settles a newer one: the group keeps that,
+/// for the older one ends. It takes two, as the writers of one replica wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_overtaken_is_not_written_over_the_newer_one() {
+    for kind in ["opaque", "jwt"] {
+        let (app, id, _) = start(kind).await;
+        let Some(other) = app.replica().await else { return };
+        let other = Arc::new(other);
+        app.clock.advance_days(INTERVAL);
+        let (sender, newer) = mpsc::channel();
+        let mut overtaking = Some((other.clone(), id.clone()));
+        app.faults.set(move |call| {
+            if let Some((other, id)) = overtaking.take_if(|_| call == Call::Put) {
+                let newer = regenerate(&other, &id, json!(0));
+                sender.send(block_in_place(|| Handle::current().block_on(newer))).unwrap();
+            }
+            None
+        });
+        assert_eq!(app.instance().rotate_now().await, Ok(0), "{kind}");
+        let newer = newer.try_recv().expect("it was overtaken");
+        assert_eq!(written(&app, "vault").await, newer, "{kind}");
+        assert!(works(&other, &newer).await, "{kind}");
+        let data = get(&other, &id).await;
+        assert_eq!(data["syncTokenInSecretStoreInfo"]["jwtId"], data["jwtId"], "{kind}");
+        assert_eq!(app.instance().rotate_now().await, Ok(0), "{kind}: the interval began with the newer one");
     }
 }
 

@@ -9,7 +9,7 @@ pub(in crate::operation) const APPLY: OperationSpec = OperationSpec {
     description: "Of type `secret-group`, `team`, `role`, `role-binding`, `virtual-account`, `agent-identity`, `provider-account/truefoundry` \
         or `identity-provider`.",
     audit: AuditMode::Change,
-    request: Some(schema::<wire::ApplyRequest>),
+    request: Some(schema::<wire::ApplyManifestRequest>),
     response: schema::<wire::ApplyResponse>,
     errors: &[
         MAY_NOT,

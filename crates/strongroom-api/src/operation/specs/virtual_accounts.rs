@@ -40,7 +40,7 @@ pub(in crate::operation) const APPLY_VIRTUAL_ACCOUNT: OperationSpec = OperationS
         `secret_store_config` it is written into a secret group, too.",
     access: Access::TenantAdmin,
     audit: AuditMode::Change,
-    request: Some(schema::<wire::ApplyVirtualAccountRequest>),
+    request: Some(schema::<wire::ApplyManifestRequest>),
     response: schema::<wire::GetVirtualAccountResponse>,
     errors: &[ADMINS_ONLY, (404, "A secret group that the manifest names does not exist."), BAD_INPUT],
     ..DEFAULTS

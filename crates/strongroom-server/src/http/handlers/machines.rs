@@ -30,7 +30,7 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyVirtualAccountRequest = call.json()?;
+    let request: wire::ApplyManifestRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply_virtual_account(&request.manifest, dry_run).await?;
     let data = view::machine(call.context.app(), call.context.machine_view(applied.machine).await?)?;

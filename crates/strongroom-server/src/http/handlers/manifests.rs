@@ -9,7 +9,7 @@ use crate::http::call::{Call, ok, ok_at};
 use crate::http::view;
 
 pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
-    let request: wire::ApplyRequest = call.json()?;
+    let request: wire::ApplyManifestRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
     let applied = call.context.apply(&request.manifest, call.if_match(), dry_run).await?;
     let app = call.context.app();
