@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use strongroom_domain::{Entropy, token};
@@ -15,6 +16,9 @@ use crate::{Client, SeededEntropy, Tamper, TestClock};
 
 /// What clients are told the server's address is.
 const PUBLIC_URL: &str = "http://strongroom.test";
+
+/// How long a closed app's folder may still be in use.
+const RELEASED: Duration = Duration::from_secs(5);
 
 /// The administrator that the first start makes.
 pub(crate) const ADMIN: &str = "admin@example.com";
@@ -224,7 +228,16 @@ impl TestApp {
     /// Closes it and opens it again: nothing is remembered but what is on the disk.
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.try_start().await.unwrap();
+        let deadline = Instant::now() + RELEASED;
+        loop {
+            // A request's task may have the folder a moment longer than its client waits for the answer.
+            match self.try_start().await {
+                Err(StartError::InUse(_) | StartError::DatabaseInUse(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
     }
 
     /// Waits until everything is written that was handed over without waiting, such as the events of refusals.
