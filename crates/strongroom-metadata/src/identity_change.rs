@@ -145,10 +145,15 @@ impl IdentityChange {
     /// Removes a person with their memberships, tokens and invitations. Misses [`Guard::SubjectInUse`] while anything is
     /// granted to them.
     pub fn remove_user(&mut self, user: &UserRow, at: Timestamp) {
-        self.revoke_tokens(SubjectKind::User, &user.id.to_string(), at);
-        self.batch.any(Guard::Fresh, &DELETE_INVITATIONS_OF, params![user.id]);
+        self.end_ways_in(user.id, at);
         self.remove_subject(&format!("user:{}", user.email));
         self.batch.one(Guard::UserState, &DELETE_USER, params![user.id]);
+    }
+
+    /// Ends every token of a person, and their open invitation.
+    pub fn end_ways_in(&mut self, user: UserId, at: Timestamp) {
+        self.revoke_tokens(SubjectKind::User, &user.to_string(), at);
+        self.batch.any(Guard::Fresh, &DELETE_INVITATIONS_OF, params![user]);
     }
 
     /// Takes away whatever is granted to somebody, by whichever manifest.

@@ -8,7 +8,7 @@ use strongroom_domain::subject::SubjectKind;
 use strongroom_domain::token;
 use strongroom_metadata::{OwnedToken, TokenPurpose, UserRow};
 
-use super::tokens::{IssuedToken, check_name, is_living};
+use super::tokens::{IssuedToken, check_name, free_name, is_living};
 use super::users::user_target;
 use super::{AppError, Context};
 use crate::audit::Event;
@@ -28,6 +28,7 @@ impl Context {
         loop {
             let mut change = attempts.next().await?;
             let user = self.user_of_address(email).await?;
+            self.check_renewal(user.id)?;
             if !user.active {
                 return Err(AppError::invalid("email", "this person is deactivated; activate them first"));
             }
@@ -56,7 +57,7 @@ impl Context {
             let mut change = attempts.next().await?;
             let user = self.invited(&hash).await?;
             let tokens = app.metadata.tokens_of(&user.id.to_string()).await?;
-            let name = self.free_name(name.as_ref(), &tokens)?;
+            let name = self.token_name(name.as_ref(), &tokens)?;
             let (text, row) = self.issue(SubjectKind::User, user.id.to_string(), &name, TokenPurpose::Personal, None);
             change.accept_invitation(&hash);
             change.add_token(&row);
@@ -81,7 +82,7 @@ impl Context {
         user.filter(|user| user.active).ok_or(AppError::Unauthenticated(INVALID_INVITATION))
     }
 
-    fn free_name(&self, wanted: Option<&MachineName>, tokens: &[OwnedToken]) -> Result<String, AppError> {
+    fn token_name(&self, wanted: Option<&MachineName>, tokens: &[OwnedToken]) -> Result<String, AppError> {
         let now = self.app().clock.now();
         let is_taken = |name: &str| tokens.iter().any(|token| token.name == name && is_living(token, now));
         match wanted {
@@ -90,11 +91,7 @@ impl Context {
                 Err(AppError::NameTaken(message))
             }
             Some(name) => Ok(name.as_str().to_owned()),
-            None => {
-                let mut numbered = (2..).map(|number| format!("{USUAL_NAME}-{number}"));
-                let first = Some(USUAL_NAME.to_owned()).filter(|name| !is_taken(name));
-                Ok(first.or_else(|| numbered.find(|name| !is_taken(name))).unwrap_or_default())
-            }
+            None => Ok(free_name(USUAL_NAME, tokens, now)),
         }
     }
 }

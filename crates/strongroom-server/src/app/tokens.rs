@@ -4,7 +4,7 @@ use serde_json::json;
 use strongroom_crypto::sha256;
 use strongroom_domain::names::{Email, MachineName};
 use strongroom_domain::subject::SubjectKind;
-use strongroom_domain::{SecretValue, Timestamp, TokenId, token};
+use strongroom_domain::{SecretValue, Timestamp, TokenId, UserId, token};
 use strongroom_metadata::{IdentityChange, NewToken, OwnedToken, TokenPurpose, UserRow};
 
 use super::identity_changes::Attempts;
@@ -49,11 +49,7 @@ impl Context {
     /// Makes a personal access token for the caller.
     pub(crate) async fn create_token(&self, request: &TokenRequest) -> Result<IssuedToken, AppError> {
         let id = self.own_user_id().ok_or_else(|| self.refused_operation(PEOPLE_ONLY))?;
-        if self.caller().token.is_some_and(|(_, purpose)| purpose == TokenPurpose::Personal) {
-            // Else a stolen token would outlive its end, and its being revoked.
-            let message = "a personal access token makes no other: ask a tenant admin for one, or for an invitation";
-            return Err(self.refused_operation(message));
-        }
+        self.check_renewal(id)?;
         let wanted = self.wanted(request)?;
         let mut attempts = self.identity_attempts().await;
         loop {
@@ -76,9 +72,28 @@ impl Context {
         loop {
             let change = attempts.next().await?;
             let user = self.user_of_address(email).await?;
+            self.check_renewal(user.id)?;
             if let Some(token) = self.add_token(&mut attempts, change, &user, &wanted).await? {
                 return Ok(token);
             }
+        }
+    }
+
+    /// 403 where somebody would get a further way in for themselves with what may be stolen or ends: it would outlive that.
+    pub(super) fn check_renewal(&self, user: UserId) -> Result<(), AppError> {
+        if self.own_user_id() != Some(user) {
+            return Ok(());
+        }
+        match self.caller().token {
+            Some((_, TokenPurpose::First)) => Ok(()),
+            Some(_) => Err(self.refused_operation(
+                "a personal access token makes no other for the same person: ask another tenant admin for one, or for an \
+                 invitation",
+            )),
+            None => Err(self.refused_operation(
+                "a token of an identity provider makes no personal access token for the same person, as that would \
+                 outlive it: ask another tenant admin for one, or for an invitation",
+            )),
         }
     }
 
@@ -102,7 +117,7 @@ impl Context {
         }
     }
 
-    /// Ends all tokens of a person: the caller's own, or for tenant admins anybody's.
+    /// Ends all tokens of a person and their open invitation: the caller's own, or for tenant admins anybody's.
     pub(crate) async fn revoke_tokens_of_user(&self, email: &str) -> Result<(), AppError> {
         let own = self.caller().standing.subject.user_email();
         if !self.is_tenant_admin() && own != Some(Email::folded(email).as_str()) {
@@ -112,7 +127,7 @@ impl Context {
         loop {
             let mut change = attempts.next().await?;
             let user = self.user_of_address(email).await?;
-            change.revoke_tokens(SubjectKind::User, &user.id.to_string(), self.app().clock.now());
+            change.end_ways_in(user.id, self.app().clock.now());
             let event = Event { action: "REVOKE_PERSONAL_ACCESS_TOKENS", ..Event::of(user_target(&user)) };
             if attempts.commit(change, event).await?.is_none() {
                 return Ok(());
@@ -227,6 +242,13 @@ pub(super) fn check_name(path: &str, name: &str) -> Result<MachineName, AppError
 /// Whether a token works as far as it is concerned.
 pub(super) fn is_living(token: &OwnedToken, now: Timestamp) -> bool {
     token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
+}
+
+/// The first of `usual`, `usual-2`, `usual-3` and so on that none of somebody's living tokens has.
+pub(super) fn free_name(usual: &str, tokens: &[OwnedToken], now: Timestamp) -> String {
+    let is_free = |name: &String| !tokens.iter().any(|token| token.name == *name && is_living(token, now));
+    let numbered = (2..).map(|number| format!("{usual}-{number}"));
+    std::iter::once(usual.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
 }
 
 /// A token as an event names it.

@@ -143,8 +143,18 @@ async fn people_are_found_by_a_checked_address_where_the_provider_may() {
     let client = on.with(&person());
     let info = client.get("/api/svc/v1/x/users/info").await.expect(200);
     assert_eq!(text(&info, "/email"), "anna@example.com");
-    // A login makes tokens, as no token from here does.
-    client.post(TOKENS, json!({"name": "laptop"})).await.expect(200);
+    // What ends in an hour makes nothing for the same person that doesn't, an admin's neither; for others it does.
+    let refused = client.post(TOKENS, json!({"name": "laptop"})).await;
+    assert!(refused.refused(403, "forbidden").contains("identity provider"));
+    let role = json!({"email": "anna@example.com", "roles": ["tenant-admin"]});
+    on.app.admin().request("PATCH", &format!("{USERS}/roles")).json(&role).send().await.expect(200);
+    on.app.person("other@example.com").await;
+    for (email, status) in [("anna@example.com", 403), ("other@example.com", 200)] {
+        let wanted = json!({"name": "laptop", "userEmail": email});
+        assert_eq!(client.post(&format!("{TOKENS}/for-user"), wanted).await.status, status, "{email}");
+        let wanted = json!({"email": email, "acceptInviteClientUrl": "https://console.example.com"});
+        assert_eq!(client.post(&format!("{USERS}/invite"), wanted).await.status, status, "{email}");
+    }
 }
 
 /// In Unicode's lower case a Kelvin sign is a `k`: a provider that lets people choose such an address lends no other's.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_testkit::TestApp;
 
-use crate::support::{ABSENT, GROUPS, TOKENS, column, count_events, list, text};
+use crate::support::{ABSENT, GROUPS, INVITATIONS, TOKENS, USERS, column, count_events, list, text};
 
 #[tokio::test]
 async fn people_make_tokens_but_not_by_such_tokens() {
@@ -14,14 +14,22 @@ async fn people_make_tokens_but_not_by_such_tokens() {
     assert_eq!(laptop.get("/api/svc/v1/x/users/info").await.expect(200)["subjectPatName"], "laptop");
     let refused = laptop.post(TOKENS, json!({"name": "more"})).await;
     assert!(refused.refused(403, "forbidden").contains("personal access token"));
-    // But the person is a tenant admin with it, too.
-    let wanted = json!({"name": "more", "userEmail": "admin@example.com"});
-    laptop.post(&format!("{TOKENS}/for-user"), wanted).await.expect(200);
+    // The person is a tenant admin with it, too, and makes them and invitations for others; not for themselves.
+    let other = app.person("other@example.com").await;
+    let for_user = |email: &str| json!({"name": "more", "userEmail": email});
+    let invited = |email: &str| json!({"email": email, "acceptInviteClientUrl": "https://console.example.com"});
+    laptop.post(&format!("{TOKENS}/for-user"), for_user("Admin@example.com")).await.refused(403, "forbidden");
+    laptop.post(&format!("{USERS}/invite"), invited("Admin@example.com")).await.refused(403, "forbidden");
+    laptop.post(&format!("{TOKENS}/for-user"), for_user(other.name())).await.expect(200);
+    laptop.post(&format!("{USERS}/invite"), invited(other.name())).await.expect(200);
+    // That of the first start is the way in that others can be made by.
+    admin.post(&format!("{TOKENS}/for-user"), for_user("admin@example.com")).await.expect(200);
+    admin.post(&format!("{USERS}/invite"), invited("admin@example.com")).await.expect(200);
     let machine = app.machine("robot", &[]).await;
     machine.post(TOKENS, json!({"name": "more"})).await.refused(403, "forbidden");
     machine.get(TOKENS).await.refused(403, "forbidden");
-    assert_eq!(count_events(&app, "action=CREATE_PERSONAL_ACCESS_TOKEN").await, 2);
-    assert_eq!(count_events(&app, "action=USE_OPERATION").await, 3);
+    assert_eq!(count_events(&app, "action=CREATE_PERSONAL_ACCESS_TOKEN").await, 4);
+    assert_eq!(count_events(&app, "action=USE_OPERATION").await, 5);
 }
 
 #[tokio::test]
@@ -123,11 +131,16 @@ async fn all_tokens_of_a_person_end_at_their_word_or_an_admin_s() {
     let (one, other) = (app.person("one@example.com").await, app.person("other@example.com").await);
     let path = format!("{TOKENS}/revoke/all");
     let revoke = |email: &str| json!({"email": email});
+    let invited = json!({"email": "one@example.com", "acceptInviteClientUrl": "https://console.example.com"});
+    let link = app.admin().post(&format!("{USERS}/invite"), invited).await.expect(200);
+    let code = text(&link, "/link").rsplit_once('=').unwrap().1;
     other.request("DELETE", &path).json(&revoke("one@example.com")).send().await.refused(403, "forbidden");
     other.request("DELETE", &path).json(&revoke("none@example.com")).send().await.refused(403, "forbidden");
     one.get(GROUPS).await.expect(200);
     one.request("DELETE", &path).json(&revoke("One@example.com")).send().await.expect(200);
     one.get(GROUPS).await.refused(401, "unauthenticated");
+    // An open invitation is a token to be.
+    app.client("guest", None).post(INVITATIONS, json!({"code": code})).await.refused(401, "unauthenticated");
     other.get(GROUPS).await.expect(200);
     app.admin().request("DELETE", &path).json(&revoke("other@example.com")).send().await.expect(200);
     other.get(GROUPS).await.refused(401, "unauthenticated");

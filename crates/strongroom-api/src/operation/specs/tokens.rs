@@ -20,11 +20,16 @@ pub(in crate::operation) const CREATE_TOKEN: OperationSpec = OperationSpec {
     path: "/api/svc/v1/personal-access-tokens",
     tag: "Personal Access Tokens",
     summary: "Make a token for oneself",
-    description: "Not with such a token: a stolen one would outlive its end. The token is shown this once; only its hash is kept.",
+    description: "With the first start's token only, or one of `strongroom admin-token`: what is made with a stolen one, or with one \
+        of an identity provider, would outlive its end. The token is shown this once; only its hash is kept.",
     audit: AuditMode::Change,
     request: Some(schema::<wire::CreateTokenRequest>),
     response: schema::<wire::TokenResponse>,
-    errors: &[(403, "The caller is a machine, or uses a personal access token."), NAME_TAKEN, BAD_INPUT],
+    errors: &[
+        (403, "The caller is a machine, or uses a personal access token or one of an identity provider."),
+        NAME_TAKEN,
+        BAD_INPUT,
+    ],
     ..DEFAULTS
 };
 
@@ -48,7 +53,8 @@ pub(in crate::operation) const CREATE_TOKEN_FOR_USER: OperationSpec = OperationS
     path: "/api/svc/v1/personal-access-tokens/for-user",
     tag: "Personal Access Tokens",
     summary: "Make a token for a person",
-    description: "The token is shown this once; only its hash is kept.",
+    description: "For oneself only where one could make it oneself (`PersonalAccessToken.create`). The token is shown this once; \
+        only its hash is kept.",
     access: Access::TenantAdmin,
     audit: AuditMode::Change,
     request: Some(schema::<wire::CreateTokenForUserRequest>),
@@ -63,7 +69,8 @@ pub(in crate::operation) const REVOKE_TOKENS_OF_USER: OperationSpec = OperationS
     path: "/api/svc/v1/personal-access-tokens/revoke/all",
     tag: "Personal Access Tokens",
     summary: "End all tokens of a person",
-    description: "One's own, or anybody's as a tenant admin. They stop working at once, and on the other replicas of a server within a second.",
+    description: "One's own, or anybody's as a tenant admin, with an open invitation of theirs. They stop working at once, and on the \
+        other replicas of a server within a second.",
     audit: AuditMode::Change,
     request: Some(schema::<wire::RevokeTokensRequest>),
     response: schema::<wire::Empty>,

@@ -110,7 +110,7 @@ pub(in crate::operation) const INVITE_USER: OperationSpec = OperationSpec {
     summary: "Make a link that gives a registered person a token",
     description: "It works once, for seven days; a new one ends the older. No mail is sent. The code is in the link's fragment, \
         which browsers send to no server; the page trades it at `/api/v1/invitations/accept`. Whoever has the link can act \
-        as the person.",
+        as the person. For oneself only where one could make a token oneself (`PersonalAccessToken.create`).",
     access: Access::TenantAdmin,
     audit: AuditMode::Change,
     request: Some(schema::<wire::InviteUserRequest>),
