@@ -9,13 +9,13 @@ use axum::Router;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::{Clock, Entropy, Ids, SystemClock, token};
+use strongroom_domain::{Clock, Entropy, Ids, SecretValue, SystemClock, token};
 use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
 use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Limits, RunningWrites, TurnoverStep};
+use crate::app::{App, Caches, Context, Limits, RunningWrites, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -99,6 +99,9 @@ pub enum StartError {
         /// What was done with it.
         state: InstanceState,
     },
+    /// There is nothing to open.
+    #[error("there is no instance in the database {0} (settings data-dir and database-url); nothing was made")]
+    NoInstance(String),
     /// The tenant's name was changed.
     #[error(
         "the setting tenant is `{set}`, but this database belongs to the tenant `{stored}`; a tenant can't be renamed"
@@ -169,6 +172,18 @@ pub struct Instance {
 impl Instance {
     /// Opens what the settings describe, and makes it at the first start. Never initialises over existing data.
     pub async fn open(settings: &Settings, world: World) -> Result<Self, StartError> {
+        Self::open_or(settings, world, true).await
+    }
+
+    /// Opens what the settings describe, and makes nothing.
+    pub async fn open_existing(settings: &Settings, world: World) -> Result<Self, StartError> {
+        match &settings.database {
+            Database::Sqlite(file) if !file.exists() => Err(StartError::NoInstance(settings.database.shown())),
+            _ => Self::open_or(settings, world, false).await,
+        }
+    }
+
+    async fn open_or(settings: &Settings, world: World, may_make: bool) -> Result<Self, StartError> {
         let given_token = check_admin_token(settings)?;
         let mut folder = Folder::lock(&settings.data_dir)?;
         let (metadata, root) = open_database(settings, &mut folder).await?;
@@ -179,6 +194,9 @@ impl Instance {
         let mut first_start = None;
         let mut found = metadata.instance().await?;
         if found.is_none() {
+            if !may_make {
+                return Err(StartError::NoInstance(settings.database.shown()));
+            }
             folder.check_first_start(&settings.database.shown())?;
             let sources = Sources { clock: &*clock, entropy: &*world.entropy, ids: &ids };
             found = match first_start::initialise(settings, &sources, &metadata, &root, given_token).await? {
@@ -264,6 +282,12 @@ impl Instance {
         tokio::spawn(async move {
             tokio::join!(jobs::run_purge(app.clone()), jobs::run_rotation(app.clone()), jobs::run_pruning(app.clone()));
         })
+    }
+
+    /// Makes a tenant admin a token like that of the first start; the error is for whoever runs this.
+    pub async fn make_admin_token(&self, email: &str) -> Result<SecretValue, String> {
+        let made = Context::of_job(self.app.clone(), "admin-token").make_admin_token(email).await;
+        made.map(|token| token.0).map_err(|error| http::ApiError::from(error).message().to_owned())
     }
 
     /// Changes at once the tokens that are due, and says how many that were.

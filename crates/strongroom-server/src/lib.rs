@@ -3,6 +3,7 @@
 //! The way of a request: [`http`] (parse, authenticate, render) calls `app` (authorize, decide, write once), which uses
 //! the metadata database, a secret store and the keys. `jobs` do what nobody asks for.
 
+mod admin_token;
 mod app;
 mod audit;
 mod auth;
@@ -18,6 +19,7 @@ mod limits;
 mod migrate_database;
 mod run;
 
+pub use admin_token::{admin_token_command, run_admin_token};
 pub use doctor::{doctor_command, run_doctor};
 pub use first_start::FirstStart;
 pub use instance::{Instance, StartError, SystemEntropy, World};

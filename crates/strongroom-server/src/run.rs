@@ -42,6 +42,9 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Refused(String),
     /// The system refused something that every process may do.
     #[error("{0}")]
     System(#[from] std::io::Error),

@@ -16,12 +16,14 @@ fn main() -> ExitCode {
         .arg_required_else_help(true)
         .subcommand(strongroom_server::config::serve_command())
         .subcommand(strongroom_server::doctor_command())
+        .subcommand(strongroom_server::admin_token_command())
         .subcommand(strongroom_server::keys_command())
         .subcommand(strongroom_server::migrate_database_command())
         .subcommand(strongroom_cli::token_command());
     let result = match command.get_matches_mut().subcommand() {
         Some(("serve", flags)) => serve(flags),
         Some(("doctor", flags)) => doctor(flags),
+        Some(("admin-token", matches)) => admin_token(matches),
         Some(("keys", matches)) => strongroom_server::run_keys(matches).map_err(|error| error.to_string()),
         Some(("migrate-database", matches)) => migrate_database(matches),
         Some(("token", matches)) => {
@@ -48,6 +50,16 @@ fn doctor(flags: &clap::ArgMatches) -> Result<(), String> {
         Ok(false) => Err("a server would not start with these settings".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn admin_token(matches: &clap::ArgMatches) -> Result<(), String> {
+    // Exactly one crypto provider, before anything asks for one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime
+        .block_on(strongroom_server::run_admin_token(matches, std::env::vars_os()))
+        .map_err(|error| error.to_string())
 }
 
 fn migrate_database(matches: &clap::ArgMatches) -> Result<(), String> {

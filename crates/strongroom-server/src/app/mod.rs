@@ -24,6 +24,7 @@ mod machines;
 mod manifests;
 mod new_groups;
 mod providers;
+mod recovery;
 mod restore;
 mod revision;
 mod role_bindings;

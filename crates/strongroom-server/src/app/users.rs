@@ -226,7 +226,7 @@ impl Context {
     }
 }
 
-fn is_acting_admin(user: &UserRow) -> bool {
+pub(super) fn is_acting_admin(user: &UserRow) -> bool {
     user.active && user.tenant_role == TenantRole::Admin.id()
 }
 

@@ -1,6 +1,7 @@
 //! Personal access tokens: made, listed, ended.
 
 use serde_json::{Value, json};
+use strongroom_server::{Instance, StartError, World};
 use strongroom_testkit::TestApp;
 
 use crate::support::{ABSENT, GROUPS, INVITATIONS, TOKENS, USERS, column, count_events, list, text};
@@ -146,4 +147,51 @@ async fn all_tokens_of_a_person_end_at_their_word_or_an_admin_s() {
     other.get(GROUPS).await.refused(401, "unauthenticated");
     let missing = app.admin().request("DELETE", &path).json(&revoke("none@example.com")).send().await;
     missing.refused(404, "reference_not_found");
+}
+
+/// The last admin's tokens may all end. Whoever has the data and the root key has the way back.
+#[tokio::test]
+async fn an_admin_without_a_token_gets_one_from_whoever_has_the_keys() {
+    let mut app = TestApp::start().await;
+    let member = app.person("member@example.com").await;
+    let admin = app.admin();
+    let wanted = json!({"email": "admin@example.com"});
+    admin.request("DELETE", &format!("{TOKENS}/revoke/all")).json(&wanted).send().await.expect(200);
+    admin.get(GROUPS).await.refused(401, "unauthenticated");
+    app.stop().await;
+    let world = || World { clock: Some(std::sync::Arc::new(app.clock.clone())), ..World::default() };
+    let instance = Instance::open_existing(&app.settings(), world()).await.unwrap();
+    for refused in [member.name(), "nobody@example.com"] {
+        let error = instance.make_admin_token(refused).await.unwrap_err();
+        assert!(error.contains(refused) && error.contains("admin@example.com"), "{error}");
+    }
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        made.push(instance.make_admin_token("Admin@example.com").await.unwrap());
+    }
+    instance.close().await;
+    drop(instance);
+    app.restart().await;
+    for (token, name) in made.iter().zip(["admin", "admin-2"]) {
+        let admin = app.client("admin", Some(token.expose()));
+        assert_eq!(admin.get("/api/svc/v1/x/users/info").await.expect(200)["subjectPatName"], name);
+        // A first token again: others can be made by it.
+        admin.post(TOKENS, json!({"name": format!("laptop-{name}")})).await.expect(200);
+    }
+    app.admin().get(GROUPS).await.refused(401, "unauthenticated");
+    let admin = app.client("admin", Some(made[0].expose()));
+    app.settle().await;
+    let told = admin.get("/api/svc/v1/audit-logs?metric=list&action=RECOVER_ADMIN_TOKEN").await.expect(200);
+    assert_eq!(list(&told, "/data").len(), 2);
+    assert_eq!(text(&told, "/data/0/subject/subjectControllerName"), "admin-token");
+    assert_eq!(text(&told, "/data/0/resourceName"), "admin@example.com");
+
+    // It makes no instance where there is none.
+    let empty = tempfile::tempdir().unwrap();
+    let data = empty.path().join("data");
+    app.stop().await;
+    app.set("STRONGROOM_DATA_DIR", data.to_str().unwrap());
+    app.set("STRONGROOM_DATABASE_URL", &format!("sqlite:{}", data.join("strongroom.db").display()));
+    let refused = Instance::open_existing(&app.settings(), World::default()).await.err();
+    assert!(matches!(refused, Some(StartError::NoInstance(_))) && !data.exists());
 }

@@ -66,6 +66,40 @@ fn starts(launch: &Launch) {
     server.stop();
 }
 
+/// Runs `strongroom admin-token` and gives what it printed.
+fn admin_token(data: &Path, address: &str) -> Result<String, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+    let output =
+        command.env_clear().args(["admin-token", "--data-dir", data.to_str().unwrap(), address]).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.success(), err.is_empty(), "{err}");
+    if output.status.success() { Ok(out.trim_end().to_owned()) } else { Err(err) }
+}
+
+#[test]
+fn an_admin_s_new_token_takes_the_data_the_key_and_a_stopped_server() {
+    const ADMIN: &str = "admin@strongroom.local";
+    let at = Stopped::new();
+    let token = admin_token(&at.data, ADMIN).unwrap();
+    assert!(token.starts_with("tfy_") && !token.contains(char::is_whitespace), "{token}");
+    says(&admin_token(&at.data, "nobody@example.com").unwrap_err(), &["nobody@example.com", ADMIN]);
+    let server = Server::start(&at.data);
+    let reference = "/api/svc/v1/control-plane/secret?secret_ref=default:group:K";
+    assert_eq!(server.client_with(&token).get(reference).unwrap().success()["value"], VALUE);
+    says(&admin_token(&at.data, ADMIN).unwrap_err(), &["in use by another strongroom process"]);
+    server.stop();
+    let (key, away) = (at.data.join("root.key"), at.beside("root.key"));
+    fs::rename(&key, &away).unwrap();
+    says(&admin_token(&at.data, ADMIN).unwrap_err(), &["root.key", "bring that key back"]);
+    make_root_key(&key);
+    says(&admin_token(&at.data, ADMIN).unwrap_err(), &["fingerprint"]);
+    let nothing = at.beside("nothing");
+    says(&admin_token(&nothing, ADMIN).unwrap_err(), &["there is no instance", "nothing was made"]);
+    assert!(!nothing.exists());
+    fs::rename(&away, &key).unwrap();
+    starts(&Launch::on(&at.data));
+}
+
 /// Every file with its content; not the shared memory of the database, which holds nothing, nor an empty log of it.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
