@@ -173,10 +173,11 @@ impl Context {
         Ok(Draft { machine, before, earlier, moved })
     }
 
-    /// Whether applying changes nothing: the manifest is the one that there is, and all of it is so.
+    /// Whether applying changes nothing: the manifest is the one that there is, and all of it is so. It isn't where another
+    /// group has the name that the token is written under.
     async fn is_in_force(&self, draft: &Draft, terms: &MachineTerms, resolved: &Resolved) -> Result<bool, AppError> {
-        let Draft { machine, before, .. } = draft;
-        let same = before.as_ref() == Some(&machine.manifest);
+        let Draft { machine, before, moved, .. } = draft;
+        let same = before.as_ref() == Some(&machine.manifest) && !moved;
         // What has an identity provider's mapping keeps the provider, so that mappings are what the manifest says.
         Ok(same && (terms.permissions.is_none() || self.is_granted(&machine.id.to_string(), resolved).await?))
     }
