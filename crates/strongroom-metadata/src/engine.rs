@@ -15,6 +15,8 @@ use crate::{Batch, CommitError, IdentityChange, OpenError, PostgresOptions, Read
 
 /// How many long reads run at a time.
 const SCANS: usize = 4;
+/// So many rows take about as long as the least read does.
+const ROWS_A_TURN: usize = 16;
 
 /// The metadata database. Cheap to clone.
 #[derive(Clone)]
@@ -219,15 +221,27 @@ impl Metadata {
         Ok(out)
     }
 
-    /// Row after row until `each` says `false`. On SQLite this happens at once, in the calling task.
+    /// Row after row until `each` says `false`. On SQLite this happens at once, in the calling task, which then lets
+    /// others run if it has had its share: a loop of such reads never waits for anything that would.
     pub(crate) async fn scan(
         &self,
         sql: &'static Sql,
         params: &[Value],
-        each: impl FnMut(&Row<'_>) -> Result<bool, ReadError> + Send,
+        mut each: impl FnMut(&Row<'_>) -> Result<bool, ReadError> + Send,
     ) -> Result<(), ReadError> {
         match &self.inner.engine {
-            Engine::Sqlite(database) => database.scan(sql, params, each),
+            Engine::Sqlite(database) => {
+                let mut rows = 0;
+                database.scan(sql, params, |row| {
+                    rows += 1;
+                    each(row)
+                })?;
+                // A thread of its own holds up nobody.
+                for _ in 0..if self.aside { 0 } else { 1 + rows / ROWS_A_TURN } {
+                    tokio::task::coop::consume_budget().await;
+                }
+                Ok(())
+            }
             Engine::Postgres(database) => database.scan(sql, params, self.aside, each).await,
         }
     }

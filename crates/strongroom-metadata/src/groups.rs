@@ -5,7 +5,7 @@ use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
 use crate::integrations::read_actor;
-use crate::sql::{Row, Value, params, statements};
+use crate::sql::{Row, Sql, Value, params, statements};
 use crate::{Metadata, ReadError, dialect};
 
 /// The position of a group's name among its columns. What it is found by is stored beside it, and must agree.
@@ -147,6 +147,11 @@ macro_rules! group_count {
 statements! {
     GROUP_BY_ID = group_state!("NULL", "?3");
     GROUP_BY_NAME = group_state!("NULL", id_of_name!("?3"));
+    GROUP_REF_BY_NAME = concat!(
+        "SELECT g.id, g.name, e.role FROM ",
+        entrance!(id_of_name!("?3"), "?4"),
+        " e CROSS JOIN secret_groups g WHERE g.id = e.group_id"
+    );
     GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
     GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
@@ -204,6 +209,17 @@ pub struct GroupRow {
     pub deleted_at: Option<Timestamp>,
     /// When it will be purged.
     pub purge_at: Option<Timestamp>,
+    /// The strongest role that grants give the one who looks.
+    pub role: Option<GroupRole>,
+}
+
+/// As much of a group as it takes to decide who may do what with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRef {
+    /// Id.
+    pub id: GroupId,
+    /// Name.
+    pub name: String,
     /// The strongest role that grants give the one who looks.
     pub role: Option<GroupRole>,
 }
@@ -289,12 +305,16 @@ impl Metadata {
     /// The visible living group of a name (folded).
     pub async fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
         let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?;
-        match &state {
-            Some(state) if state.group.name.to_ascii_lowercase() != folded => {
-                Err(ReadError::Damaged { statement: GROUP_BY_NAME.name, column: NAME })
-            }
-            _ => Ok(state),
-        }
+        agrees(state, &GROUP_BY_NAME, folded, |state| &state.group.name)
+    }
+
+    /// The same without anything that is in it.
+    pub async fn group_ref_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupRef>, ReadError> {
+        let asked = params![&viewpoint.subject, self.now(), folded, i64::from(viewpoint.sees_all())];
+        let found = self.first(&GROUP_REF_BY_NAME, &asked, |row| {
+            Ok(GroupRef { id: row.parsed(0, GroupId::parse)?, name: row.text(NAME)?, role: read_role(row, 2)? })
+        });
+        agrees(found.await?, &GROUP_REF_BY_NAME, folded, |group| &group.name)
     }
 
     /// A page of the visible groups, newest first, and how many match in all.
@@ -326,7 +346,7 @@ impl Metadata {
 
     async fn group_state(
         &self,
-        sql: &'static crate::sql::Sql,
+        sql: &'static Sql,
         viewpoint: &Viewpoint,
         key: Value,
     ) -> Result<Option<GroupState>, ReadError> {
@@ -335,11 +355,7 @@ impl Metadata {
     }
 
     /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
-    async fn group_states(
-        &self,
-        sql: &'static crate::sql::Sql,
-        params: &[Value],
-    ) -> Result<Vec<GroupState>, ReadError> {
+    async fn group_states(&self, sql: &'static Sql, params: &[Value]) -> Result<Vec<GroupState>, ReadError> {
         let mut groups: Vec<GroupState> = Vec::new();
         let (mut secrets, mut manifests) = (0, 0);
         self.scan(sql, params, |row| {
@@ -364,6 +380,16 @@ impl Metadata {
             state.secrets.sort_unstable_by_key(|secret| secret.id);
         }
         Ok(groups)
+    }
+}
+
+/// What was found by a folded name has that name.
+fn agrees<T>(found: Option<T>, sql: &Sql, folded: &str, name: impl Fn(&T) -> &str) -> Result<Option<T>, ReadError> {
+    match &found {
+        Some(group) if name(group).to_ascii_lowercase() != folded => {
+            Err(ReadError::Damaged { statement: sql.name, column: NAME })
+        }
+        _ => Ok(found),
     }
 }
 

@@ -54,7 +54,7 @@ pub use copy::{CopyError, CopyReport, Location, Phase, Progress, TableReport, co
 pub use engine::{Metadata, WriterStats};
 pub use error::{CommitError, OpenError, ReadError};
 pub use examination::{Examination, Finding, Level, examine_postgres, examine_sqlite};
-pub use groups::{GroupFilter, GroupRow, GroupState, Page, SecretState, Viewpoint};
+pub use groups::{GroupFilter, GroupRef, GroupRow, GroupState, Page, SecretState, Viewpoint};
 pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{Memberships, NewToken, PersonRow, RoleGrantRow, SubjectRow, TokenPurpose, TokenRow};
 pub use identity_change::{IdentityChange, RoleGrant};

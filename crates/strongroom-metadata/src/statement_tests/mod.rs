@@ -315,5 +315,5 @@ fn rows_are_found_by_an_index() {
         assert_eq!([by("r"), by("m")], expected, "{}: {plan:#?}", sql.name);
         looks.insert(sql.name);
     }
-    assert_eq!(looks.len(), 27, "{looks:?}");
+    assert_eq!(looks.len(), 28, "{looks:?}");
 }

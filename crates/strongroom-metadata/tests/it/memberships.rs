@@ -33,6 +33,7 @@ fn every(role: Option<GroupRole>) -> Shown {
         "group",
         "group_sealed",
         "group_by_name",
+        "group_ref_by_name",
         "group_page",
         "secret",
         "secret_by_name",
@@ -90,6 +91,10 @@ impl Shelf {
             ("group", group(metadata.group(living.id, &looks).await.unwrap())),
             ("group_sealed", group(metadata.group_sealed(living.id, &looks).await.unwrap())),
             ("group_by_name", group(metadata.group_by_name("living", &looks).await.unwrap())),
+            (
+                "group_ref_by_name",
+                metadata.group_ref_by_name("living", &looks).await.unwrap().and_then(|group| group.role),
+            ),
             ("group_page", groups.first().and_then(|state| state.group.role)),
             ("secret", metadata.secret(secret, &looks, 9).await.unwrap().and_then(|(secret, _)| secret.role)),
             (

@@ -91,6 +91,7 @@ async fn everyone_sees_what_is_shared_with_them() {
             assert!(world.metadata.group_name_taken(name).await.unwrap());
             let roles = [
                 world.metadata.group_by_name(name, &looks).await.unwrap().and_then(|state| state.group.role),
+                world.metadata.group_ref_by_name(name, &looks).await.unwrap().and_then(|group| group.role),
                 world.metadata.group(state.group.id, &looks).await.unwrap().and_then(|state| state.group.role),
                 world.metadata.group_sealed(state.group.id, &looks).await.unwrap().and_then(|state| state.group.role),
                 world.metadata.secret(secret.id, &looks, 1).await.unwrap().and_then(|(secret, _)| secret.role),
@@ -103,7 +104,7 @@ async fn everyone_sees_what_is_shared_with_them() {
                 groups.iter().find(|listed| listed.group.name == name).and_then(|listed| listed.group.role),
                 secrets.iter().find(|listed| listed.group_name == name).and_then(|listed| listed.role),
             ];
-            assert_eq!(roles, [role; 7], "{name} {looks:?}");
+            assert_eq!(roles, [role; 8], "{name} {looks:?}");
         }
         assert_eq!(world.metadata.group(dead.id, &member(bob)).await.unwrap().unwrap().group.role, Some(Admin));
     }
@@ -200,6 +201,7 @@ async fn what_is_not_there_is_none() {
     assert_eq!(metadata.secret(crossed, &looks, 10).await.unwrap(), None);
     for name in ["", "Prod", "pro", "prod ", "prod\0", "pr%", "dead", "default:prod"] {
         assert_eq!(metadata.group_by_name(name, &looks).await.unwrap(), None, "{name:?}");
+        assert_eq!(metadata.group_ref_by_name(name, &looks).await.unwrap(), None, "{name:?}");
         assert_eq!(metadata.secret_by_name(name, "K", None, &looks).await.unwrap(), None, "{name:?}");
     }
     for key in ["", "k", "K ", "K\0", "%", "D"] {

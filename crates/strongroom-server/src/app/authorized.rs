@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use strongroom_domain::policy::{self, Decision, GroupAction};
 use strongroom_domain::role::GroupRole;
-use strongroom_metadata::{GroupState, SecretRow};
+use strongroom_metadata::{GroupRef, GroupState, SecretRow};
 
 use super::{AppError, Context, Resource};
 use crate::audit::{Event, Outcome, Target};
@@ -67,6 +67,18 @@ impl OfGroup for GroupState {
     }
 }
 
+impl OfGroup for GroupRef {
+    const RESOURCE: Resource = Resource::SecretGroup;
+
+    fn role(&self) -> Option<GroupRole> {
+        self.role
+    }
+
+    fn target(&self, context: &Context) -> Target {
+        Target::group(&context.app().tenant, self.id, &self.name)
+    }
+}
+
 impl OfGroup for SecretRow {
     const RESOURCE: Resource = Resource::Secret;
 
@@ -125,6 +137,11 @@ impl Context {
     /// The witness, where the lack of it is no error.
     pub(crate) fn permits<T: OfGroup, P: Permission>(&self, thing: T) -> Option<Authorized<T, P>> {
         (self.decide::<T, P>(&thing) == Decision::Allowed).then_some(Authorized { thing, permission: PhantomData })
+    }
+
+    /// Whether the caller could do it with a group on which grants give them a role.
+    pub(crate) fn could<P: Permission>(&self, role: Option<GroupRole>) -> bool {
+        policy::decide(self.caller().standing.toward(role), P::ACTION, self.app().rules) == Decision::Allowed
     }
 
     fn decide<T: OfGroup, P: Permission>(&self, thing: &T) -> Decision {

@@ -28,12 +28,18 @@ impl Context {
     pub(crate) async fn create_inline_bindings(&self, roles: &[InlineRole]) -> Result<Vec<NamedRow>, AppError> {
         let manifests = manifests_of(roles).map_err(AppError::Invalid)?;
         let metadata = &self.app().metadata;
+        let subjects = || manifests.iter().flat_map(|manifest| &manifest.subjects).map(SubjectName::as_str);
+        // First of all whether they may: only then is there anything to be known of who there is, or of a binding of that
+        // name.
+        for manifest in &manifests {
+            self.grants_of(manifest).await?;
+        }
+        self.check_subjects(subjects()).await?;
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
             let (mut rows, mut events) = (Vec::with_capacity(manifests.len()), Vec::with_capacity(manifests.len()));
             for manifest in &manifests {
-                // First of all whether they may: only then is there anything to be known of a binding of that name.
                 let resolved = self.grants_of(manifest).await?;
                 let manifest = named(manifest.clone(), &resolved);
                 let existing = metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
@@ -54,7 +60,8 @@ impl Context {
             }
             match attempts.commit(change, last).await? {
                 None => return Ok(rows),
-                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
+                Some(Guard::SubjectName) => self.check_subjects(subjects()).await?,
+                Some(Guard::ChangeNumber | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }

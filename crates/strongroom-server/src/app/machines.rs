@@ -57,20 +57,15 @@ impl Context {
     }
 
     async fn apply_machine_terms(&self, terms: MachineTerms, dry_run: bool) -> Result<AppliedMachine, AppError> {
+        if dry_run {
+            let (draft, ..) = self.plan_machine(&terms).await?;
+            return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
+        }
         let subject = terms.subject();
         let mut attempts = self.identity_attempts().await;
         let (draft, issued) = loop {
             let mut change = attempts.next().await?;
-            let mut resolved = Resolved::default();
-            for permission in terms.permissions.iter().flatten() {
-                self.resolve(permission, subject.as_str(), &mut resolved).await?;
-            }
-            let mappings = self.mapped(&terms).await?;
-            let target = self.target_group(&terms).await?;
-            let draft = self.draft_machine(&terms, target).await?;
-            if dry_run {
-                return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
-            }
+            let (draft, resolved, mappings) = self.plan_machine(&terms).await?;
             if self.is_in_force(&draft, &terms, &resolved).await? {
                 return Ok(AppliedMachine { machine: draft.machine, token: None, before: draft.before });
             }
@@ -120,6 +115,18 @@ impl Context {
             }
         }
         Ok(AppliedMachine { machine, token, before })
+    }
+
+    /// The machine as it will be, with what it is granted and which tokens of identity providers stand for it.
+    async fn plan_machine(&self, terms: &MachineTerms) -> Result<(Draft, Resolved, Vec<(String, String)>), AppError> {
+        let subject = [terms.subject()];
+        let mut resolved = Resolved::default();
+        for permission in terms.permissions.iter().flatten() {
+            self.resolve(permission, &subject, &mut resolved).await?;
+        }
+        let mappings = self.mapped(terms).await?;
+        let target = self.target_group(terms).await?;
+        Ok((self.draft_machine(terms, target).await?, resolved, mappings))
     }
 
     /// The machine as it will be, with the group that its token is written into.

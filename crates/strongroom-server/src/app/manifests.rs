@@ -10,7 +10,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{GroupState, IntegrationRow};
 
-use super::changes::{Action, Plan};
+use super::changes::{Action, Also, Plan};
 use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
@@ -25,6 +25,19 @@ pub(crate) struct AppliedGroup {
     pub(crate) existing_manifest: Option<String>,
     /// Whether the state is only what would be.
     pub(crate) dry_run: bool,
+}
+
+/// Those whom a manifest names, who must be there.
+struct Named<'a>(&'a [Collaborator]);
+
+impl Also for Named<'_> {
+    type Found = ();
+
+    async fn read(&self, context: &Context, state: &GroupState) -> Result<(), AppError> {
+        // Nobody else is told who there is.
+        context.authorize::<_, Manage>(alive(state)?)?;
+        context.check_collaborators(self.0).await
+    }
 }
 
 impl Context {
@@ -58,6 +71,7 @@ impl Context {
         let collaborators = manifest.collaborators.get_or_insert_default();
         self.check_collaborators(collaborators).await?;
         self.keep_admin(collaborators);
+        let named = collaborators.clone();
         let new = NewGroup {
             name: manifest.name.clone(),
             integration,
@@ -71,8 +85,15 @@ impl Context {
             }
             return Ok(AppliedGroup { state: new.preview(self), existing_manifest: None, dry_run });
         }
-        let state = self.write_new_group(&new).await?.ok_or_else(|| taken(&new.name))?;
-        Ok(AppliedGroup { state, existing_manifest: None, dry_run })
+        match self.write_new_group(&new).await {
+            Ok(state) => {
+                let state = state.ok_or_else(|| taken(&new.name))?;
+                Ok(AppliedGroup { state, existing_manifest: None, dry_run })
+            }
+            // One of them may have gone meanwhile.
+            Err(AppError::Busy) => self.check_collaborators(&named).await.and(Err(AppError::Busy)),
+            Err(error) => Err(error),
+        }
     }
 
     async fn update_by_manifest(
@@ -89,7 +110,9 @@ impl Context {
         let before = existing.group.manifest.clone();
         match &mut manifest.collaborators {
             Some(collaborators) => {
-                self.check_collaborators(collaborators).await?;
+                if dry_run {
+                    self.check_collaborators(collaborators).await?;
+                }
                 // Nobody locks themselves out by applying a manifest that doesn't name them.
                 if existing.group.role == Some(GroupRole::Admin) {
                     self.keep_admin(collaborators);
@@ -135,7 +158,9 @@ impl Context {
             let before = if given { before } else { self.in_force(id, before).await? };
             return Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run });
         }
-        let state = self.change_group(id, decide).await?;
+        // Any of them may go until it is written.
+        let named = Named(manifest.collaborators.as_deref().filter(|_| changed).unwrap_or_default());
+        let state = self.change_group_with(id, &named, |state, ()| decide(state)).await?;
         Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run })
     }
 

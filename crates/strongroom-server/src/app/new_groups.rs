@@ -82,6 +82,8 @@ impl Context {
                 Ok(Some(state))
             }
             Err(CommitError::Missed { guard: Guard::GroupName }) => Ok(None),
+            // Somebody whom it is shared with has gone.
+            Err(CommitError::Missed { guard: Guard::SubjectName }) => Err(AppError::Busy),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use strongroom_domain::GroupId;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::manifest::{GrantedRole, Permission, RoleBindingManifest};
+use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Grant, GrantSource, Guard, IdentityChange, Named, NamedRow, Page, RoleGrant};
 
 use super::applied::{AppliedNamed, parse_id};
@@ -50,39 +51,49 @@ impl Context {
     /// Creates or updates a binding by its manifest.
     pub(crate) async fn apply_role_binding(&self, manifest: &Value, dry_run: bool) -> Result<AppliedNamed, AppError> {
         let manifest = RoleBindingManifest::parse(manifest).map_err(AppError::Invalid)?;
+        // First of all whether they may give it: nobody else is told who there is. And before the turn, for which others
+        // wait: should somebody go after this, their grant can't be written.
+        let (applied, _) = self.draft_binding(&manifest).await?;
+        self.check_subjects(manifest.subjects.iter().map(SubjectName::as_str)).await?;
+        if dry_run {
+            return Ok(applied);
+        }
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let existing = self.app().metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
-            if let Some(row) = &existing
-                && !self.manages_binding(row).await?
-            {
-                return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
-            }
-            let resolved = self.grants_of(&manifest).await?;
-            let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
-            if dry_run || applied.is_same() && self.is_granted(&applied.row.id, &resolved).await? {
+            let (applied, resolved) = self.draft_binding(&manifest).await?;
+            if applied.is_same() && self.is_granted(&applied.row.id, &resolved).await? {
                 return Ok(applied);
             }
             let event = write_binding(&mut change, &manifest, &applied, &resolved);
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
-                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
+                Some(Guard::SubjectName) => {
+                    self.check_subjects(manifest.subjects.iter().map(SubjectName::as_str)).await?;
+                }
+                Some(Guard::ChangeNumber | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }
     }
 
-    /// What a manifest grants, when the caller may give it.
-    pub(super) async fn grants_of(&self, manifest: &RoleBindingManifest) -> Result<Resolved, AppError> {
-        for subject in &manifest.subjects {
-            self.check_subject(subject.as_str()).await?;
+    /// A binding as it will be, and what it grants, when the caller may give that.
+    async fn draft_binding(&self, manifest: &RoleBindingManifest) -> Result<(AppliedNamed, Resolved), AppError> {
+        let existing = self.app().metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
+        if let Some(row) = &existing
+            && !self.manages_binding(row).await?
+        {
+            return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
         }
+        let resolved = self.grants_of(manifest).await?;
+        Ok((self.applied(existing, manifest.name.as_str(), &manifest.to_json()), resolved))
+    }
+
+    /// What a manifest grants, when the caller may give it. Whether its subjects are there isn't asked.
+    pub(super) async fn grants_of(&self, manifest: &RoleBindingManifest) -> Result<Resolved, AppError> {
         let mut resolved = Resolved::default();
         for permission in &manifest.permissions {
-            for subject in &manifest.subjects {
-                self.resolve(permission, subject.as_str(), &mut resolved).await?;
-            }
+            self.resolve(permission, &manifest.subjects, &mut resolved).await?;
         }
         Ok(resolved)
     }
@@ -107,18 +118,27 @@ impl Context {
         }
     }
 
-    /// Turns one permission for one subject into grants, when the caller may give it.
+    /// Turns one permission into grants of each subject, when the caller may give it.
     pub(crate) async fn resolve(
         &self,
         permission: &Permission,
-        subject: &str,
+        subjects: &[SubjectName],
         resolved: &mut Resolved,
     ) -> Result<(), AppError> {
         let expires_at = permission.expires_at;
+        // What reaches beyond secret groups is the tenant's to give, and whether it is there for nobody else to ask.
+        if !matches!(permission.role, GrantedRole::Group(_)) {
+            self.check_admin("APPLY_ROLE_BINDING")?;
+        }
         let (resource_type, resource_id, role) = match &permission.role {
             GrantedRole::Group(role) => {
                 let group_id = self.managed_group(&permission.resource_fqn).await?;
-                resolved.groups.push(Grant { group_id, subject: subject.to_owned(), role: *role, expires_at });
+                resolved.groups.extend(subjects.iter().map(|subject| Grant {
+                    group_id,
+                    subject: subject.as_str().to_owned(),
+                    role: *role,
+                    expires_at,
+                }));
                 return Ok(());
             }
             GrantedRole::Integration(role) => {
@@ -149,15 +169,13 @@ impl Context {
                 ("account", self.app().account_id.to_string(), self.known_role(&permission.role).await?)
             }
         };
-        // What reaches beyond secret groups is the tenant's to give.
-        self.check_admin("APPLY_ROLE_BINDING")?;
-        resolved.others.push(RoleGrant {
-            subject: subject.to_owned(),
+        resolved.others.extend(subjects.iter().map(|subject| RoleGrant {
+            subject: subject.as_str().to_owned(),
             resource_type: resource_type.to_owned(),
-            resource_id,
-            role,
+            resource_id: resource_id.clone(),
+            role: role.clone(),
             expires_at,
-        });
+        }));
         Ok(())
     }
 
@@ -165,13 +183,12 @@ impl Context {
     async fn managed_group(&self, fqn: &str) -> Result<GroupId, AppError> {
         let app = self.app();
         let parsed = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
-        let state = match parsed {
-            Some(fqn) => app.metadata.group_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?,
+        let group = match parsed {
+            Some(fqn) => app.metadata.group_ref_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?,
             None => None,
         };
-        let state = state.ok_or_else(|| missing_resource("secret group", fqn))?;
-        self.authorize::<_, Manage>(&state)?;
-        Ok(state.group.id)
+        let group = group.ok_or_else(|| missing_resource("secret group", fqn))?;
+        Ok(self.authorize::<_, Manage>(group)?.id)
     }
 
     /// A role's id, when it is built in or the tenant's own of this resource type.
@@ -197,8 +214,7 @@ impl Context {
             return Ok(false);
         }
         for group in groups {
-            let state = metadata.group(group, self.caller().viewpoint()).await?;
-            if state.and_then(|state| self.permits::<_, Manage>(state)).is_none() {
+            if !self.could::<Manage>(metadata.role_on(group, self.caller().viewpoint()).await?) {
                 return Ok(false);
             }
         }

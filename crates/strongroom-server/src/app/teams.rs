@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use strongroom_domain::manifest::TeamManifest;
+use strongroom_domain::names::Email;
 use strongroom_domain::rights::TenantPermission;
 use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Guard, MemberRow, Named, NamedRow, Page};
@@ -68,23 +69,20 @@ impl Context {
 
     /// Creates or updates a team by its manifest.
     pub(crate) async fn apply_team(&self, manifest: &Value, dry_run: bool) -> Result<AppliedNamed, AppError> {
-        let app = self.app();
         let mut manifest = TeamManifest::parse(manifest).map_err(AppError::Invalid)?;
         let subject = SubjectName::team(&manifest.name).as_str().to_owned();
+        // Before the turn, for which others wait: should somebody go after this, they can't be written.
+        let applied = self.draft_team(&mut manifest).await?;
+        self.check_people(&manifest).await?;
+        if dry_run {
+            return Ok(applied);
+        }
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let existing = app.metadata.named_by_name(Named::Team, manifest.name.as_str()).await?;
-            self.check_may_apply_team(&mut manifest, existing.as_ref())?;
-            let people = |emails: &[strongroom_domain::names::Email]| {
-                emails.iter().map(|email| SubjectName::user(email).as_str().to_owned()).collect::<Vec<_>>()
-            };
-            let (members, managers) = (people(&manifest.members), people(manifest.managers.as_deref().unwrap_or(&[])));
-            for person in members.iter().chain(&managers) {
-                self.check_subject(person).await?;
-            }
-            let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
-            if dry_run || applied.is_same() && self.counts(&subject, members.len(), managers.len()).await? {
+            let applied = self.draft_team(&mut manifest).await?;
+            let (members, managers) = people(&manifest);
+            if applied.is_same() && self.counts(&subject, members.len(), managers.len()).await? {
                 return Ok(applied);
             }
             if applied.is_new() {
@@ -98,10 +96,23 @@ impl Context {
             let event = Event { action, detail, ..Event::of(team_target(&applied.row)) };
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
-                Some(Guard::ChangeNumber | Guard::SubjectName | Guard::NamedState) => {}
+                Some(Guard::SubjectName) => self.check_people(&manifest).await?,
+                Some(Guard::ChangeNumber | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }
+    }
+
+    /// A team as it will be, when the caller may make it so.
+    async fn draft_team(&self, manifest: &mut TeamManifest) -> Result<AppliedNamed, AppError> {
+        let existing = self.app().metadata.named_by_name(Named::Team, manifest.name.as_str()).await?;
+        self.check_may_apply_team(manifest, existing.as_ref())?;
+        Ok(self.applied(existing, manifest.name.as_str(), &manifest.to_json()))
+    }
+
+    async fn check_people(&self, manifest: &TeamManifest) -> Result<(), AppError> {
+        let (members, managers) = people(manifest);
+        self.check_subjects(members.iter().chain(&managers).map(String::as_str)).await
     }
 
     /// Whether a team has so many people: of those whom its stored manifest names, some may have been removed, and
@@ -155,6 +166,14 @@ impl Context {
         self.app().metadata.subject(&subject).await?.map(|_| ()).ok_or_else(missing)
     }
 
+    /// The same of many.
+    pub(super) async fn check_subjects<'n>(&self, names: impl Iterator<Item = &'n str> + Send) -> Result<(), AppError> {
+        for name in names {
+            self.check_subject(name).await?;
+        }
+        Ok(())
+    }
+
     fn check_may_apply_team(&self, manifest: &mut TeamManifest, existing: Option<&NamedRow>) -> Result<(), AppError> {
         let standing = &self.caller().standing;
         if standing.rights.is_admin() {
@@ -171,9 +190,7 @@ impl Context {
                 return Err(self.refusal("CREATE_TEAM", target(""), "this takes the permission `team:create`"));
             }
             // Whoever makes a team can go on managing it.
-            if let Some(email) =
-                standing.subject.user_email().and_then(|email| strongroom_domain::names::Email::parse(email).ok())
-            {
+            if let Some(email) = standing.subject.user_email().and_then(|email| Email::parse(email).ok()) {
                 let managers = manifest.managers.get_or_insert_default();
                 if !managers.contains(&email) {
                     managers.push(email);
@@ -214,6 +231,12 @@ impl Context {
         let names = with_members.then(|| members.into_iter().filter_map(address).collect());
         Ok(TeamView { row, members: total, managers, names })
     }
+}
+
+/// The members and the managers that a manifest names.
+fn people(manifest: &TeamManifest) -> (Vec<String>, Vec<String>) {
+    let names = |emails: &[Email]| emails.iter().map(|email| SubjectName::user(email).as_str().to_owned()).collect();
+    (names(&manifest.members), names(manifest.managers.as_deref().unwrap_or(&[])))
 }
 
 fn team_target(row: &NamedRow) -> Target {

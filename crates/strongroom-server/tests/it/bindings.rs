@@ -468,3 +468,68 @@ async fn what_is_asked_for_is_one_resource_or_one_subject() {
     let path = format!("{GENERATE}?resourceType=secret-group&resourceId={group}");
     cast.admin.get(&path).await.refused(404, "secret_group_not_found");
 }
+
+/// Who may not give what they ask for gets one answer, whether what they name is there or not.
+#[tokio::test]
+async fn who_may_not_give_a_role_is_not_told_who_and_what_there_is() {
+    let app = TestApp::start().await;
+    let cast = app.cast("shared", &[]).await;
+    app.apply(&json!({"type": "team", "name": "crew", "members": []})).await;
+    let there = format!("user:{}", cast.stranger.name());
+    let subjects = [there.as_str(), "user:nobody@example.com", "team:crew", "team:none", "virtualaccount:none"];
+    let integration = app.integration_fqn();
+    let account = integration.trim_end_matches(":secret-store:db").to_owned();
+    let others = [
+        ("team", "crew", "team-manager"),
+        ("team", "none", "team-manager"),
+        ("team", "crew", "custom"),
+        ("provider-integration", integration.as_str(), "provider-integration-access"),
+        ("provider-integration", "default:truefoundry:none:secret-store:db", "provider-integration-access"),
+        ("provider-account", account.as_str(), "provider-account-access"),
+        ("provider-account", "default:truefoundry:none", "provider-account-access"),
+        ("account", "default", "tenant-admin"),
+        ("account", "elsewhere", "tenant-admin"),
+    ];
+    let ask = async |client: &Client, subject: &str, (kind, fqn, role): (&str, &str, &str)| {
+        let (subject_kind, name) = subject.split_once(':').unwrap();
+        let binding = json!({
+            "type": "role-binding", "name": "asked", "subjects": [{"type": subject_kind, "name": name}],
+            "permissions": [{"resourceType": kind, "resourceFqn": fqn, "role": role}],
+        });
+        let inline = json!({"resourceType": kind, "resourceFqn": fqn, "subjectFqn": subject, "role": role});
+        let inline = client.post(INLINE, json!({"roleBindings": [inline]})).await;
+        let mut answers = vec![(inline.status, inline.text)];
+        for dry_run in [true, false] {
+            let answer = client.put("/api/svc/v1/apply", json!({"manifest": binding, "dryRun": dry_run})).await;
+            answers.push((answer.status, answer.text));
+        }
+        answers
+    };
+    for client in [&cast.drone, &cast.stranger, &cast.viewer, &cast.owner] {
+        let mut refusals = Vec::new();
+        for subject in subjects {
+            for other in others {
+                refusals.extend(ask(client, subject, other).await);
+            }
+        }
+        refusals.dedup();
+        assert_eq!(refusals.len(), 1, "{} is told {refusals:?}", client.name());
+        assert_eq!(refusals[0].0, 403);
+    }
+    for (client, status) in [(&cast.drone, 404), (&cast.stranger, 404), (&cast.viewer, 403)] {
+        let mut refusals = Vec::new();
+        for subject in subjects {
+            refusals.extend(ask(client, subject, ("secret-group", "default:shared", "secret-group-viewer")).await);
+        }
+        refusals.dedup();
+        assert_eq!(refusals.len(), 1, "{} is told {refusals:?}", client.name());
+        assert_eq!(refusals[0].0, status);
+    }
+    // Who may give it is told what is wrong.
+    for (status, _) in
+        ask(&cast.owner, "user:nobody@example.com", ("secret-group", "default:shared", "secret-group-viewer")).await
+    {
+        assert_eq!(status, 404);
+    }
+    assert_eq!(app.tamper().number("SELECT COUNT(*) FROM role_bindings"), 0);
+}

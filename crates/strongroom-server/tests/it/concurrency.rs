@@ -278,3 +278,29 @@ async fn different_groups_do_not_wait_for_each_other_and_share_commits() {
     assert_eq!(after.batches - before.batches, TASKS as u64);
     assert!(after.transactions - before.transactions <= TASKS as u64);
 }
+
+/// The manifest names so many that its first collaborator is gone before the last is looked up.
+#[tokio::test]
+async fn a_collaborator_who_goes_while_the_manifest_is_applied_is_missing() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    app.group(&admin, "old", &[]).await;
+    let mut names = vec!["team:crew".to_owned()];
+    for number in 0..400 {
+        let email = format!("u{number}@example.com");
+        admin.post("/api/svc/v1/users/register", json!({"email": email})).await.expect(200);
+        names.push(format!("user:{email}"));
+    }
+    let collaborators: Vec<_> = names.iter().map(|name| (name.as_str(), "secret-group-viewer")).collect();
+    for group in ["old", "new"] {
+        app.apply(&json!({"type": "team", "name": "crew", "members": []})).await;
+        let found = admin.get("/api/svc/v1/teams/user").await.expect(200);
+        let team = found["data"].as_array().unwrap().iter().find(|team| team["teamName"] == "crew").unwrap();
+        let delete = format!("/api/svc/v1/teams/{}", text(team, "/id"));
+        let manifest = app.manifest(group, &collaborators);
+        let (applied, deleted) = tokio::join!(admin.put(GROUPS, json!({"manifest": manifest})), admin.delete(&delete));
+        deleted.expect(200);
+        let message = applied.refused(404, "reference_not_found");
+        assert!(message.contains("team:crew"), "{message}");
+    }
+}

@@ -12,6 +12,7 @@ mod authorization;
 mod bad_input;
 mod bindings;
 mod concurrency;
+mod fairness;
 mod faults;
 mod identity_providers;
 mod integrity;
