@@ -18,6 +18,7 @@ mod secret_value;
 pub mod subject;
 pub mod token;
 mod violation;
+mod with_ids;
 
 pub use clock::{Clock, Day, SystemClock, Timestamp};
 pub use entropy::Entropy;

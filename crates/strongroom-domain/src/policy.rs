@@ -170,7 +170,7 @@ mod tests {
         let (member, admin) = (TenantRights::MEMBER, TenantRights::ADMIN);
         assert!(may_use_integration(member, true) && !may_use_integration(member, false));
         assert!(may_use_integration(admin, false));
-        let all = TenantRights::of(TenantPermission::ALL.iter().copied());
+        let all = TenantRights::of(TenantPermission::ALL);
         assert!(!may_use_integration(all, false) && !may_manage_team(all, false));
         assert!(may_manage_team(member, true) && may_manage_team(admin, false) && !may_manage_team(member, false));
     }

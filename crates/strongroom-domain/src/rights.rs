@@ -1,40 +1,9 @@
 //! What custom roles can allow, and what somebody's role in the tenant comes to.
 
 use crate::role::{GroupRole, TenantRole};
+use crate::with_ids::with_ids;
 
-macro_rules! permissions {
-    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$item_doc])* $item,)+
-        }
-
-        impl $name {
-            /// Every permission.
-            pub const ALL: &[Self] = &[$(Self::$item),+];
-
-            /// Reads a permission as manifests write it.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$item),)+
-                    _ => None,
-                }
-            }
-
-            /// As manifests write it.
-            #[must_use]
-            pub const fn id(self) -> &'static str {
-                match self {
-                    $(Self::$item => $text,)+
-                }
-            }
-        }
-    };
-}
-
-permissions! {
+with_ids! {
     /// What a custom role of resource type `account` can allow in the whole tenant.
     TenantPermission {
         /// See people and teams. People may anyway, machines may not.
@@ -52,7 +21,7 @@ permissions! {
     }
 }
 
-permissions! {
+with_ids! {
     /// What a custom role of resource type `team` can allow in one team.
     TeamPermission {
         /// See it and who is in it.
@@ -137,21 +106,21 @@ mod tests {
     #[test]
     fn texts_read_back() {
         for permission in TenantPermission::ALL {
-            assert_eq!(TenantPermission::parse(permission.id()), Some(*permission));
+            assert_eq!(TenantPermission::parse(permission.id()), Some(permission));
             assert!(permission.id().contains(':') && TeamPermission::parse(permission.id()).is_none());
         }
         for permission in TeamPermission::ALL {
-            assert_eq!(TeamPermission::parse(permission.id()), Some(*permission));
+            assert_eq!(TeamPermission::parse(permission.id()), Some(permission));
         }
     }
 
     #[test]
     fn each_permission_allows_itself_only() {
         for given in TenantPermission::ALL {
-            let rights = TenantRights::of([*given]);
+            let rights = TenantRights::of([given]);
             for asked in TenantPermission::ALL {
-                assert_eq!(rights.has(*asked), given == asked, "{given:?} {asked:?}");
-                assert!(TenantRights::ADMIN.has(*asked) && !TenantRights::MEMBER.has(*asked));
+                assert_eq!(rights.has(asked), given == asked, "{given:?} {asked:?}");
+                assert!(TenantRights::ADMIN.has(asked) && !TenantRights::MEMBER.has(asked));
             }
             assert!(!rights.is_admin());
         }

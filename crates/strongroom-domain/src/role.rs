@@ -1,47 +1,23 @@
 //! Roles: what a grant says.
 
 use crate::names::RoleName;
+use crate::with_ids::with_ids;
 
-/// A role on one secret group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GroupRole {
-    /// Sees names and keys, no values.
-    Viewer,
-    /// Sees values too, and changes nothing. Our own: the contract has no role for those who only read.
-    Reader,
-    /// Sees values, changes and deletes secrets.
-    Editor,
-    /// All of that, and collaborators, and the group itself.
-    Admin,
+with_ids! {
+    /// A role on one secret group.
+    GroupRole {
+        /// Sees names and keys, no values.
+        Viewer = "secret-group-viewer",
+        /// Sees values too, and changes nothing. Our own: the contract has no role for those who only read.
+        Reader = "secret-group-reader",
+        /// Sees values, changes and deletes secrets.
+        Editor = "secret-group-editor",
+        /// All of that, and collaborators, and the group itself.
+        Admin = "secret-group-admin" | "secret-group-manager",
+    }
 }
 
 impl GroupRole {
-    /// Every role, from least to most.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Reader, Self::Editor, Self::Admin];
-
-    /// Reads a role id; `secret-group-manager` is another name of admin.
-    #[must_use]
-    pub fn parse(id: &str) -> Option<Self> {
-        match id {
-            "secret-group-viewer" => Some(Self::Viewer),
-            "secret-group-reader" => Some(Self::Reader),
-            "secret-group-editor" => Some(Self::Editor),
-            "secret-group-admin" | "secret-group-manager" => Some(Self::Admin),
-            _ => None,
-        }
-    }
-
-    /// The role's id on the wire and in the database.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Viewer => "secret-group-viewer",
-            Self::Reader => "secret-group-reader",
-            Self::Editor => "secret-group-editor",
-            Self::Admin => "secret-group-admin",
-        }
-    }
-
     /// A number that sorts as the roles do, so that a database finds the strongest with `max`. Gaps are for roles to
     /// come.
     #[must_use]
@@ -61,116 +37,41 @@ impl GroupRole {
     }
 }
 
-/// A built-in role in the tenant: everyone has exactly one role, this or a custom one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TenantRole {
-    /// Nothing but what groups grant.
-    Member,
-    /// Admin of every group, and manager of users, accounts and tokens.
-    Admin,
-}
-
-impl TenantRole {
-    /// Every role.
-    pub const ALL: [Self; 2] = [Self::Member, Self::Admin];
-
-    /// Reads a role id.
-    #[must_use]
-    pub fn parse(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.id() == id)
-    }
-
-    /// The role's id on the wire and in the database.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Member => "tenant-member",
-            Self::Admin => "tenant-admin",
-        }
+with_ids! {
+    /// A built-in role in the tenant: everyone has exactly one role, this or a custom one.
+    TenantRole {
+        /// Nothing but what groups grant.
+        Member = "tenant-member",
+        /// Admin of every group, and manager of users, accounts and tokens.
+        Admin = "tenant-admin",
     }
 }
 
-/// A built-in role in a team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TeamRole {
-    /// Belongs to it.
-    Member,
-    /// Chooses who belongs to it.
-    Manager,
-}
-
-impl TeamRole {
-    /// Every role, from least to most.
-    pub const ALL: [Self; 2] = [Self::Member, Self::Manager];
-
-    /// Reads a role id.
-    #[must_use]
-    pub fn parse(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.id() == id)
-    }
-
-    /// The role's id on the wire and in the database.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Member => "team-member",
-            Self::Manager => "team-manager",
-        }
+with_ids! {
+    /// A built-in role in a team.
+    TeamRole {
+        /// Belongs to it.
+        Member = "team-member",
+        /// Chooses who belongs to it.
+        Manager = "team-manager",
     }
 }
 
-/// The one role on a provider integration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IntegrationRole {
-    /// Creates groups on it.
-    Access,
-}
-
-impl IntegrationRole {
-    /// Every role.
-    pub const ALL: [Self; 1] = [Self::Access];
-
-    /// Reads a role id.
-    #[must_use]
-    pub fn parse(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.id() == id)
-    }
-
-    /// The role's id on the wire and in the database.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Access => "provider-integration-access",
-        }
+with_ids! {
+    /// The one role on a provider integration.
+    IntegrationRole {
+        /// Creates groups on it.
+        Access = "provider-integration-access",
     }
 }
 
-/// A role on a provider account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AccountRole {
-    /// Uses all of its integrations.
-    Access,
-    /// Changes and deletes it.
-    Manager,
-}
-
-impl AccountRole {
-    /// Every role, from least to most.
-    pub const ALL: [Self; 2] = [Self::Access, Self::Manager];
-
-    /// Reads a role id.
-    #[must_use]
-    pub fn parse(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.id() == id)
-    }
-
-    /// The role's id on the wire and in the database.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Access => "provider-account-access",
-            Self::Manager => "provider-account-manager",
-        }
+with_ids! {
+    /// A role on a provider account.
+    AccountRole {
+        /// Uses all of its integrations.
+        Access = "provider-account-access",
+        /// Changes and deletes it.
+        Manager = "provider-account-manager",
     }
 }
 

@@ -192,6 +192,8 @@ impl TestApp {
             ("STRONGROOM_DATABASE_URL".into(), url.into()),
             ("STRONGROOM_ADMIN_EMAIL".into(), ADMIN.into()),
             ("STRONGROOM_ADMIN_TOKEN".into(), self.admin_token.clone().into()),
+            // On a busy machine hundreds of requests at once take longer than anybody would wait elsewhere.
+            ("STRONGROOM_DATABASE_TIMEOUT".into(), "600".into()),
         ]);
         let flags = serve_command().try_get_matches_from(["serve"]).unwrap();
         Settings::load(&flags, environment).unwrap()

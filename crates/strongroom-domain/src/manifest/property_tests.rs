@@ -262,8 +262,8 @@ fn team() -> impl Strategy<Value = TeamManifest> {
 fn role() -> impl Strategy<Value = RoleManifest> {
     use prop::sample::subsequence;
     let permissions = prop_oneof![
-        subsequence(TenantPermission::ALL, 1..=TenantPermission::ALL.len()).prop_map(RolePermissions::Tenant),
-        subsequence(TeamPermission::ALL, 1..=TeamPermission::ALL.len()).prop_map(RolePermissions::Team),
+        subsequence(&TenantPermission::ALL, 1..=TenantPermission::ALL.len()).prop_map(RolePermissions::Tenant),
+        subsequence(&TeamPermission::ALL, 1..=TeamPermission::ALL.len()).prop_map(RolePermissions::Team),
     ];
     (role_name(), text(), text(), permissions).prop_map(|(name, display_name, description, permissions)| RoleManifest {
         name,

@@ -42,12 +42,11 @@ impl RoleManifest {
         let description = fields.text("description");
         let permissions = match fields.text("resourceType") {
             Some("account" | "tenant") => {
-                known(fields, TenantPermission::ALL, TenantPermission::parse, TenantPermission::id)
+                known(fields, &TenantPermission::ALL, TenantPermission::parse, TenantPermission::id)
                     .map(RolePermissions::Tenant)
             }
-            Some("team") => {
-                known(fields, TeamPermission::ALL, TeamPermission::parse, TeamPermission::id).map(RolePermissions::Team)
-            }
+            Some("team") => known(fields, &TeamPermission::ALL, TeamPermission::parse, TeamPermission::id)
+                .map(RolePermissions::Team),
             Some(_) => {
                 fields.fault("resourceType", "custom roles are of `account` (also called `tenant`) or `team`");
                 None

@@ -1,5 +1,5 @@
 use strongroom_domain::Violation;
-use strongroom_metadata::{AuditRow, CommitError, ReadError};
+use strongroom_metadata::{AuditRow, CommitError, MachineKind, ReadError};
 use strongroom_stores::StoreError;
 
 use crate::http::ApiError;
@@ -19,6 +19,15 @@ pub(crate) enum Resource {
     Agent,
     ProviderAccount,
     IdentityProvider,
+}
+
+impl From<MachineKind> for Resource {
+    fn from(kind: MachineKind) -> Self {
+        match kind {
+            MachineKind::VirtualAccount => Self::VirtualAccount,
+            MachineKind::AgentIdentity => Self::Agent,
+        }
+    }
 }
 
 /// Why a use case was not done, by meaning. What callers are told and what the log is told are different fields.

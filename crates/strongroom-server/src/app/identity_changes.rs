@@ -54,8 +54,8 @@ impl Attempts<'_> {
         Ok(change)
     }
 
-    /// Writes the change with its event. `false`: something changed meanwhile, decide again. A guard that was missed
-    /// although nothing changed is the caller's to explain.
+    /// Writes the change with its event, or says which guard it missed. After one that says that something changed
+    /// meanwhile the caller decides again; any other is the caller's to explain.
     pub(crate) async fn commit(&mut self, change: IdentityChange, event: Event) -> Result<Option<Guard>, AppError> {
         let row = self.context.event(event);
         match self.context.app().metadata.commit_identity_change(change, &row).await {

@@ -8,7 +8,7 @@ use strongroom_metadata::{MachineKind, MachineRow, OwnedToken, Page};
 
 use super::machine_terms::MachineTerms;
 use super::tokens::is_living;
-use super::{AppError, Context, Resource};
+use super::{AppError, Context};
 
 /// How many are read at once where the database can't tell which are wanted.
 const AT_ONCE: i64 = 1_000;
@@ -104,10 +104,7 @@ impl Context {
     /// The machine of an id.
     pub(super) async fn machine_of(&self, kind: MachineKind, id: VirtualAccountId) -> Result<MachineRow, AppError> {
         let machine = self.app().metadata.machine(id).await?.filter(|machine| machine.kind == kind);
-        machine.ok_or(AppError::NotFound(match kind {
-            MachineKind::VirtualAccount => Resource::VirtualAccount,
-            MachineKind::AgentIdentity => Resource::Agent,
-        }))
+        machine.ok_or(AppError::NotFound(kind.into()))
     }
 
     async fn views(&self, kind: MachineKind, machines: Vec<MachineRow>) -> Result<Vec<MachineView>, AppError> {

@@ -15,6 +15,7 @@ use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use strongroom_api::{Access, AuditMode, Method, Operation, OperationSpec};
+use strongroom_metadata::MachineKind;
 
 use super::body;
 use super::call::{Call, PublicCall};
@@ -126,18 +127,20 @@ fn handler(operation: Operation) -> Handler {
         Operation::ApplyVirtualAccount => private(machines::apply),
         Operation::VirtualAccountExists => private(machines::exists),
         Operation::GetVirtualAccount => private(machines::get),
-        Operation::DeleteVirtualAccount => private(machines::delete),
-        Operation::GetVirtualAccountToken => private(machines::token),
-        Operation::RegenerateVirtualAccountToken => private(machines::regenerate),
+        Operation::DeleteVirtualAccount => private(|call| machines::delete(call, MachineKind::VirtualAccount)),
+        Operation::GetVirtualAccountToken => private(|call| machines::token(call, MachineKind::VirtualAccount)),
+        Operation::RegenerateVirtualAccountToken => {
+            private(|call| machines::regenerate(call, MachineKind::VirtualAccount))
+        }
         Operation::SyncVirtualAccountToken => private(machines::sync),
         Operation::DeleteVirtualAccountJwt => private(machines::delete_jwt),
         Operation::ListAgents => private(agents::list),
         Operation::ApplyAgent => private(agents::apply),
         Operation::GetAgent => private(agents::get),
-        Operation::DeleteAgent => private(agents::delete),
-        Operation::GetAgentToken => private(agents::token),
+        Operation::DeleteAgent => private(|call| machines::delete(call, MachineKind::AgentIdentity)),
+        Operation::GetAgentToken => private(|call| machines::token(call, MachineKind::AgentIdentity)),
         Operation::CreateAgentToken => private(agents::create_token),
-        Operation::RegenerateAgentToken => private(agents::regenerate),
+        Operation::RegenerateAgentToken => private(|call| machines::regenerate(call, MachineKind::AgentIdentity)),
         Operation::WellKnownJwks | Operation::Jwks => public(keys::jwks),
         Operation::ListTeams => private(policies::list_teams),
         Operation::ApplyTeam => private(policies::apply_team),

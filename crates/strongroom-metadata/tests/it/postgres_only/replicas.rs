@@ -232,23 +232,27 @@ async fn leases_under_a_rush() {
     }
     let rush = replicas.iter().map(async |(holder, metadata)| {
         let (mut written, mut refused) = (0, 0);
-        for round in 0..60 {
-            let Some(lease) = metadata.lease("prune", holder, Duration::from_millis(12)).await.unwrap() else {
+        while written < 10 {
+            // They last longer from one to the next, so that in the end a machine under any load is fast enough; and
+            // who holds one for as long as it lasts is too late.
+            let held = written + refused;
+            let length = Duration::from_millis(10 + held);
+            let Some(lease) = metadata.lease("prune", holder, length).await.unwrap() else {
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 continue;
             };
-            tokio::time::sleep(Duration::from_millis(round % 3 * 6)).await;
+            let too_late = held % 3 == 2;
+            tokio::time::sleep(if too_late { length } else { length / 4 }).await;
             match metadata.prune_batches(&lease).await {
+                Ok(()) if too_late => panic!("{holder} wrote under a lease that had ended"),
                 Ok(()) => written += 1,
                 Err(CommitError::Missed { guard: Guard::Lease }) => refused += 1,
                 Err(error) => panic!("{error}"),
             }
         }
-        (written, refused)
+        written
     });
     let counts = join_all(rush).await;
-    assert!(counts.iter().all(|(written, _)| *written > 0), "{counts:?}");
-    assert!(counts.iter().any(|(_, refused)| *refused > 0), "{counts:?}");
     // Who waits for a row sees the others' notes in their order.
     let falls =
         "SELECT COUNT(*) FROM (SELECT fence < LAG(fence) OVER (ORDER BY at) AS falls FROM test_held) t WHERE falls";
@@ -256,6 +260,6 @@ async fn leases_under_a_rush() {
     let shared =
         "SELECT COUNT(*) FROM (SELECT fence FROM test_held GROUP BY fence HAVING COUNT(DISTINCT holder) > 1) t";
     assert_eq!(ask(&direct, shared).await, "0");
-    let counted: usize = counts.iter().map(|(written, _)| *written).sum();
+    let counted: u64 = counts.iter().sum();
     assert_eq!(ask(&direct, "SELECT COUNT(*) FROM test_held WHERE writes").await, counted.to_string());
 }

@@ -2,10 +2,10 @@
 
 use axum::response::Response;
 use strongroom_api::wire;
-use strongroom_domain::VirtualAccountId;
 use strongroom_metadata::MachineKind;
 
-use crate::app::{AppError, MachineQuery, MachineView, Regenerate, Resource};
+use super::machines::id;
+use crate::app::{AppError, MachineQuery};
 use crate::http::call::{Call, ok};
 use crate::http::view;
 
@@ -41,33 +41,12 @@ pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
-    let found: MachineView = call.context.get_machine(KIND, id(&call)?).await?;
+    let found = call.context.get_machine(KIND, id(&call, KIND)?).await?;
     ok(&wire::GetAgentResponse { data: view::agent(call.context.app(), found)?, token: None })
-}
-
-pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
-    call.context.delete_machine(KIND, id(&call)?).await?;
-    ok(&wire::Empty {})
-}
-
-pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
-    let token = call.context.machine_token(KIND, id(&call)?).await?;
-    ok(&wire::TokenResponse { token })
 }
 
 pub(in crate::http) async fn create_token(call: Call) -> Result<Response, AppError> {
     let request: wire::CreateAgentTokenRequest = call.optional_json()?;
-    let token = call.context.create_machine_token(KIND, id(&call)?, request.expiration_date.as_deref()).await?;
+    let token = call.context.create_machine_token(KIND, id(&call, KIND)?, request.expiration_date.as_deref()).await?;
     ok(&wire::TokenResponse { token })
-}
-
-pub(in crate::http) async fn regenerate(call: Call) -> Result<Response, AppError> {
-    let request: wire::RegenerateTokenRequest = call.json()?;
-    let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: request.expiration_date };
-    let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
-    ok(&wire::TokenResponse { token })
-}
-
-fn id(call: &Call) -> Result<VirtualAccountId, AppError> {
-    call.id(VirtualAccountId::parse, AppError::NotFound(Resource::Agent))
 }

@@ -1,4 +1,4 @@
-//! Virtual accounts.
+//! Virtual accounts, and what all machines have in common with them.
 
 use axum::response::Response;
 use strongroom_api::wire;
@@ -43,41 +43,42 @@ pub(in crate::http) async fn exists(call: Call) -> Result<Response, AppError> {
 }
 
 pub(in crate::http) async fn get(call: Call) -> Result<Response, AppError> {
-    let found = call.context.get_machine(KIND, id(&call)?).await?;
+    let found = call.context.get_machine(KIND, id(&call, KIND)?).await?;
     ok(&wire::GetVirtualAccountResponse { data: view::machine(call.context.app(), found)?, token: None })
 }
 
-pub(in crate::http) async fn delete(call: Call) -> Result<Response, AppError> {
-    call.context.delete_machine(KIND, id(&call)?).await?;
-    ok(&wire::Empty {})
-}
-
-pub(in crate::http) async fn token(call: Call) -> Result<Response, AppError> {
-    let token = call.context.machine_token(KIND, id(&call)?).await?;
-    ok(&wire::TokenResponse { token })
-}
-
-pub(in crate::http) async fn regenerate(call: Call) -> Result<Response, AppError> {
-    let request: wire::RegenerateTokenRequest = call.json()?;
-    let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration: None };
-    let token = call.context.regenerate_machine_token(KIND, id(&call)?, &terms).await?;
-    ok(&wire::TokenResponse { token })
-}
-
 pub(in crate::http) async fn sync(call: Call) -> Result<Response, AppError> {
-    let sync = call.context.sync_machine_token(id(&call)?, call.query().flag("force")?).await?;
+    let sync = call.context.sync_machine_token(id(&call, KIND)?, call.query().flag("force")?).await?;
     let now = call.context.app().clock.now();
     ok(&wire::SyncTokenResponse { sync_token_in_secret_store_info: view::sync_info(sync, now) })
 }
 
 pub(in crate::http) async fn delete_jwt(call: Call) -> Result<Response, AppError> {
-    let account = id(&call)?;
+    let account = id(&call, KIND)?;
     let token = call.segments().nth(1).and_then(TokenId::parse);
     let token = token.ok_or(AppError::NotFound(Resource::Token))?;
     call.context.delete_machine_token(account, token).await?;
     ok(&wire::Empty {})
 }
 
-fn id(call: &Call) -> Result<VirtualAccountId, AppError> {
-    call.id(VirtualAccountId::parse, AppError::NotFound(Resource::VirtualAccount))
+pub(in crate::http) async fn delete(call: Call, kind: MachineKind) -> Result<Response, AppError> {
+    call.context.delete_machine(kind, id(&call, kind)?).await?;
+    ok(&wire::Empty {})
+}
+
+pub(in crate::http) async fn token(call: Call, kind: MachineKind) -> Result<Response, AppError> {
+    let token = call.context.machine_token(kind, id(&call, kind)?).await?;
+    ok(&wire::TokenResponse { token })
+}
+
+pub(in crate::http) async fn regenerate(call: Call, kind: MachineKind) -> Result<Response, AppError> {
+    let request: wire::RegenerateTokenRequest = call.json()?;
+    let expiration = request.expiration_date.filter(|_| kind == MachineKind::AgentIdentity);
+    let terms = Regenerate { grace_minutes: request.grace_period_in_minutes, expiration };
+    let token = call.context.regenerate_machine_token(kind, id(&call, kind)?, &terms).await?;
+    ok(&wire::TokenResponse { token })
+}
+
+pub(super) fn id(call: &Call, kind: MachineKind) -> Result<VirtualAccountId, AppError> {
+    call.id(VirtualAccountId::parse, AppError::NotFound(kind.into()))
 }

@@ -138,7 +138,9 @@ fn run<S: Strategy>(cases: u32, strategy: &S, mut test: impl FnMut(S::Value)) {
 }
 
 fn no_fault_of_the_server(spec: &OperationSpec, answer: &Answer) {
-    assert!(answer.status < 500, "{}: {}", spec.id, answer.text);
+    // That it had no time to ask PostgreSQL for two seconds, on a busy machine, is true and no fault.
+    let stood_still = spec.path == "/readyz" && answer.json["status"] == "the database can't be asked";
+    assert!(answer.status < 500 || stood_still, "{}: {}", spec.id, answer.text);
 }
 
 struct Stage {
