@@ -124,6 +124,7 @@ impl Metadata {
     }
 
     /// The present stamp, where it is known to be no older than the state that a change is decided on.
+    #[must_use]
     pub fn stamp_of(&self, change: &IdentityChange) -> Option<Stamp> {
         match &self.inner.engine {
             // What this process has not written did not happen.

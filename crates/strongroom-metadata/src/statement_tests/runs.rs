@@ -29,7 +29,7 @@ type Runs = Vec<(&'static str, Vec<Value>, usize)>;
 
 /// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
 fn runs() -> Runs {
-    [identities(), policies(), groups(), trash(), endings(), jobs()].concat()
+    [identities(), policies(), groups(), access(), trash(), endings(), jobs()].concat()
 }
 
 /// A person in a team, a machine, and what they were given.
@@ -204,21 +204,6 @@ fn groups() -> Runs {
         ("SELECT_REVISIONS", params![ID, 0, 10], 1),
         ("SELECT_CURRENT_AT", params![ID, 1], 2),
         ("SELECT_CURRENT_AT", params![ID, 2], 1),
-        ("GRANTS_ON_GROUP", params![ID, 5], 2),
-        ("GRANTS_ON_GROUP", params![ID, 4], 3),
-        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 5, A], 2),
-        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 9, A], 1),
-        ("ROLE_ON_GROUP", params![A, 5, ID], 1),
-        ("GROUP_GRANTS_OF_SUBJECT", params![A, 5], 2),
-        ("GROUP_GRANTS_OF_SUBJECT", params![CI, 5], 0),
-        ("GRANTS_OF_SOURCE", params!["bind"], 1),
-        ("GRANTS_OF_SOURCE", params![""], 0),
-        ("ROLE_GRANTS_OF_SOURCE", params!["bind"], 2),
-        ("SOURCES_OF", params![DEVS], 1),
-        ("GROUP_GRANTS_SEEN", look(params![DEVS]), 1),
-        ("GROUP_GRANTS_SEEN", params![CI, 4, DEVS], 1),
-        ("GROUP_GRANTS_SEEN", params![CI, 5, DEVS], 0),
-        ("GROUP_GRANTS_SEEN", params![A, 9, DEVS], 0),
         ("GROUP_BY_ID", look(params![ID, 1]), 1),
         ("GROUP_BY_ID", params![CI, 4, ID, 0], 1),
         ("GROUP_BY_ID", params![CI, 5, ID, 0], 0),
@@ -247,8 +232,6 @@ fn groups() -> Runs {
         ("SECRET_COUNT_ALL", look(params![]), 1),
         ("SECRET_COUNT_MEMBER", look(params![]), 1),
         ("SECRET_COUNT_GROUP", look(params![ID, 0]), 1),
-        ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
-        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 2),
         ("SELECT_EVENTS", filtered(params![10, 0]), 1),
         ("COUNT_EVENTS", filter(), 1),
     ]
@@ -256,6 +239,29 @@ fn groups() -> Runs {
 
 fn update(from: i64, to: i64, purge: Option<i64>) -> Vec<Value> {
     params![ID, from, to, BYTES, "g", "g", ID, "{}", 1, 2, purge, purge]
+}
+
+/// Who has what on that group.
+fn access() -> Runs {
+    vec![
+        ("GRANTS_ON_GROUP", params![ID, 5], 2),
+        ("GRANTS_ON_GROUP", params![ID, 4], 3),
+        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 5, A], 2),
+        ("GRANTS_OF_SUBJECT_ON_GROUP", params![ID, 9, A], 1),
+        ("ROLE_ON_GROUP", params![A, 5, ID], 1),
+        ("GROUP_GRANTS_OF_SUBJECT", params![A, 5], 2),
+        ("GROUP_GRANTS_OF_SUBJECT", params![CI, 5], 0),
+        ("GRANTS_OF_SOURCE", params!["bind"], 1),
+        ("GRANTS_OF_SOURCE", params![""], 0),
+        ("ROLE_GRANTS_OF_SOURCE", params!["bind"], 2),
+        ("SOURCES_OF", params![DEVS], 1),
+        ("GROUP_GRANTS_SEEN", look(params![DEVS]), 1),
+        ("GROUP_GRANTS_SEEN", params![CI, 4, DEVS], 1),
+        ("GROUP_GRANTS_SEEN", params![CI, 5, DEVS], 0),
+        ("GROUP_GRANTS_SEEN", params![A, 9, DEVS], 0),
+        ("COUNT_READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone"], 1),
+        ("READERS", params![ID, 1, 15, "%\"secret-group:read-values\"%", 1, "team:everyone", 10, 0], 2),
+    ]
 }
 
 /// First a secret ends for good, then its group.
