@@ -149,7 +149,8 @@ fn granted_role() -> impl Strategy<Value = GrantedRole> {
         select(GroupRole::ALL.to_vec()).prop_map(GrantedRole::Group),
         select(IntegrationRole::ALL.to_vec()).prop_map(GrantedRole::Integration),
         select(AccountRole::ALL.to_vec()).prop_map(GrantedRole::Account),
-        select(TeamRole::ALL.to_vec()).prop_map(|role| GrantedRole::Team(NamedRole::BuiltIn(role))),
+        // Who is in a team is said by its manifest, and by no grant.
+        Just(GrantedRole::Team(NamedRole::BuiltIn(TeamRole::Manager))),
         select(TenantRole::ALL.to_vec()).prop_map(|role| GrantedRole::Tenant(NamedRole::BuiltIn(role))),
         role_name().prop_map(|name| GrantedRole::Team(NamedRole::Custom(name))),
         role_name().prop_map(|name| GrantedRole::Tenant(NamedRole::Custom(name))),
