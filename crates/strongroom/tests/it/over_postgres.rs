@@ -156,6 +156,24 @@ fn a_replica_that_is_told_to_stop_is_not_ready_and_serves_for_a_while() {
     assert!(told.elapsed() >= Duration::from_secs(2));
 }
 
+/// While the replicas go on: each notices the new token.
+#[test]
+fn an_admin_gets_a_new_token_beside_running_replicas() {
+    let Some(place) = Place::new() else { return };
+    place.made_key();
+    let server = place.launch(0).start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
+    command.env_clear().args(["admin-token", "admin@strongroom.local", "--database-url", &place.url()]);
+    command.args(["--root-key-file", place.key().to_str().unwrap(), "--data-dir", place.data(1).to_str().unwrap()]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = String::from_utf8(output.stdout).unwrap();
+    let session = server.client_with(token.trim_end()).get("/api/svc/v1/session").unwrap().success();
+    assert_eq!(session["user"]["subject"]["subjectPatName"], "admin-2");
+    assert_eq!(server.client().get("/api/svc/v1/session").unwrap().status, 200, "the first one goes on");
+    server.stop();
+}
+
 #[test]
 fn the_doctor_looks_and_changes_nothing() {
     let Some(place) = Place::new() else { return };
