@@ -54,7 +54,7 @@ pub(crate) async fn present_caller(
     let known = app.caches.callers.0.get(&credential.hash);
     let caller = match known.and_then(|known| known.at(as_of, now)) {
         Some(caller) => Some(caller),
-        None => remembered(app, credential, as_of, now).await?,
+        None => remembered(app, credential, as_of, None, now).await?,
     };
     caller.ok_or(AppError::Unauthenticated(INVALID))
 }
@@ -134,22 +134,27 @@ async fn known_caller(app: &App, credential: &Credential, address: IpAddr) -> Re
             if let Some(caller) = known.at(present, now) {
                 return Ok(Some(caller));
             }
-            // It was valid a moment ago: what others fail at from the same address doesn't stop it.
+            // It was valid a moment ago, and isn't tried.
+            remembered(app, credential, present, None, now).await
         }
-        None => app.rate_limits.may_try(address)?,
+        None => {
+            app.rate_limits.look_up(address)?;
+            remembered(app, credential, present, Some(address), now).await
+        }
     }
-    remembered(app, credential, present, now).await
 }
 
-/// Reads whom a credential stands for, and remembers it as of a stamp that was taken before.
+/// Reads whom a credential stands for, and remembers it as of a stamp that was taken before. One that isn't known is
+/// tried from an address.
 async fn remembered(
     app: &App,
     credential: &Credential,
     as_of: Option<Stamp>,
+    tried_from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<Arc<Caller>>, AppError> {
     let hash = &credential.hash;
-    let Some((caller, until)) = read_caller(app, credential.text.expose(), hash, now).await? else {
+    let Some((caller, until)) = read_caller(app, credential, tried_from, now).await? else {
         app.caches.callers.0.remove(hash);
         return Ok(None);
     };
@@ -162,13 +167,13 @@ async fn remembered(
 /// Whom a token stands for at present, and until when at most.
 async fn read_caller(
     app: &App,
-    text: &str,
-    hash: &[u8; 32],
+    credential: &Credential,
+    tried_from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
-    let Some(token) = app.metadata.token(hash).await? else {
+    let Some(token) = app.metadata.token(&credential.hash).await? else {
         // Ours are known by their digest; what isn't may be an identity provider's.
-        let external = external::read_caller(app, text, now).await?;
+        let external = external::read_caller(app, credential.text.expose(), tried_from, now).await?;
         return Ok(external.map(|(caller, until)| {
             let until = caller.standing.until.map_or(until, |at| at.min(until));
             (Arc::new(caller), Some(until))
