@@ -50,13 +50,7 @@ pub(crate) async fn present_caller(
     credential: &Credential,
     as_of: Option<Stamp>,
 ) -> Result<Arc<Caller>, AppError> {
-    let now = app.clock.now();
-    let known = app.caches.callers.0.get(&credential.hash);
-    let caller = match known.and_then(|known| known.at(as_of, now)) {
-        Some(caller) => Some(caller),
-        None => remembered(app, credential, as_of, None, now).await?,
-    };
-    caller.ok_or(AppError::Unauthenticated(INVALID))
+    known_caller(app, credential, as_of, None).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 async fn identify(
@@ -71,7 +65,9 @@ async fn identify(
         return Err(AppError::Unauthenticated(INVALID));
     }
     let credential = Credential { text: SecretValue::new(text.to_owned()), hash: sha256(text.as_bytes()) };
-    let caller = known_caller(app, &credential, address).await?.ok_or(AppError::Unauthenticated(INVALID))?;
+    let caller = known_caller(app, &credential, app.metadata.identity_stamp(), Some(address))
+        .await?
+        .ok_or(AppError::Unauthenticated(INVALID))?;
     Ok((caller, Arc::new(credential)))
 }
 
@@ -127,39 +123,27 @@ impl Known {
     }
 }
 
-async fn known_caller(app: &App, credential: &Credential, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
-    let (now, present) = (app.clock.now(), app.metadata.identity_stamp());
-    match app.caches.callers.0.get(&credential.hash) {
-        Some(known) => {
-            if let Some(caller) = known.at(present, now) {
-                return Ok(Some(caller));
-            }
-            // It was valid a moment ago, and isn't tried.
-            remembered(app, credential, present, None, now).await
-        }
-        None => {
-            app.rate_limits.look_up(address)?;
-            remembered(app, credential, present, Some(address), now).await
-        }
-    }
-}
-
-/// Reads whom a credential stands for, and remembers it as of a stamp that was taken before. One that isn't known is
-/// tried from an address.
-async fn remembered(
+/// Whom a credential stands for, as remembered or as read after the stamp was taken. One that isn't known may be tried
+/// from an address; what was valid a moment ago isn't tried.
+async fn known_caller(
     app: &App,
     credential: &Credential,
     as_of: Option<Stamp>,
-    tried_from: Option<IpAddr>,
-    now: Timestamp,
+    address: Option<IpAddr>,
 ) -> Result<Option<Arc<Caller>>, AppError> {
-    let hash = &credential.hash;
+    let now = app.clock.now();
+    let (callers, hash) = (&app.caches.callers.0, &credential.hash);
+    let known = callers.get(hash);
+    if let Some(caller) = known.as_ref().and_then(|known| known.at(as_of, now)) {
+        return Ok(Some(caller));
+    }
+    let tried_from = address.filter(|_| known.is_none());
     let Some((caller, until)) = read_caller(app, credential, tried_from, now).await? else {
-        app.caches.callers.0.remove(hash);
+        callers.remove(hash);
         return Ok(None);
     };
     if let Some(as_of) = as_of {
-        app.caches.callers.0.insert(*hash, Known { caller: caller.clone(), until, as_of });
+        callers.insert(*hash, Known { caller: caller.clone(), until, as_of });
     }
     Ok(Some(caller))
 }
@@ -171,6 +155,9 @@ async fn read_caller(
     tried_from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
+    if let Some(address) = tried_from {
+        app.rate_limits.look_up(address)?;
+    }
     let Some(token) = app.metadata.token(&credential.hash).await? else {
         // Ours are known by their digest; what isn't may be an identity provider's.
         let external = external::read_caller(app, credential.text.expose(), tried_from, now).await?;
