@@ -211,7 +211,6 @@ fn groups() -> Runs {
         ("GROUP_NAME_TAKEN", params!["g"], 1),
         ("GROUP_BY_NAME", look(params!["g", 0]), 1),
         ("GROUP_REF_BY_NAME", look(params!["g", 0]), 1),
-        ("GROUP_REF_BY_NAME", params![CI, 5, "g", 0], 0),
         ("GROUP_PAGE_ALL", look(params!["%g%", "~", 10, 0]), 1),
         ("GROUP_PAGE_MEMBER", look(params!["", "f", 10, 0]), 1),
         ("GROUP_PAGE_MEMBER", params![CI, 5, "", "f", 10, 0], 0),

@@ -1,5 +1,6 @@
 //! Callers by the tokens of identity providers: Kubernetes service accounts, CI systems, people's single sign-on.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -85,12 +86,16 @@ impl Provider {
 pub(super) async fn read_caller(
     app: &App,
     text: &str,
+    tried_from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<(Caller, Timestamp)>, AppError> {
     let Ok(token) = Compact::parse(text) else { return Ok(None) };
     let providers = app.providers.all(app).await?;
     let issuer = token.issuer_unverified();
     for provider in providers.iter().filter(|provider| provider.may_have_made(issuer)).take(CANDIDATES) {
+        if let Some(address) = tried_from {
+            app.rate_limits.verify(address)?;
+        }
         match app.providers.verifier.verify(&token, &provider.config).await {
             Ok((verified, until)) => {
                 if let Some(caller) = resolve(app, provider, &verified, now).await? {

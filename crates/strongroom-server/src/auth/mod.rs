@@ -50,13 +50,7 @@ pub(crate) async fn present_caller(
     credential: &Credential,
     as_of: Option<Stamp>,
 ) -> Result<Arc<Caller>, AppError> {
-    let now = app.clock.now();
-    let known = app.caches.callers.0.get(&credential.hash);
-    let caller = match known.and_then(|known| known.at(as_of, now)) {
-        Some(caller) => Some(caller),
-        None => remembered(app, credential, as_of, now).await?,
-    };
-    caller.ok_or(AppError::Unauthenticated(INVALID))
+    known_caller(app, credential, as_of, None).await?.ok_or(AppError::Unauthenticated(INVALID))
 }
 
 async fn identify(
@@ -71,7 +65,9 @@ async fn identify(
         return Err(AppError::Unauthenticated(INVALID));
     }
     let credential = Credential { text: SecretValue::new(text.to_owned()), hash: sha256(text.as_bytes()) };
-    let caller = known_caller(app, &credential, address).await?.ok_or(AppError::Unauthenticated(INVALID))?;
+    let caller = known_caller(app, &credential, app.metadata.identity_stamp(), Some(address))
+        .await?
+        .ok_or(AppError::Unauthenticated(INVALID))?;
     Ok((caller, Arc::new(credential)))
 }
 
@@ -127,34 +123,27 @@ impl Known {
     }
 }
 
-async fn known_caller(app: &App, credential: &Credential, address: IpAddr) -> Result<Option<Arc<Caller>>, AppError> {
-    let (now, present) = (app.clock.now(), app.metadata.identity_stamp());
-    match app.caches.callers.0.get(&credential.hash) {
-        Some(known) => {
-            if let Some(caller) = known.at(present, now) {
-                return Ok(Some(caller));
-            }
-            // It was valid a moment ago: what others fail at from the same address doesn't stop it.
-        }
-        None => app.rate_limits.may_try(address)?,
-    }
-    remembered(app, credential, present, now).await
-}
-
-/// Reads whom a credential stands for, and remembers it as of a stamp that was taken before.
-async fn remembered(
+/// Whom a credential stands for, as remembered or as read after the stamp was taken. One that isn't known may be tried
+/// from an address; what was valid a moment ago isn't tried.
+async fn known_caller(
     app: &App,
     credential: &Credential,
     as_of: Option<Stamp>,
-    now: Timestamp,
+    address: Option<IpAddr>,
 ) -> Result<Option<Arc<Caller>>, AppError> {
-    let hash = &credential.hash;
-    let Some((caller, until)) = read_caller(app, credential.text.expose(), hash, now).await? else {
-        app.caches.callers.0.remove(hash);
+    let now = app.clock.now();
+    let (callers, hash) = (&app.caches.callers.0, &credential.hash);
+    let known = callers.get(hash);
+    if let Some(caller) = known.as_ref().and_then(|known| known.at(as_of, now)) {
+        return Ok(Some(caller));
+    }
+    let tried_from = address.filter(|_| known.is_none());
+    let Some((caller, until)) = read_caller(app, credential, tried_from, now).await? else {
+        callers.remove(hash);
         return Ok(None);
     };
     if let Some(as_of) = as_of {
-        app.caches.callers.0.insert(*hash, Known { caller: caller.clone(), until, as_of });
+        callers.insert(*hash, Known { caller: caller.clone(), until, as_of });
     }
     Ok(Some(caller))
 }
@@ -162,13 +151,16 @@ async fn remembered(
 /// Whom a token stands for at present, and until when at most.
 async fn read_caller(
     app: &App,
-    text: &str,
-    hash: &[u8; 32],
+    credential: &Credential,
+    tried_from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<(Arc<Caller>, Option<Timestamp>)>, AppError> {
-    let Some(token) = app.metadata.token(hash).await? else {
+    if let Some(address) = tried_from {
+        app.rate_limits.look_up(address)?;
+    }
+    let Some(token) = app.metadata.token(&credential.hash).await? else {
         // Ours are known by their digest; what isn't may be an identity provider's.
-        let external = external::read_caller(app, text, now).await?;
+        let external = external::read_caller(app, credential.text.expose(), tried_from, now).await?;
         return Ok(external.map(|(caller, until)| {
             let until = caller.standing.until.map_or(until, |at| at.min(until));
             (Arc::new(caller), Some(until))

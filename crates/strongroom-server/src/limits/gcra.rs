@@ -38,7 +38,8 @@ impl Gcra {
     }
 
     /// The same without taking one.
-    pub(super) fn peek(self, state: &AtomicU64, now_micros: i64) -> Result<(), Duration> {
+    #[cfg(test)]
+    fn peek(self, state: &AtomicU64, now_micros: i64) -> Result<(), Duration> {
         self.after_one(state.load(Ordering::Relaxed), now_micros).map(drop)
     }
 
