@@ -33,8 +33,8 @@ statements! {
     DELETE_MACHINE = "DELETE FROM virtual_accounts WHERE id = ?1";
     SET_ROTATION = "UPDATE virtual_accounts SET rotate_at = ?2 WHERE id = ?1";
     SET_SYNC = "UPDATE virtual_accounts SET synced_token = ?2, synced_at = ?3, sync_error = ?4 WHERE id = ?1";
-    INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, purpose, signing_key, created_at, \
-        expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, purpose, signing_key, created_by, \
+        created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     REVOKE_TOKEN = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
     REVOKE_TOKENS =
         "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
@@ -452,3 +452,4 @@ pub(crate) fn insert_token(batch: &mut Batch, token: &NewToken) {
         ],
     );
 }
+            token.created_by.as_ref().map(changes::actor_json),

@@ -71,7 +71,10 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
+            let user = self.user_of_address("userEmail", email).await?;
+            if !user.active {
+                return Err(AppError::invalid("userEmail", "this person is deactivated; activate them first"));
+            }
             self.check_renewal(user.id)?;
             if let Some(token) = self.add_token(&mut attempts, change, &user, &wanted).await? {
                 return Ok(token);
@@ -213,6 +216,7 @@ impl Context {
             name: name.to_owned(),
             purpose,
             signing_key: None,
+            created_by: Some(self.caller().actor.clone()),
             created_at,
             expires_at,
         };
