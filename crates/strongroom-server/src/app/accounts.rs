@@ -34,11 +34,14 @@ impl Context {
                 Some(_) => {}
                 None => self.check_admin("APPLY_PROVIDER_ACCOUNT")?,
             }
-            for subject in
-                manifest.integrations.iter().flatten().flat_map(|one| one.authorized_subjects.iter().flatten())
-            {
-                self.check_subject(subject.as_str()).await?;
+            let mut missing = Missing::default();
+            for (one, integration) in manifest.integrations.iter().flatten().enumerate() {
+                for (at, subject) in integration.authorized_subjects.iter().flatten().enumerate() {
+                    let path = format!("manifest.integrations[{one}].authorized_subjects[{at}]");
+                    missing.note(self.check_subject(&path, subject.as_str()).await)?;
+                }
             }
+            missing.none()?;
             let before = existing.as_ref().map(|row| row.manifest.clone());
             let is_new = existing.is_none();
             let mut account = existing.unwrap_or_else(|| AccountRow {

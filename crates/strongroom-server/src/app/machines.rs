@@ -12,7 +12,7 @@ use super::machine_terms::{MachineTerms, kind_of, subject_of};
 use super::role_bindings::Resolved;
 use super::token_turnover::Fresh;
 use super::tokens::IssuedToken;
-use super::{AppError, Context, Resource, WriteSecrets};
+use super::{AppError, Context, Missing, WriteSecrets};
 use crate::audit::{Event, Target};
 
 /// What is said of a token that its machine's group doesn't have.
@@ -121,8 +121,10 @@ impl Context {
     async fn plan_machine(&self, terms: &MachineTerms) -> Result<(Draft, Resolved, Vec<(String, String)>), AppError> {
         let subject = [terms.subject()];
         let mut resolved = Resolved::default();
-        for permission in terms.permissions.iter().flatten() {
-            self.resolve(permission, &subject, &mut resolved).await?;
+        let mut missing = Missing::default();
+        for (at, permission) in terms.permissions.iter().flatten().enumerate() {
+            let found = self.resolve(permission, &Place::in_machine(at), &subject, &mut resolved).await;
+            missing.note(found)?;
         }
         let mappings = self.mapped(terms).await?;
         let target = self.target_group(terms).await?;
@@ -134,9 +136,7 @@ impl Context {
         let app = self.app();
         let now = app.clock.now();
         if terms.expires_at.is_some_and(|at| at <= now) {
-            let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-            let message = "must be a date that is still to come";
-            return Err(AppError::invalid(format!("manifest.{path}expiration_date"), message));
+            return Err(AppError::invalid(terms.path_of("expiration_date"), "must be a date that is still to come"));
         }
         let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
         if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
@@ -265,10 +265,7 @@ impl Context {
 
     /// The group that a manifest says its token is written into. Whoever applies it writes there, and so must be allowed to.
     async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
-        let path = match terms.kind {
-            MachineKind::VirtualAccount => "manifest.secret_store_config",
-            MachineKind::AgentIdentity => "manifest.identity.secret_store_config",
-        };
+        let path = terms.path_of("secret_store_config");
         match &terms.target {
             None => Ok(None),
             Some(TokenTarget::Store { .. }) => {
@@ -277,7 +274,8 @@ impl Context {
             }
             Some(TokenTarget::Group { group, .. }) => {
                 let state = self.app().metadata.group_by_name(&group.folded(), self.caller().viewpoint()).await?;
-                let missing = || AppError::MissingReference(format!("there is no secret group `{group}`"));
+                let missing =
+                    || AppError::missing(format!("{path}.secret_group"), format!("there is no secret group `{group}`"));
                 let state = self.authorize::<_, WriteSecrets>(state.ok_or_else(missing)?)?;
                 Ok(Some(state.group.id))
             }
@@ -285,13 +283,17 @@ impl Context {
     }
 
     /// The mappings of a machine by the ids of their providers.
-    async fn mapped(&self, terms: &MachineTerms) -> Result<Vec<(String, String)>, AppError> {
+    async fn mapped(&self, terms: &MachineTerms, missing: &mut Missing) -> Result<Vec<(String, String)>, AppError> {
         let mut mapped = Vec::new();
-        for mapping in &terms.mappings {
+        let path = terms.path_of("identity_provider_mapping");
+        for (at, mapping) in terms.mappings.iter().enumerate() {
             let name = mapping.identity_provider.as_str();
             let row = self.app().metadata.named_by_name(Named::IdentityProvider, name).await?;
-            let missing = || AppError::MissingReference(format!("there is no identity provider `{name}`"));
-            mapped.push((row.ok_or_else(missing)?.id, mapping.value.clone()));
+            let row = row.ok_or_else(|| {
+                let message = format!("there is no identity provider `{name}`");
+                AppError::missing(format!("{path}[{at}].identity_provider"), message)
+            });
+            mapped.extend(missing.note(row)?.map(|row| (row.id, mapping.value.clone())));
         }
         Ok(mapped)
     }

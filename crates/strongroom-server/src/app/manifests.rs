@@ -14,7 +14,7 @@ use super::changes::{Action, Also, Plan};
 use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
-use super::{AppError, Context, Manage};
+use super::{AppError, Context, Manage, Missing};
 use crate::http::IfMatch;
 
 /// What applying a manifest did, or would do.
@@ -56,10 +56,8 @@ impl Context {
             .into_iter()
             .find(|row| row.kind == "secret-store" && row.fqn == manifest.integration_fqn)
             .ok_or_else(|| {
-                AppError::MissingReference(format!(
-                    "there is no secret store integration `{}`",
-                    manifest.integration_fqn
-                ))
+                let message = format!("there is no secret store integration `{}`", manifest.integration_fqn);
+                AppError::missing("manifest.integration_fqn", message)
             })?;
         let existing = app.metadata.group_by_name(&manifest.name.folded(), self.caller().viewpoint()).await?;
         if let Some(existing) = existing {
@@ -206,14 +204,15 @@ impl Context {
 
     /// 404 when a collaborator doesn't exist.
     async fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
-        for collaborator in collaborators {
-            let subject = &collaborator.subject;
-            if self.app().metadata.subject(subject).await?.is_none() {
+        let mut missing = Missing::default();
+        for (at, Collaborator { subject, .. }) in collaborators.iter().enumerate() {
+            let found = self.app().metadata.subject(subject).await?.ok_or_else(|| {
                 let message = format!("the collaborator `{}` does not exist", subject.as_str());
-                return Err(AppError::MissingReference(message));
-            }
+                AppError::missing(format!("manifest.collaborators[{at}].subject"), message)
+            });
+            missing.note(found)?;
         }
-        Ok(())
+        missing.none()
     }
 }
 

@@ -112,7 +112,12 @@ impl Context {
 
     async fn check_people(&self, manifest: &TeamManifest) -> Result<(), AppError> {
         let (members, managers) = people(manifest);
-        self.check_subjects(members.iter().chain(&managers).map(String::as_str)).await
+        let mut named = Vec::with_capacity(members.len() + managers.len());
+        for (list, people) in [("members", &members), ("managers", &managers)] {
+            let placed = people.iter().enumerate();
+            named.extend(placed.map(|(at, person)| (format!("manifest.{list}[{at}]"), person.as_str())));
+        }
+        self.check_subjects(named).await
     }
 
     /// Whether a team has so many people: of those whom its stored manifest names, some may have been removed, and
@@ -159,17 +164,18 @@ impl Context {
         ))
     }
 
-    /// 404 when somebody who is named doesn't exist.
-    pub(crate) async fn check_subject(&self, name: &str) -> Result<(), AppError> {
-        let missing = || AppError::MissingReference(format!("`{name}` does not exist"));
+    /// 404 when somebody whom a field names doesn't exist.
+    pub(crate) async fn check_subject(&self, path: &str, name: &str) -> Result<(), AppError> {
+        let missing = || AppError::missing(path, format!("`{name}` does not exist"));
         let subject = SubjectName::parse(name).map_err(|_| missing())?;
         self.app().metadata.subject(&subject).await?.map(|_| ()).ok_or_else(missing)
     }
 
     /// The same of many.
-    pub(super) async fn check_subjects<'n>(&self, names: impl Iterator<Item = &'n str> + Send) -> Result<(), AppError> {
-        for name in names {
-            self.check_subject(name).await?;
+    pub(super) async fn check_subjects(&self, names: Vec<(String, &str)>) -> Result<(), AppError> {
+        let mut missing = Missing::default();
+        for (path, name) in names {
+            missing.note(self.check_subject(&path, name).await)?;
         }
         Ok(())
     }
@@ -213,7 +219,7 @@ impl Context {
             let message = "only a tenant admin changes more of a team than its members; leave all else as it is";
             return Err(self.refusal("MANAGE_TEAM", target(&row.id), message));
         }
-        Ok(())
+        missing.none()
     }
 
     pub(super) async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {

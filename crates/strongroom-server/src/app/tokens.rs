@@ -129,7 +129,7 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
+            let user = self.user_of_address("email", email).await?;
             change.end_ways_in(user.id, self.app().clock.now());
             let event = Event { action: "REVOKE_PERSONAL_ACCESS_TOKENS", ..Event::of(user_target(&user)) };
             if attempts.commit(change, event).await?.is_none() {
