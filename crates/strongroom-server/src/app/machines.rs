@@ -150,6 +150,7 @@ impl Context {
         };
         let mut machine = existing.unwrap_or_else(|| MachineRow {
             id: app.ids.at(now),
+        self.check_ends("permissions", &terms.written, before.as_deref())?;
             kind: terms.kind,
             name: terms.name.as_str().to_owned(),
             manifest: String::new(),

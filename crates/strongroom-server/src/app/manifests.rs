@@ -65,16 +65,17 @@ impl Context {
         }
         if_match.check_absent()?;
         self.may_use(&integration)?;
-        let mut manifest = manifest;
-        let collaborators = manifest.collaborators.get_or_insert_default();
+        let mut created = manifest.clone();
+        let collaborators = created.collaborators.get_or_insert_default();
         self.check_collaborators(collaborators).await?;
         self.keep_admin(collaborators);
-        let named = collaborators.clone();
+        self.check_ends("collaborators", &created.to_json(), None)?;
+        let named = created.collaborators.as_deref().unwrap_or_default();
         let new = NewGroup {
             name: manifest.name.clone(),
-            integration,
-            grants: granted(collaborators),
-            manifest: manifest.to_json().to_string(),
+            integration: integration.clone(),
+            grants: granted(named),
+            manifest: created.to_json().to_string(),
             secrets: Vec::new(),
         };
         if dry_run {
@@ -119,7 +120,9 @@ impl Context {
             // What a manifest doesn't speak of stays as it is, in the stored manifest, too.
             None => manifest.collaborators = stored_collaborators(&before),
         }
-        let written = manifest.to_json().to_string();
+        let written = manifest.to_json();
+        self.check_ends("collaborators", &written, Some(&before))?;
+        let written = written.to_string();
         let given = !changed || self.is_given(id, manifest.collaborators.as_deref().unwrap_or_default()).await?;
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;

@@ -11,6 +11,7 @@ mod changes;
 mod cursors;
 mod draft;
 mod error;
+mod ends;
 mod group_queues;
 mod identity_changes;
 mod identity_providers;

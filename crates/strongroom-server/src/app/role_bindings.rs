@@ -108,7 +108,9 @@ impl Context {
             return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
         }
         let resolved = self.grants_of(manifest).await?;
-        Ok((self.applied(existing, manifest.name.as_str(), &manifest.to_json()), resolved))
+        let written = manifest.to_json();
+        self.check_ends("permissions", &written, existing.as_ref().map(|row| row.manifest.as_str()))?;
+        Ok((self.applied(existing, manifest.name.as_str(), &written), resolved))
     }
 
     /// What a manifest grants, when the caller may give it. Whether its subjects are there isn't asked.
@@ -119,9 +121,9 @@ impl Context {
             let found = self.resolve(permission, &Place::in_binding(at), &manifest.subjects, &mut resolved).await;
             missing.note(found)?;
         }
+        missing.none()?;
         Ok(resolved)
     }
-        missing.none()?;
 
     /// Whether what a manifest comes to is granted: who was removed and registered anew since it was stored has nothing.
     pub(super) async fn is_granted(&self, source_id: &str, resolved: &Resolved) -> Result<bool, AppError> {
@@ -147,9 +149,9 @@ impl Context {
     pub(crate) async fn resolve(
         &self,
         permission: &Permission,
+        place: &Place,
         subjects: &[SubjectName],
         resolved: &mut Resolved,
-        place: &Place,
     ) -> Result<(), AppError> {
         let expires_at = permission.expires_at;
         // What reaches beyond secret groups is the tenant's to give, and whether it is there for nobody else to ask.
@@ -249,14 +251,14 @@ impl Context {
     }
 }
 
-/// Adds to a change what a manifest makes of its binding, and gives the event.
-pub(super) fn write_binding(
 /// The subjects of a manifest, each with its place.
 fn named_subjects(manifest: &RoleBindingManifest) -> Vec<(String, &str)> {
     let subjects = manifest.subjects.iter().enumerate();
     subjects.map(|(at, subject)| (format!("manifest.subjects[{at}].name"), subject.as_str())).collect()
 }
 
+/// Adds to a change what a manifest makes of its binding, and gives the event.
+pub(super) fn write_binding(
     change: &mut IdentityChange,
     manifest: &RoleBindingManifest,
     applied: &AppliedNamed,

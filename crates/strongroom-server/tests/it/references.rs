@@ -118,3 +118,41 @@ async fn what_may_not_be_seen_is_missing_in_the_same_words() {
     assert_eq!(missing(&hidden), missing(&absent));
     assert_eq!(hidden.text.replace("hidden", "absent"), absent.text);
 }
+
+#[tokio::test]
+async fn an_end_that_has_passed_is_no_end_to_give() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    app.group(&admin, "shared", &[]).await;
+    let group = |end: &str| {
+        let mut manifest = app.manifest("prod", &[("team:everyone", "secret-group-viewer")]);
+        manifest["collaborators"][0]["expires_at"] = json!(end);
+        manifest
+    };
+    let machine = |end: &str| {
+        json!({"type": "virtual-account", "name": "bot", "permissions": [
+            {"resource_type": "secret-group", "resource_fqn": "default:shared", "role_id": "secret-group-viewer",
+             "expires_at": end}]})
+    };
+    let binding = |end: &str| {
+        json!({"type": "role-binding", "name": "viewers", "subjects": [{"type": "team", "name": "everyone"}],
+               "permissions": [{"resourceType": "secret-group", "resourceFqn": "default:shared",
+                                "role": "secret-group-viewer", "expiresAt": end}]})
+    };
+    let kinds: [(WithEnd<'_>, &str); 3] =
+        [(&group, "collaborators"), (&machine, "permissions"), (&binding, "permissions")];
+    for (manifest, list) in kinds {
+        let path = format!("manifest.{list}[0].expires_at");
+        assert_eq!(apply(&admin, &manifest("2020-01-31")).await.faults(), [path.as_str()]);
+        apply(&admin, &manifest("2026-12-01")).await.expect(200);
+        assert_eq!(apply(&admin, &manifest("2020-01-31")).await.faults(), [path.as_str()]);
+    }
+    // What has ended since may be applied again, as it stands in somebody's repository.
+    app.clock.advance_days(30);
+    for (manifest, list) in kinds {
+        apply(&admin, &manifest("2026-12-01")).await.expect(200);
+        let path = format!("manifest.{list}[0].expires_at");
+        assert_eq!(apply(&admin, &manifest("2026-12-02")).await.faults(), [path.as_str()]);
+    }
+    app.person("one@example.com").await.get(GROUPS).await.expect(200);
+}
