@@ -36,6 +36,19 @@ pub enum TokenTarget {
     },
 }
 
+impl TokenTarget {
+    /// Whether both are one secret: names of groups have no case.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Group { group, key }, Self::Group { group: other, key: other_key }) => {
+                group.folded() == other.folded() && key == other_key
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// A claim of an identity provider's token that stands for the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMapping {

@@ -11,7 +11,7 @@ use super::tokens::is_living;
 use super::{AppError, Context};
 
 /// How many are read at once where the database can't tell which are wanted.
-const AT_ONCE: i64 = 1_000;
+pub(super) const AT_ONCE: i64 = 1_000;
 
 /// Which machines to list.
 pub(crate) struct MachineQuery {

@@ -5,11 +5,12 @@ use strongroom_domain::manifest::TokenTarget;
 use strongroom_domain::names::MachineName;
 use strongroom_domain::{GroupId, TokenId, VirtualAccountId};
 use strongroom_metadata::{
-    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, SyncState, TokenPurpose,
+    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, Page, SyncState, TokenPurpose,
 };
 
 use super::machine_terms::{MachineTerms, kind_of, subject_of};
-use super::role_bindings::Resolved;
+use super::machine_views::AT_ONCE;
+use super::role_bindings::{Place, Resolved};
 use super::token_turnover::Fresh;
 use super::tokens::IssuedToken;
 use super::{AppError, Context, Missing, WriteSecrets};
@@ -126,9 +127,14 @@ impl Context {
             let found = self.resolve(permission, &Place::in_machine(at), &subject, &mut resolved).await;
             missing.note(found)?;
         }
-        let mappings = self.mapped(terms).await?;
-        let target = self.target_group(terms).await?;
-        Ok((self.draft_machine(terms, target).await?, resolved, mappings))
+        let mappings = self.mapped(terms, &mut missing).await?;
+        let target = missing.note(self.target_group(terms).await)?.flatten();
+        missing.none()?;
+        let draft = self.draft_machine(terms, target).await?;
+        if draft.earlier.as_ref().is_none_or(|earlier| earlier.target != terms.target) {
+            self.check_target_is_free(terms).await?;
+        }
+        Ok((draft, resolved, mappings))
     }
 
     /// The machine as it will be, with the group that its token is written into.
@@ -144,13 +150,13 @@ impl Context {
             return Err(AppError::NameTaken(message));
         }
         let before = existing.as_ref().map(|machine| machine.manifest.clone());
+        self.check_ends("permissions", &terms.written, before.as_deref())?;
         let earlier = match &before {
             Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
             None => None,
         };
         let mut machine = existing.unwrap_or_else(|| MachineRow {
             id: app.ids.at(now),
-        self.check_ends("permissions", &terms.written, before.as_deref())?;
             kind: terms.kind,
             name: terms.name.as_str().to_owned(),
             manifest: String::new(),
@@ -238,7 +244,7 @@ impl Context {
     pub(crate) async fn delete_machine_named(&self, kind: MachineKind, name: &str) -> Result<(), AppError> {
         self.check_admin("DELETE_VIRTUAL_ACCOUNT")?;
         let machine = self.app().metadata.machine_by_name(name).await?.filter(|machine| machine.kind == kind);
-        let machine = machine.ok_or(AppError::NotFound(Resource::VirtualAccount))?;
+        let machine = machine.ok_or(AppError::NotFound(kind.into()))?;
         self.delete_machine(kind, machine.id).await
     }
 
@@ -281,6 +287,31 @@ impl Context {
                 Ok(Some(state.group.id))
             }
         }
+    }
+
+    /// 422 when another machine has its token written to the same secret: each would undo what the other wrote.
+    async fn check_target_is_free(&self, terms: &MachineTerms) -> Result<(), AppError> {
+        let Some(target) = &terms.target else { return Ok(()) };
+        for kind in [MachineKind::VirtualAccount, MachineKind::AgentIdentity] {
+            let mut before = None;
+            loop {
+                let page = Page { before, offset: 0, limit: AT_ONCE };
+                let (machines, _) = self.app().metadata.machine_page(kind, "", page).await?;
+                let Some(last) = machines.last() else { break };
+                before = Some(last.id);
+                for other in machines.iter().filter(|other| other.name != terms.name.as_str()) {
+                    let found = MachineTerms::stored(kind, &other.manifest).ok().and_then(|terms| terms.target);
+                    if found.is_some_and(|found| found.is_same_place(target)) {
+                        let message = format!("the token of `{}` is written to this secret: take another", other.name);
+                        return Err(AppError::invalid(
+                            format!("{}.key", terms.path_of("secret_store_config")),
+                            message,
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The mappings of a machine by the ids of their providers.
