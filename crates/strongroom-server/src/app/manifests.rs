@@ -85,13 +85,17 @@ impl Context {
             return Ok(AppliedGroup { state: new.preview(self), existing_manifest: None, dry_run });
         }
         match self.write_new_group(&new).await {
-            Ok(state) => {
-                let state = state.ok_or_else(|| taken(&new.name))?;
-                Ok(AppliedGroup { state, existing_manifest: None, dry_run })
-            }
+            Ok(Some(state)) => return Ok(AppliedGroup { state, existing_manifest: None, dry_run }),
+            Ok(None) => {}
             // One of them may have gone meanwhile.
-            Err(AppError::Busy) => self.check_collaborators(&named).await.and(Err(AppError::Busy)),
-            Err(error) => Err(error),
+            Err(AppError::Busy) => return self.check_collaborators(named).await.and(Err(AppError::Busy)),
+            Err(error) => return Err(error),
+        }
+        // Somebody was faster: who manages their group goes on as if it had been there from the start.
+        let winner = app.metadata.group_by_name(&manifest.name.folded(), self.caller().viewpoint()).await?;
+        match winner.filter(|state| self.permits::<_, Manage>(state).is_some()) {
+            Some(winner) => self.update_by_manifest(winner, manifest, integration, if_match, dry_run).await,
+            None => Err(taken(&manifest.name)),
         }
     }
 
