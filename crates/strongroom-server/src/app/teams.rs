@@ -8,8 +8,8 @@ use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Guard, MemberRow, Named, NamedRow, Page};
 
 use super::applied::{AppliedNamed, parse_id};
-use super::{AppError, Context, Resource};
-use crate::audit::{Event, Target};
+use super::{AppError, ColumnFilter, Context, Missing, Resource};
+use crate::audit::{Event, Target, come_and_gone};
 
 /// A team and how many people it has.
 pub(crate) struct TeamView {
@@ -54,17 +54,26 @@ impl Context {
         self.team_view(row, true).await
     }
 
-    /// A page of a team's members or managers.
+    /// A page of a team's members or managers, and how many match in all. A filter speaks of `email` and `userId`.
     pub(crate) async fn team_people(
         &self,
         id: &str,
         managers: bool,
+        filter: Option<&ColumnFilter>,
         offset: i64,
         limit: i64,
     ) -> Result<(Vec<MemberRow>, i64), AppError> {
         self.check_directory()?;
-        let row = self.team_row(id).await?;
-        Ok(self.app().metadata.team_people(&format!("team:{}", row.name), managers, offset, limit).await?)
+        let (metadata, team) = (&self.app().metadata, format!("team:{}", self.team_row(id).await?.name));
+        let Some(filter) = filter else { return Ok(metadata.team_people(&team, managers, offset, limit).await?) };
+        // There are no more than a manifest names.
+        let (mut people, _) = metadata.team_people(&team, managers, 0, MEMBERS).await?;
+        people.retain(|person| {
+            filter.takes(&|column| if column == "email" { address(person) } else { person.id.clone() })
+        });
+        let total = i64::try_from(people.len()).unwrap_or(i64::MAX);
+        let (skip, take) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(0));
+        Ok((people.into_iter().skip(skip).take(take).collect(), total))
     }
 
     /// Creates or updates a team by its manifest.
@@ -233,8 +242,7 @@ impl Context {
         let team = format!("team:{}", row.name);
         let (members, total) = metadata.team_people(&team, false, 0, if with_members { MEMBERS } else { 0 }).await?;
         let (_, managers) = metadata.team_people(&team, true, 0, 0).await?;
-        let address = |member: MemberRow| member.name.split_once(':').map(|(_, name)| name.to_owned());
-        let names = with_members.then(|| members.into_iter().filter_map(address).collect());
+        let names = with_members.then(|| members.iter().map(address).collect());
         Ok(TeamView { row, members: total, managers, names })
     }
 }
@@ -248,3 +256,8 @@ fn people(manifest: &TeamManifest) -> (Vec<String>, Vec<String>) {
 fn team_target(row: &NamedRow) -> Target {
     Target { kind: "team", id: row.id.clone(), name: row.name.clone(), fqn: String::new() }
 }
+/// A person's address.
+fn address(person: &MemberRow) -> String {
+    person.name.split_once(':').map_or_else(String::new, |(_, address)| address.to_owned())
+}
+

@@ -520,3 +520,20 @@ async fn an_agent_that_is_missing_is_called_one() {
     delete("agent-identity").await.refused(404, "agent_not_found");
     delete("virtual-account").await.refused(404, "virtual_account_not_found");
 }
+
+#[tokio::test]
+async fn virtual_accounts_are_filtered_by_name() {
+    let app = TestApp::start().await;
+    for name in ["bot-one", "bot-two", "other"] {
+        app.machine(name, &[]).await;
+    }
+    let list = async |filter: Value| {
+        let filter = strongroom_testkit::encode(&filter.to_string());
+        app.admin().get(&format!("{ACCOUNTS}?filter={filter}")).await
+    };
+    let bots = json!({"type": "AND", "children": [{"column": "name", "op": "STRING_CONTAINS", "value": "bot"}]});
+    let found = list(bots).await.expect(200);
+    assert_eq!(column(&found, "/data", "/manifest/name"), ["bot-two", "bot-one"]);
+    let tags = json!({"column": "manifest.tags", "op": "EQUAL", "value": "x"});
+    assert_eq!(list(tags).await.faults(), ["query.filter"]);
+}

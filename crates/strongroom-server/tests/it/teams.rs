@@ -199,3 +199,29 @@ async fn an_owner_that_clients_cannot_read_is_neither_taken_nor_shown() {
         .expect(200);
     assert_eq!(again["existingManifest"], json!({"type": "team", "name": "devs", "members": []}));
 }
+
+#[tokio::test]
+async fn the_people_of_a_team_are_filtered_as_the_sdk_documents_it() {
+    let app = TestApp::start().await;
+    for name in ["anna@x.io", "bob@x.io", "carl@y.io"] {
+        app.person(name).await;
+    }
+    let people = json!(["anna@x.io", "bob@x.io", "carl@y.io"]);
+    let team = app.apply(&json!({"type": "team", "name": "devs", "members": people, "managers": people})).await;
+    let id = text(&team, "/data/id");
+    for list in ["members", "managers"] {
+        let ask = async |filter: &Value, page: &str| {
+            let filter = strongroom_testkit::encode(&filter.to_string());
+            app.admin().get(&format!("{TEAMS}/{id}/{list}?filter={filter}{page}")).await
+        };
+        let at_x = json!({"type": "AND", "children": [{"column": "email", "op": "STRING_CONTAINS", "value": "@x.io"}]});
+        let found = ask(&at_x, "&limit=1&offset=1").await.expect(200);
+        assert_eq!(column(&found, "/data", "/subjectSlug"), ["bob@x.io"]);
+        assert_eq!(found["pagination"]["total"], 2);
+        let by_id = json!({"column": "userId", "op": "IN", "value": [text(&found, "/data/0/subjectId")]});
+        let found = ask(&by_id, "").await.expect(200);
+        assert_eq!(column(&found, "/data", "/subjectSlug"), ["bob@x.io"]);
+        assert_eq!(ask(&json!({"column": "name", "op": "EQUAL", "value": "x"}), "").await.faults(), ["query.filter"]);
+    }
+    assert_eq!(app.admin().get(&format!("{TEAMS}/user?role=owner")).await.faults(), ["query.role"]);
+}
