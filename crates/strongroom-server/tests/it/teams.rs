@@ -225,3 +225,17 @@ async fn the_people_of_a_team_are_filtered_as_the_sdk_documents_it() {
     }
     assert_eq!(app.admin().get(&format!("{TEAMS}/user?role=owner")).await.faults(), ["query.role"]);
 }
+
+#[tokio::test]
+async fn built_in_roles_say_what_they_are() {
+    let app = TestApp::start().await;
+    let found = app.admin().get("/api/svc/v1/roles").await.expect(200);
+    for role in list(&found, "/data") {
+        assert_eq!(text(role, "/createdBySubject/subjectSlug"), "strongroom");
+        assert!(!text(role, "/manifest/description").is_empty());
+        let none = list(role, "/manifest/permissions").is_empty();
+        assert_eq!(none, role["name"] == "tenant-member", "{role}");
+    }
+    let reader = list(&found, "/data").iter().find(|role| role["name"] == "secret-group-reader").unwrap();
+    assert_eq!(reader["manifest"]["permissions"], json!(["secret-group:view", "secret-group:read-values"]));
+}

@@ -1,6 +1,5 @@
 use axum::response::Response;
 use strongroom_api::wire;
-use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_metadata::NamedRow;
 
 use crate::app::{App, AppError, ColumnFilter, InlineRole, RolesOf, TeamView};
@@ -87,16 +86,6 @@ pub(in crate::http) async fn list_roles(call: Call) -> Result<Response, AppError
         data.push(view::role(app, row)?);
     }
     ok(&wire::ListRolesResponse { data, pagination: view::pagination(count + own, offset, limit) })
-}
-
-fn built_in_roles(app: &App) -> Result<Vec<wire::Role>, AppError> {
-    let groups = GroupRole::ALL.map(|role| ("secret-group", role.id()));
-    let tenant = TenantRole::ALL.map(|role| ("account", role.id()));
-    let teams = TeamRole::ALL.map(|role| ("team", role.id()));
-    let accounts = AccountRole::ALL.map(|role| ("provider-account", role.id()));
-    let integrations = IntegrationRole::ALL.map(|role| ("provider-integration", role.id()));
-    let all = groups.into_iter().chain(tenant).chain(teams).chain(accounts).chain(integrations);
-    all.map(|(resource_type, id)| view::built_in_role(app, resource_type, id)).collect()
 }
 
 pub(in crate::http) async fn list_role_bindings(call: Call) -> Result<Response, AppError> {
