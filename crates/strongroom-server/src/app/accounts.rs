@@ -1,14 +1,14 @@
 //! Provider accounts by their manifest: which integrations there are, and who may use them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use strongroom_domain::manifest::{EmbeddedIntegration, ProviderAccountManifest};
 use strongroom_domain::role::IntegrationRole;
 use strongroom_metadata::{AccountRow, GrantSource, Guard, IdentityChange, IntegrationRow, RoleGrant};
 
-use super::{AppError, Context, Resource};
-use crate::audit::{Event, Target};
-
-const KEEPS_GROUPS: &str = "an integration keeps secret groups, perhaps in the trash; delete and purge those first";
+use super::{AppError, Context, Missing, Resource};
+use crate::audit::{Event, Target, come_and_gone};
 
 impl Context {
     /// Creates or updates an account by its manifest. Its integrations are those that the manifest lists.
@@ -83,7 +83,11 @@ impl Context {
             }
             let action = if is_new { "CREATE_PROVIDER_ACCOUNT" } else { "UPDATE_PROVIDER_ACCOUNT" };
             let names = |rows: &[IntegrationRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
-            let detail = json!({"integrations": names(&after), "removed": names(&before_it)}).to_string();
+            let detail = json!({
+                "integrations": names(&after), "removed": names(&before_it),
+                "authorizedSubjects": changed_subjects(before.as_deref(), &written),
+            });
+            let detail = detail.to_string();
             let event = Event { action, detail, ..Event::of(account_target(&account)) };
             match attempts.commit(change, event).await? {
                 None => return Ok((account, after, before)),
@@ -183,3 +187,28 @@ fn list(value: &Value) -> &[Value] {
 fn account_target(row: &AccountRow) -> Target {
     Target { kind: "provider-account", id: row.id.to_string(), name: row.name.clone(), fqn: row.fqn.clone() }
 }
+/// Who came into and went from the authorized subjects of each integration, where anybody did.
+fn changed_subjects(before: Option<&str>, after: &Value) -> Value {
+    let before: Value = before.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let (before, after) = (authorized_by_name(&before), authorized_by_name(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let of = |all: &BTreeMap<String, Vec<String>>, name: &String| all.get(name).cloned().unwrap_or_default();
+    let mut changed = json!({});
+    for name in names {
+        let (before, after) = (of(&before, name), of(&after, name));
+        if before != after {
+            changed[name] = come_and_gone(&before, &after);
+        }
+    }
+    changed
+}
+
+fn authorized_by_name(manifest: &Value) -> BTreeMap<String, Vec<String>> {
+    let texts = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let integrations = manifest["integrations"].as_array().into_iter().flatten();
+    let named = |one: &Value| (one["name"].as_str().unwrap_or_default().to_owned(), texts(&one["authorized_subjects"]));
+    integrations.map(named).collect()
+}
+

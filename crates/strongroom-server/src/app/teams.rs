@@ -101,7 +101,7 @@ impl Context {
             }
             change.replace_team_people(&subject, &members, &managers);
             let action = if applied.is_new() { "CREATE_TEAM" } else { "UPDATE_TEAM" };
-            let detail = json!({"members": manifest.members.len(), "managers": managers}).to_string();
+            let detail = self.told_people(&subject, &members, &managers).await?;
             let event = Event { action, detail, ..Event::of(team_target(&applied.row)) };
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
@@ -138,6 +138,17 @@ impl Context {
         Ok(usize::try_from(has_members) == Ok(members) && usize::try_from(has_managers) == Ok(managers))
     }
 
+    /// Who comes into a team and who goes, as its event tells it.
+    async fn told_people(&self, team: &str, members: &[String], managers: &[String]) -> Result<String, AppError> {
+        let mut detail = json!({});
+        for (list, people, is_managers) in [("members", members, false), ("managers", managers, true)] {
+            let (before, _) = self.app().metadata.team_people(team, is_managers, 0, MEMBERS).await?;
+            let before: Vec<String> = before.into_iter().map(|person| person.name).collect();
+            detail[list] = come_and_gone(&before, people);
+        }
+        Ok(detail.to_string())
+    }
+
     /// Removes a team and everything that it was granted.
     pub(crate) async fn delete_team(&self, id: &str) -> Result<(), AppError> {
         self.check_directory()?;
@@ -153,7 +164,8 @@ impl Context {
             let subject = subject.map_err(|rule| AppError::Internal { internal: rule.to_owned() })?;
             self.forget(&mut change, &subject).await?;
             change.remove_named(Named::Team, &row);
-            let event = Event { action: "DELETE_TEAM", ..Event::of(team_target(&row)) };
+            let detail = self.told_people(&format!("team:{}", row.name), &[], &[]).await?;
+            let event = Event { action: "DELETE_TEAM", detail, ..Event::of(team_target(&row)) };
             if attempts.commit(change, event).await?.is_none() {
                 return Ok(());
             }
@@ -186,7 +198,7 @@ impl Context {
         for (path, name) in names {
             missing.note(self.check_subject(&path, name).await)?;
         }
-        Ok(())
+        missing.none()
     }
 
     fn check_may_apply_team(&self, manifest: &mut TeamManifest, existing: Option<&NamedRow>) -> Result<(), AppError> {
@@ -228,7 +240,7 @@ impl Context {
             let message = "only a tenant admin changes more of a team than its members; leave all else as it is";
             return Err(self.refusal("MANAGE_TEAM", target(&row.id), message));
         }
-        missing.none()
+        Ok(())
     }
 
     pub(super) async fn team_row(&self, id: &str) -> Result<NamedRow, AppError> {
@@ -247,6 +259,11 @@ impl Context {
     }
 }
 
+/// A person's address.
+fn address(person: &MemberRow) -> String {
+    person.name.split_once(':').map_or_else(String::new, |(_, address)| address.to_owned())
+}
+
 /// The members and the managers that a manifest names.
 fn people(manifest: &TeamManifest) -> (Vec<String>, Vec<String>) {
     let names = |emails: &[Email]| emails.iter().map(|email| SubjectName::user(email).as_str().to_owned()).collect();
@@ -256,8 +273,3 @@ fn people(manifest: &TeamManifest) -> (Vec<String>, Vec<String>) {
 fn team_target(row: &NamedRow) -> Target {
     Target { kind: "team", id: row.id.clone(), name: row.name.clone(), fqn: String::new() }
 }
-/// A person's address.
-fn address(person: &MemberRow) -> String {
-    person.name.split_once(':').map_or_else(String::new, |(_, address)| address.to_owned())
-}
-

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_testkit::{Client, TestApp};
 
-use crate::support::{ABSENT, GROUPS, column, list, text};
+use crate::support::{ABSENT, GROUPS, column, events, list, text};
 
 const TEAMS: &str = "/api/svc/v1/teams";
 
@@ -224,6 +224,50 @@ async fn the_people_of_a_team_are_filtered_as_the_sdk_documents_it() {
         assert_eq!(ask(&json!({"column": "name", "op": "EQUAL", "value": "x"}), "").await.faults(), ["query.filter"]);
     }
     assert_eq!(app.admin().get(&format!("{TEAMS}/user?role=owner")).await.faults(), ["query.role"]);
+}
+
+#[tokio::test]
+async fn events_say_who_came_into_a_team_and_who_went() {
+    let app = TestApp::start().await;
+    for name in ["anna@x.io", "bob@x.io"] {
+        app.person(name).await;
+    }
+    let team = |members: &[&str], managers: &[&str]| json!({"type": "team", "name": "devs", "members": members, "managers": managers});
+    app.apply(&team(&["anna@x.io"], &["anna@x.io"])).await;
+    app.apply(&team(&["bob@x.io"], &["anna@x.io"])).await;
+    app.admin().post("/api/svc/v1/delete", json!({"manifest": team(&[], &[])})).await.expect(200);
+    let told = events(&app, "resourceFqn=default:team:devs").await;
+    assert_eq!(column(&json!(told), "", "/action"), ["DELETE_TEAM", "UPDATE_TEAM", "CREATE_TEAM"]);
+    let none = json!({"count": 0, "names": []});
+    let one = |name: &str| json!({"count": 1, "names": [format!("user:{name}")]});
+    assert_eq!(
+        told[1]["metaData"],
+        json!({
+            "members": {"count": 1, "added": one("bob@x.io"), "removed": one("anna@x.io")},
+            "managers": {"count": 1, "added": none, "removed": none},
+        })
+    );
+    assert_eq!(told[2]["metaData"]["managers"]["added"], one("anna@x.io"));
+    assert_eq!(told[0]["metaData"]["members"]["removed"], one("bob@x.io"));
+}
+
+#[tokio::test]
+async fn events_say_whom_an_integration_was_opened_to() {
+    let app = TestApp::start().await;
+    let account = |subjects: &[&str]| {
+        let kind = "integration/secret-store/truefoundry/db";
+        let integrations = json!([
+            {"type": kind, "name": "db", "authorized_subjects": subjects},
+            {"type": kind, "name": "same", "authorized_subjects": ["team:everyone"]},
+        ]);
+        json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": integrations})
+    };
+    app.apply(&account(&["team:everyone"])).await;
+    app.apply(&account(&["user:admin@example.com"])).await;
+    let told = events(&app, "action=UPDATE_PROVIDER_ACCOUNT").await;
+    let one = |name: &str| json!({"count": 1, "names": [name]});
+    let changed = json!({"count": 1, "added": one("user:admin@example.com"), "removed": one("team:everyone")});
+    assert_eq!(told[0]["metaData"]["authorizedSubjects"], json!({"db": changed}));
 }
 
 #[tokio::test]
