@@ -283,6 +283,9 @@ fn trash() -> Runs {
         ("PURGE_GROUP", params![ID, 8], 0),
         ("PURGE_GROUP", params![ID, 9], 1),
         ("UPDATE_GROUP", update(3, 4, None), 0),
+        ("KEPT_GROUPS", params![ID], 1),
+        ("LEAVE_PURGED_GROUPS", params![ID], 1),
+        ("LEAVE_PURGED_GROUPS", params![GONE], 1),
         ("PURGE_SECRETS_OF_GROUP", params![ID], 1),
         ("PURGE_VERSIONS_OF_GROUP", params![ID, 9], 1),
     ]

@@ -91,10 +91,29 @@ impl Context {
             let event = Event { action, detail, ..Event::of(account_target(&account)) };
             match attempts.commit(change, event).await? {
                 None => return Ok((account, after, before)),
-                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(Guard::SubjectInUse) => return Err(self.still_kept(&before_it).await?),
                 Some(_) => {}
             }
         }
+    }
+
+    /// What is said where integrations that keep groups were to go.
+    async fn still_kept(&self, integrations: &[IntegrationRow]) -> Result<AppError, AppError> {
+        let (mut living, mut deleted, mut until) = (0, 0, None);
+        for row in integrations {
+            let kept = self.app().metadata.kept_groups(row.id).await?;
+            living += kept.living;
+            deleted += kept.deleted;
+            until = until.max(kept.until);
+        }
+        let mut message = format!(
+            "integrations that would go keep secret groups: {living} that are used and {deleted} in the trash; delete those \
+             that are used, and wait until those in the trash can't be restored any more"
+        );
+        if let Some(until) = until {
+            message = format!("{message}, which is at {}", until.to_wire());
+        }
+        Ok(AppError::InUse(message))
     }
 
     /// Writes an integration as a manifest wants it, and says whether it was another one before.
@@ -154,39 +173,22 @@ impl Context {
                 let message = "this takes the role tenant-admin";
                 return Err(self.refusal("DELETE_PROVIDER_ACCOUNT", account_target(&account), message));
             }
-            for row in self.integrations().await?.iter().filter(|row| row.account_id == account.id) {
+            let mut own = self.integrations().await?;
+            own.retain(|row| row.account_id == account.id);
+            for row in &own {
                 change.remove_integration(row.id);
             }
             change.remove_account(&account);
             let event = Event { action: "DELETE_PROVIDER_ACCOUNT", ..Event::of(account_target(&account)) };
             match attempts.commit(change, event).await? {
                 None => return Ok(()),
-                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(Guard::SubjectInUse) => return Err(self.still_kept(&own).await?),
                 Some(_) => {}
             }
         }
     }
 }
 
-/// What an integration's `authorized_subjects` are granted: a role that ends with whoever has it, so that nobody who gets
-/// the name later gets the role.
-pub(crate) fn access(integration: &IntegrationRow, subject: &str) -> RoleGrant {
-    RoleGrant {
-        subject: subject.to_owned(),
-        resource_type: "provider-integration".into(),
-        resource_id: integration.id.to_string(),
-        role: IntegrationRole::Access.id().into(),
-        expires_at: None,
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn account_target(row: &AccountRow) -> Target {
-    Target { kind: "provider-account", id: row.id.to_string(), name: row.name.clone(), fqn: row.fqn.clone() }
-}
 /// Who came into and went from the authorized subjects of each integration, where anybody did.
 fn changed_subjects(before: Option<&str>, after: &Value) -> Value {
     let before: Value = before.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
@@ -212,3 +214,22 @@ fn authorized_by_name(manifest: &Value) -> BTreeMap<String, Vec<String>> {
     integrations.map(named).collect()
 }
 
+/// What an integration's `authorized_subjects` are granted: a role that ends with whoever has it, so that nobody who gets
+/// the name later gets the role.
+pub(crate) fn access(integration: &IntegrationRow, subject: &str) -> RoleGrant {
+    RoleGrant {
+        subject: subject.to_owned(),
+        resource_type: "provider-integration".into(),
+        resource_id: integration.id.to_string(),
+        role: IntegrationRole::Access.id().into(),
+        expires_at: None,
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn account_target(row: &AccountRow) -> Target {
+    Target { kind: "provider-account", id: row.id.to_string(), name: row.name.clone(), fqn: row.fqn.clone() }
+}

@@ -283,3 +283,26 @@ async fn built_in_roles_say_what_they_are() {
     let reader = list(&found, "/data").iter().find(|role| role["name"] == "secret-group-reader").unwrap();
     assert_eq!(reader["manifest"]["permissions"], json!(["secret-group:view", "secret-group:read-values"]));
 }
+
+#[tokio::test]
+async fn an_account_goes_when_nothing_of_its_groups_can_come_back() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let kind = "integration/secret-store/truefoundry/db";
+    let integrations = json!([{"type": kind, "name": "one"}, {"type": kind, "name": "two"}]);
+    let account = json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": integrations});
+    let fewer = json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": []});
+    app.apply(&account).await;
+    let group = json!({"type": "secret-group", "name": "prod", "integration_fqn": "default:truefoundry:spare:secret-store:one"});
+    let group = app.apply(&group).await;
+    let delete = async || admin.post("/api/svc/v1/delete", json!({"manifest": account})).await;
+    assert!(delete().await.refused(422, "in_use").contains("1 that are used and 0 in the trash"));
+    admin.delete(&format!("{GROUPS}/{}", text(&group, "/data/id"))).await.expect(200);
+    for answer in [delete().await, admin.put("/api/svc/v1/apply", json!({"manifest": fewer})).await] {
+        let message = answer.refused(422, "in_use");
+        assert!(message.contains("0 that are used and 1 in the trash") && message.contains("2026-12-2"), "{message}");
+    }
+    app.clock.advance_days(31);
+    assert_eq!(app.instance().purge_now().await.unwrap(), 1);
+    delete().await.expect(200);
+}
