@@ -227,3 +227,10 @@ def test_tokens(person, sdk, sdk_as, server):
         assert Api(server, one.token).call("GET", "/secret-groups").status_code == 401
     with pytest.raises(NotFoundError):
         sdk.personal_access_tokens.revoke_all(email="nobody@example.com")
+
+
+def test_a_token_says_who_made_it(person, sdk, token_of):
+    theirs = token_of(person)
+    (token,) = theirs.personal_access_tokens.list()
+    assert token.created_by_subject.subject_slug != person.email
+    assert [token] == list(token_of(person).personal_access_tokens.list())[1:]

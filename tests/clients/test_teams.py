@@ -1,7 +1,9 @@
 """Teams through the real SDK: every answer parses, lists end, errors are the SDK's typed ones."""
 
+import json
+
 import pytest
-from truefoundry_sdk import ForbiddenError, NotFoundError, TeamManifest, UnprocessableEntityError
+from truefoundry_sdk import ForbiddenError, NotFoundError, Role, TeamManifest, TeamOwnedBy, UnprocessableEntityError
 from truefoundry_sdk.core.api_error import ApiError
 
 NOTHING = "00000000-0000-7000-8000-000000000000"
@@ -123,3 +125,28 @@ def test_what_a_team_has(api, people, sdk, sdk_as, server, shared):
     with pytest.raises(ForbiddenError) as raised:
         sdk_as(machine).teams.get_permissions(made.id)
     assert raised.value.body.status_code == 403
+
+
+def test_owners_tags_and_filters(api, people, sdk, server):
+    name, tags = server.fresh("team"), {"site": "berlin", "tier": 3, "live": True}
+    members = [people.editor.email, people.viewer.email]
+    manifest = TeamManifest(name=name, members=members, tags=tags, owned_by=TeamOwnedBy(account="root"))
+    made = sdk.teams.create_or_update(manifest=manifest).data
+    assert made.manifest.tags == tags and made.manifest.owned_by.account == "root"
+    # One that the SDK couldn't read would break the list for everybody.
+    for owner in [{}, {"account": 5}, {"account": None}]:
+        manifest = {"type": "team", "name": name, "members": [], "ownedBy": owner}
+        refused = api.call("PUT", "/teams", json={"manifest": manifest})
+        assert refused.status_code == 422 and "manifest.ownedBy.account" in refused.text
+    assert made.id in [team.id for team in sdk.teams.list()]
+    # As the SDK's documentation writes it.
+    one = {"column": "email", "op": "STRING_CONTAINS", "value": people.viewer.email}
+    found = sdk.teams.list_members(made.id, filter=json.dumps({"type": "AND", "children": [one]}), limit=1)
+    assert [row.subject_slug for row in found] == [people.viewer.email]
+    with pytest.raises(UnprocessableEntityError):
+        list(sdk.teams.list_members(made.id, filter="{}"))
+
+
+def test_every_role_reads(api):
+    for role in api.ok("GET", "/roles?limit=1000")["data"]:
+        assert Role.model_validate(role).created_by_subject["subjectSlug"]

@@ -293,6 +293,7 @@ fn token(hash: [u8; 32], user: UserId, source: &Source, at: Timestamp) -> NewTok
         name: "bench".to_owned(),
         purpose: TokenPurpose::Personal,
         signing_key: None,
+        created_by: None,
         created_at: at,
         expires_at: Some(at.plus_days(30)),
     }

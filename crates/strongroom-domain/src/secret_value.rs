@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
-        impl serde::de::Visitor<'_> for Text {
+        impl<'de> serde::de::Visitor<'de> for Text {
             type Value = SecretValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,11 +54,43 @@ impl<'de> Deserialize<'de> for SecretValue {
             fn visit_string<E: serde::de::Error>(self, text: String) -> Result<SecretValue, E> {
                 Ok(SecretValue::new(text))
             }
+
+            // The default ones would quote the number or boolean found: a mistyped secret.
+            fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<SecretValue, E> {
+                Err(no_string())
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretValue, E> {
+                Err(no_string())
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretValue, E> {
+                Err(no_string())
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretValue, E> {
+                Err(no_string())
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<SecretValue, E> {
+                Err(no_string())
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<SecretValue, A::Error> {
+                Err(no_string())
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, _: A) -> Result<SecretValue, A::Error> {
+                Err(no_string())
+            }
         }
 
-        // An error of the default visitors would quote the number, boolean or string found: a mistyped secret.
-        deserializer.deserialize_any(Text).map_err(|_| serde::de::Error::custom("expected a string"))
+        deserializer.deserialize_any(Text)
     }
+}
+
+fn no_string<E: serde::de::Error>() -> E {
+    E::custom("expected a string")
 }
 
 #[cfg(test)]
@@ -77,5 +109,16 @@ mod tests {
             assert!(!error.contains("hunter2") && !error.contains("123456"), "{error}");
             assert!(error.starts_with("expected a string"), "{error}");
         }
+    }
+
+    #[test]
+    fn one_that_is_left_out_is_told_as_that() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it is never there")]
+        struct Holder {
+            code: SecretValue,
+        }
+        let error = serde_json::from_str::<Holder>("{}").expect_err("no field").to_string();
+        assert!(error.starts_with("missing field `code`"), "{error}");
     }
 }

@@ -147,8 +147,10 @@ ALTER TABLE virtual_accounts ADD COLUMN target_group {text};
 CREATE INDEX virtual_accounts_rotate ON virtual_accounts (rotate_at) WHERE rotate_at IS NOT NULL;
 
 -- purpose: personal (made for a person), first (the first start's), machine. signing_key: of a JWT; null: opaque.
+-- created_by: null where it isn't known.
 ALTER TABLE tokens ADD COLUMN purpose {text} NOT NULL DEFAULT 'personal';
 ALTER TABLE tokens ADD COLUMN signing_key {text};
+ALTER TABLE tokens ADD COLUMN created_by {text};
 UPDATE tokens SET purpose = 'machine' WHERE subject_type = 'serviceaccount';
 UPDATE tokens SET purpose = 'first' WHERE subject_type = 'user' AND name = 'admin';
 CREATE INDEX tokens_expires ON tokens (expires_at) WHERE expires_at IS NOT NULL;

@@ -1,6 +1,6 @@
 //! From a token to whom it stands for, and what roles they have apart from secret groups.
 
-use strongroom_domain::subject::{SubjectKind, SubjectName};
+use strongroom_domain::subject::{Actor, SubjectKind, SubjectName};
 use strongroom_domain::{SigningKeyId, Timestamp, TokenId};
 
 use crate::sql::{Row, params, statements};
@@ -146,6 +146,8 @@ pub struct NewToken {
     pub purpose: TokenPurpose,
     /// The key that signs it; `None` for an opaque one.
     pub signing_key: Option<SigningKeyId>,
+    /// Who makes it; `None` for the first start's.
+    pub created_by: Option<Actor>,
     /// When made.
     pub created_at: Timestamp,
     /// When it ends.

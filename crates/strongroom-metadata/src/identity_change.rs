@@ -33,8 +33,8 @@ statements! {
     DELETE_MACHINE = "DELETE FROM virtual_accounts WHERE id = ?1";
     SET_ROTATION = "UPDATE virtual_accounts SET rotate_at = ?2 WHERE id = ?1";
     SET_SYNC = "UPDATE virtual_accounts SET synced_token = ?2, synced_at = ?3, sync_error = ?4 WHERE id = ?1";
-    INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, purpose, signing_key, created_at, \
-        expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT_TOKEN = "INSERT INTO tokens (hash, id, subject_type, subject_id, name, purpose, signing_key, created_by, \
+        created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     REVOKE_TOKEN = "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
     REVOKE_TOKENS =
         "UPDATE tokens SET revoked_at = ?3 WHERE subject_id = ?1 AND subject_type = ?2 AND revoked_at IS NULL";
@@ -81,6 +81,11 @@ statements! {
     UPDATE_ACCOUNT = "UPDATE provider_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
     DELETE_ACCOUNT = "DELETE FROM provider_accounts WHERE id = ?1";
     UPDATE_INTEGRATION = "UPDATE provider_integrations SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
+    // Of a purged group nothing is kept anywhere; its revisions go on saying where it was. It stands with the oldest of the
+    // others, as it has to stand with one.
+    LEAVE_PURGED_GROUPS = "UPDATE secret_groups SET integration_id = \
+        COALESCE((SELECT MIN(i.id) FROM provider_integrations i WHERE i.id <> ?1), ?1) \
+        WHERE integration_id = ?1 AND data_key IS NULL";
     DELETE_INTEGRATION = "DELETE FROM provider_integrations WHERE id = ?1";
 }
 
@@ -398,6 +403,7 @@ impl IdentityChange {
 
     /// Removes an integration. Misses [`Guard::SubjectInUse`] while it keeps a group, be it in the trash.
     pub fn remove_integration(&mut self, id: IntegrationId) {
+        self.batch.any(Guard::Fresh, &LEAVE_PURGED_GROUPS, params![id]);
         self.batch.any(Guard::Fresh, &DELETE_ROLE_GRANTS_ON, params!["provider-integration", id]);
         self.batch.one(Guard::SubjectInUse, &DELETE_INTEGRATION, params![id]);
     }
@@ -447,6 +453,7 @@ pub(crate) fn insert_token(batch: &mut Batch, token: &NewToken) {
             &token.name,
             token.purpose.id(),
             token.signing_key,
+            token.created_by.as_ref().map(changes::actor_json),
             token.created_at,
             token.expires_at
         ],

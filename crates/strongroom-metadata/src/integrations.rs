@@ -12,10 +12,23 @@ statements! {
         "SELECT id, name, provider, fqn, manifest, created_by, created_at, updated_at FROM provider_accounts ORDER BY id";
     SELECT_INTEGRATIONS = "SELECT i.id, i.account_id, i.name, i.type, i.fqn, i.manifest, i.created_by, i.created_at, \
         i.updated_at, a.fqn FROM provider_integrations i JOIN provider_accounts a ON a.id = i.account_id ORDER BY i.id";
+    KEPT_GROUPS = "SELECT COUNT(*), COUNT(purge_at), MAX(purge_at) FROM secret_groups \
+        WHERE integration_id = ?1 AND data_key IS NOT NULL";
     INSERT_ACCOUNT = "INSERT INTO provider_accounts (id, name, provider, fqn, manifest, created_by, created_at, \
         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     INSERT_INTEGRATION = "INSERT INTO provider_integrations (id, account_id, name, type, fqn, manifest, created_by, \
         created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+}
+
+/// How many secret groups an integration keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeptGroups {
+    /// Those that live.
+    pub living: i64,
+    /// Those in the trash.
+    pub deleted: i64,
+    /// When the last of those in the trash is purged.
+    pub until: Option<Timestamp>,
 }
 
 /// A provider account.
@@ -80,6 +93,15 @@ impl Metadata {
             })
         })
         .await
+    }
+
+    /// How many groups an integration keeps.
+    pub async fn kept_groups(&self, integration: IntegrationId) -> Result<KeptGroups, ReadError> {
+        let read = |row: &Row<'_>| {
+            let deleted = row.int(1)?;
+            Ok(KeptGroups { living: row.int(0)? - deleted, deleted, until: row.opt_time(2)? })
+        };
+        Ok(self.first(&KEPT_GROUPS, &params![integration], read).await?.unwrap_or_default())
     }
 
     /// Every integration, oldest first. There are few.

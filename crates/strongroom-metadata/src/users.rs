@@ -1,6 +1,6 @@
 //! Persons and their tokens.
 
-use strongroom_domain::subject::EVERYONE;
+use strongroom_domain::subject::{Actor, EVERYONE};
 use strongroom_domain::{SigningKeyId, Timestamp, TokenId, UserId, VirtualAccountId};
 
 use crate::groups::Page;
@@ -19,8 +19,8 @@ macro_rules! user_matches {
 }
 macro_rules! token_columns {
     () => {
-        "SELECT t.id, t.subject_id, t.name, t.purpose, t.signing_key, t.created_at, t.expires_at, t.revoked_at, t.hash \
-         FROM tokens t "
+        "SELECT t.id, t.subject_id, t.name, t.purpose, t.signing_key, t.created_at, t.expires_at, t.revoked_at, t.hash, \
+         t.created_by FROM tokens t "
     };
 }
 
@@ -100,6 +100,8 @@ pub struct OwnedToken {
     pub purpose: TokenPurpose,
     /// The key that signed it; `None` for an opaque one.
     pub signing_key: Option<SigningKeyId>,
+    /// Who made it; `None` for the first start's, and where it was made by an earlier release.
+    pub created_by: Option<Actor>,
     /// When made.
     pub created_at: Timestamp,
     /// When it ends.
@@ -208,6 +210,7 @@ fn read_owned_token(row: &Row<'_>) -> Result<OwnedToken, ReadError> {
         name: row.text(2)?,
         purpose: row.parsed(3, TokenPurpose::parse)?,
         signing_key: row.opt_parsed(4, SigningKeyId::parse)?,
+        created_by: row.opt_parsed(9, |json| serde_json::from_str(json).ok())?,
         created_at: row.time(5)?,
         expires_at: row.opt_time(6)?,
         revoked_at: row.opt_time(7)?,

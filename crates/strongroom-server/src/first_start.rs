@@ -104,6 +104,7 @@ pub(crate) async fn initialise(
         name: "admin".to_owned(),
         purpose: TokenPurpose::First,
         signing_key: None,
+        created_by: None,
         created_at: now,
         expires_at: None,
     };

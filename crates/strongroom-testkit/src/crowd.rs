@@ -1,6 +1,7 @@
 //! A caller for every way to have a role on a group, and every way to have none.
 
 use serde_json::{Value, json};
+use strongroom_domain::Timestamp;
 
 use crate::{Cast, Client, FakeIdp, TestApp};
 
@@ -21,7 +22,7 @@ pub struct Crowd {
     /// Where it isn't there, its tokens are no use.
     pub idp: FakeIdp,
     /// Who has which role on each group of theirs.
-    collaborators: Value,
+    collaborators: Vec<Value>,
 }
 
 /// What each role on a group is called, with its id.
@@ -33,6 +34,8 @@ const ROLES: [(&str, &str); 4] = [
 ];
 /// So long do the tokens of the provider hold, in seconds.
 const LONG: i64 = 30 * 86_400;
+/// Whose role on each group has ended.
+const LAPSED: &str = "lapsed@example.com";
 
 impl Crowd {
     /// A caller by name.
@@ -41,12 +44,16 @@ impl Crowd {
         &self.callers.iter().find(|caller| caller.name == name).expect("a caller").client
     }
 
-    /// The manifest that gives a group of the cast's owner to everybody in their role.
-    #[must_use]
-    pub fn manifest(&self, app: &TestApp, group: &str) -> Value {
+    /// Gives a group of the cast's owner to everybody in their role; the role of one of them has ended afterwards.
+    pub async fn share(&self, app: &TestApp, group: &str) {
         let mut manifest = app.manifest(group, &[]);
-        manifest["collaborators"] = self.collaborators.clone();
-        manifest
+        let mut collaborators = self.collaborators.clone();
+        let ends = Timestamp::from_micros((app.clock_seconds() + 1) * 1_000_000);
+        collaborators
+            .push(json!({"subject": format!("user:{LAPSED}"), "role_id": ROLES[1].1, "expires_at": ends.to_wire()}));
+        manifest["collaborators"] = collaborators.into();
+        self.cast.owner.put("/api/svc/v1/secret-groups", json!({"manifest": manifest})).await.expect(200);
+        app.clock.advance_seconds(2);
     }
 }
 
@@ -160,16 +167,13 @@ impl TestApp {
         share(user(&cast.revoked), ROLES[0].1);
         add("revoked token", &cast.revoked);
 
-        collaborators.push(json!({
-            "subject": user(&lapsed), "role_id": ROLES[1].1, "expires_at": "2026-11-24T00:00:00.000Z",
-        }));
         // Who was admin until now is nobody from now on.
         self.set_role(&inactive, "tenant-admin").await;
         self.set_role(&expired, "tenant-admin").await;
         let off = json!({"email": inactive.name()});
         admin.request("PATCH", "/api/svc/v1/users/deactivate").json(&off).send().await.expect(200);
         self.clock.advance_days(1);
-        Crowd { cast, callers, idp, collaborators: collaborators.into() }
+        Crowd { cast, callers, idp, collaborators }
     }
 
     /// Applies a manifest as the administrator.

@@ -100,6 +100,9 @@ pub struct UserInfo {
     /// The personal access token, if it is one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_pat_name: Option<String>,
+    /// External identity slug (`external_identity_id:sub:email`), where an identity provider's token was shown
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_external_identity_slug: Option<String>,
     /// The address, for a person
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,

@@ -105,9 +105,8 @@ pub struct Role {
     /// Its manifest
     #[schemars(schema_with = "object")]
     pub manifest: Box<RawValue>,
-    /// Who made it
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_by_subject: Option<Subject>,
+    /// Who made it; of a built-in one the server itself
+    pub created_by_subject: Subject,
     /// Whether it can be changed
     pub is_editable: bool,
     /// Whether it is built in

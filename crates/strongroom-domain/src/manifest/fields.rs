@@ -142,16 +142,15 @@ impl<'a> Fields<'a> {
         days
     }
 
-    /// When something ends, if it does: to the millisecond, as times are given back.
+    /// When something ends, if it does: to the millisecond, as times are given back. Either spelling will do, as the
+    /// fields beside it are spelled in both ways.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        self.optional("expires_at", |text| {
-            Timestamp::parse(text)
-                .map(|at| Timestamp::from_micros(at.micros() - at.micros().rem_euclid(1_000)))
-                .filter(|at| Timestamp::parse(&at.to_wire()) == Some(*at))
-                .ok_or(
-                    "must be a time like `2027-01-31T12:00:00Z`, or a date like `2027-01-31` (its first moment in UTC)",
-                )
-        })
+        const OTHER: &str = "expiresAt";
+        let (one, other) = (self.optional("expires_at", end), self.optional(OTHER, end));
+        if one.is_some_and(|one| other.is_some_and(|other| one != other)) {
+            self.fault(OTHER, "is another spelling of `expires_at` and says something else: give one of them");
+        }
+        one.or(other)
     }
 
     /// An object that may be left out.
@@ -306,6 +305,13 @@ impl From<Written> for Value {
     fn from(written: Written) -> Self {
         Self::Object(written.0)
     }
+}
+
+fn end(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text)
+        .map(|at| Timestamp::from_micros(at.micros() - at.micros().rem_euclid(1_000)))
+        .filter(|at| Timestamp::parse(&at.to_wire()) == Some(*at))
+        .ok_or("must be a time like `2027-01-31T12:00:00Z`, or a date like `2027-01-31` (its first moment in UTC)")
 }
 
 fn has_nul(value: &Value) -> bool {

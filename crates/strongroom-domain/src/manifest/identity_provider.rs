@@ -13,16 +13,16 @@ pub struct IdentityProviderManifest {
     pub issuer: Option<String>,
     /// Where its keys are. The form is checked here; whether the address may be called is for who calls it.
     pub jwks_uri: String,
-    /// Of which the `aud` claim must have one; empty when any will do.
-    pub audiences: Vec<String>,
+    /// Of which the `aud` claim must have one; without any, all will do.
+    pub audiences: Option<Vec<String>>,
     /// The claim by which machines are found.
-    pub subject_claim: String,
+    pub subject_claim: Option<String>,
     /// The claim by which people are found.
-    pub email_claim: String,
+    pub email_claim: Option<String>,
     /// Whether it may log people in by that claim.
-    pub users: bool,
+    pub users: Option<bool>,
     /// Claims that a token must have, with these values: text, numbers, true or false.
-    pub claims: Map<String, Value>,
+    pub claims: Option<Map<String, Value>>,
 }
 
 impl IdentityProviderManifest {
@@ -43,11 +43,11 @@ impl IdentityProviderManifest {
         let name = fields.parsed("name", ProviderName::parse);
         let issuer = fields.optional("issuer", filled);
         let jwks_uri = fields.parsed("jwks_uri", url);
-        let audiences = fields.texts("audiences", filled).unwrap_or_default();
-        fields.unique("audiences", audiences.iter().map(String::as_str));
-        let subject_claim = fields.optional("subject_claim", filled).unwrap_or_else(|| "sub".into());
-        let email_claim = fields.optional("email_claim", filled).unwrap_or_else(|| "email".into());
-        let users = fields.flag("users").unwrap_or(false);
+        let audiences = fields.texts("audiences", filled);
+        fields.unique("audiences", audiences.iter().flatten().map(String::as_str));
+        let subject_claim = fields.optional("subject_claim", filled);
+        let email_claim = fields.optional("email_claim", filled);
+        let users = fields.flag("users");
         let claims = fields.pairs("claims", 32, |value| match value {
             Value::String(text) if text.len() > 1_024 || text.contains('\0') => {
                 Err("must have at most 1024 bytes and no U+0000")
@@ -62,7 +62,7 @@ impl IdentityProviderManifest {
                 "give `issuer` or `audiences`: many services share one set of keys, and a token made for any of them \
                  would do here",
             );
-        } else if users && !given("audiences") {
+        } else if users == Some(true) && !given("audiences") {
             fields.fault(
                 "audiences",
                 "required with `users`: any other application that people log in to through this provider could show \
@@ -77,22 +77,35 @@ impl IdentityProviderManifest {
             subject_claim,
             email_claim,
             users,
-            claims: claims.into_iter().flatten().collect(),
+            claims: claims.map(Map::from_iter),
         })
     }
 
-    /// The manifest as it is stored and given back: with what was left out filled in, so that it says what holds.
+    /// The claim by which machines are found.
+    #[must_use]
+    pub fn subject_claim(&self) -> &str {
+        self.subject_claim.as_deref().unwrap_or("sub")
+    }
+
+    /// The claim by which people are found.
+    #[must_use]
+    pub fn email_claim(&self) -> &str {
+        self.email_claim.as_deref().unwrap_or("email")
+    }
+
+    /// The manifest as it is stored and given back: without what was left out, so that clients find no difference between
+    /// it and what they sent.
     #[must_use]
     pub fn to_json(&self) -> Value {
         Written::new(Self::TYPE)
             .with("name", self.name.as_str())
             .maybe("issuer", self.issuer.as_deref())
             .with("jwks_uri", self.jwks_uri.as_str())
-            .with("audiences", self.audiences.as_slice())
-            .with("subject_claim", self.subject_claim.as_str())
-            .with("email_claim", self.email_claim.as_str())
-            .with("users", self.users)
-            .with("claims", self.claims.clone())
+            .maybe("audiences", self.audiences.as_deref())
+            .maybe("subject_claim", self.subject_claim.as_deref())
+            .maybe("email_claim", self.email_claim.as_deref())
+            .maybe("users", self.users)
+            .maybe("claims", self.claims.clone())
             .into()
     }
 }
@@ -137,9 +150,12 @@ mod tests {
         });
         assert_eq!(IdentityProviderManifest::parse(&written).unwrap().to_json(), written);
         let least = with("claims", Value::Null).unwrap();
-        assert_eq!((least.subject_claim.as_str(), least.email_claim.as_str(), least.users), ("sub", "email", false));
-        assert!(least.claims.is_empty() && least.audiences.is_empty());
-        assert_eq!(IdentityProviderManifest::parse(&least.to_json()), Ok(least));
+        assert_eq!((least.subject_claim(), least.email_claim()), ("sub", "email"));
+        let written = json!({"type": "identity-provider", "name": "github", "issuer": "https://g.example",
+                             "jwks_uri": "https://g.example/keys"});
+        assert_eq!(least.to_json(), written);
+        let spelled_out = with("users", json!(false)).unwrap();
+        assert_eq!(spelled_out.to_json()["users"], false);
     }
 
     #[test]

@@ -36,6 +36,19 @@ pub enum TokenTarget {
     },
 }
 
+impl TokenTarget {
+    /// Whether both are one secret: names of groups have no case.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Group { group, key }, Self::Group { group: other, key: other_key }) => {
+                group.folded() == other.folded() && key == other_key
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// A claim of an identity provider's token that stands for the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityMapping {
@@ -54,8 +67,8 @@ pub struct MachineOwner {
     pub team: TeamName,
 }
 
-/// Free words about a thing, by name.
-pub type Tags = BTreeMap<String, String>;
+/// Free words about a thing, by name: text, numbers, true or false, as they were written.
+pub type Tags = BTreeMap<String, Value>;
 
 pub(super) fn expiration_date(fields: &Fields<'_>) -> Option<Day> {
     fields.optional("expiration_date", |text| Day::parse(text).ok_or("must be a date in the form `yyyy-mm-dd`"))
@@ -114,9 +127,12 @@ pub(super) fn owner(fields: &Fields<'_>) -> Option<MachineOwner> {
 
 pub(super) fn tags(fields: &Fields<'_>) -> Option<Tags> {
     const VALUE_BYTES: usize = 1_024;
-    let tags = fields.pairs("tags", 64, |value| {
-        let text = value.as_str().filter(|text| text.len() <= VALUE_BYTES && !text.contains('\0'));
-        text.map(str::to_owned).ok_or("must be a string of at most 1024 bytes without U+0000")
+    let tags = fields.pairs("tags", 64, |value| match value {
+        Value::String(text) if text.len() > VALUE_BYTES || text.contains('\0') => {
+            Err("must have at most 1024 bytes and no U+0000")
+        }
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(value.clone()),
+        _ => Err("must be a string, a number, true or false"),
     })?;
     Some(tags.into_iter().collect())
 }
@@ -160,7 +176,7 @@ impl From<&MachineOwner> for Value {
 }
 
 pub(super) fn write_tags(tags: &Tags) -> Value {
-    Value::Object(tags.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
+    Value::Object(tags.clone().into_iter().collect())
 }
 
 pub(super) fn write_mappings(mappings: &[IdentityMapping]) -> Value {

@@ -163,6 +163,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_end_may_be_spelled_in_both_ways() {
+        let group = json!({"type": "secret-group", "name": "prod", "integration_fqn": "a:b:c:secret-store:d",
+            "collaborators": [{"subject": "team:devs", "role_id": "secret-group-reader"}]});
+        let machine = json!({"type": "virtual-account", "name": "ci-bot", "permissions": [
+            {"resource_type": "secret-group", "resource_fqn": "acme:prod", "role_id": "secret-group-reader"}]});
+        let binding = json!({"type": "role-binding", "name": "readers", "subjects": [{"type": "team", "name": "devs"}],
+            "permissions": [{"resourceType": "secret-group", "resourceFqn": "acme:prod", "role": "secret-group-reader"}]});
+        for (mut manifest, list) in [(group, "collaborators"), (machine, "permissions"), (binding, "permissions")] {
+            manifest[list][0]["expiresAt"] = json!("2027-01-31");
+            let read = Manifest::parse(&manifest, NameRule::Strict).unwrap();
+            assert_eq!(read.to_json()[list][0]["expires_at"], "2027-01-31T00:00:00.000Z");
+            assert_eq!(read.to_json()[list][0].get("expiresAt"), None);
+            manifest[list][0]["expires_at"] = json!("2027-01-31T00:00:00Z");
+            assert_eq!(Manifest::parse(&manifest, NameRule::Strict), Ok(read));
+            for other in ["2027-02-01", "soon"] {
+                manifest[list][0]["expiresAt"] = json!(other);
+                let faults = Manifest::parse(&manifest, NameRule::Strict).unwrap_err();
+                let paths: Vec<_> = faults.iter().map(|fault| fault.path.as_str()).collect();
+                assert_eq!(paths, [format!("manifest.{list}[0].expiresAt")]);
+            }
+        }
+    }
+
     /// The output of `tfy migrate-gitops` (0.17.5), which turns collaborators, authorized subjects and the permissions
     /// of virtual accounts into role bindings.
     #[test]

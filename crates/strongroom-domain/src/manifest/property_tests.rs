@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::names::{BindingName, Email, GroupName, MachineName, ProviderName, RoleName, SecretKey, TeamName};
@@ -200,8 +200,12 @@ fn owner() -> impl Strategy<Value = MachineOwner> {
     (of(text()), team_name()).prop_map(|(account, team)| MachineOwner { account, team })
 }
 
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![text().prop_map(Value::from), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from)]
+}
+
 fn tags() -> impl Strategy<Value = Tags> {
-    prop::collection::btree_map(filled(), text(), 0..4)
+    prop::collection::btree_map(filled(), scalar(), 0..4)
 }
 
 fn owning_account() -> impl Strategy<Value = Option<Value>> {
@@ -310,25 +314,29 @@ fn provider_account() -> impl Strategy<Value = ProviderAccountManifest> {
 }
 
 fn identity_provider() -> impl Strategy<Value = IdentityProviderManifest> {
-    let claim = prop_oneof![
-        text().prop_map(Value::from),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from)
-    ];
     let audiences = vec(filled(), 0..3).prop_map(|list| distinct(list, Clone::clone));
-    let claims = prop::collection::btree_map(filled(), claim, 0..3);
-    let names = (filled(), filled());
-    (provider_name(), of(filled()), "https://[a-z]{1,9}(/[a-z]{0,9})?", audiences, names, any::<bool>(), claims)
+    let claims = prop::collection::btree_map(filled(), scalar(), 0..3).prop_map(Map::from_iter);
+    let names = (of(filled()), of(filled()));
+    (
+        provider_name(),
+        of(filled()),
+        "https://[a-z]{1,9}(/[a-z]{0,9})?",
+        of(audiences),
+        names,
+        of(any::<bool>()),
+        of(claims),
+    )
         .prop_map(|(name, issuer, jwks_uri, audiences, (subject_claim, email_claim), users, claims)| {
+            let any_audience = audiences.as_ref().is_none_or(Vec::is_empty);
             IdentityProviderManifest {
                 name,
-                issuer: issuer.or_else(|| audiences.is_empty().then(|| "https://issuer".into())),
+                issuer: issuer.or_else(|| any_audience.then(|| "https://issuer".into())),
                 jwks_uri,
-                users: users && !audiences.is_empty(),
+                users: users.filter(|_| !any_audience),
                 audiences,
                 subject_claim,
                 email_claim,
-                claims: claims.into_iter().collect(),
+                claims,
             }
         })
 }

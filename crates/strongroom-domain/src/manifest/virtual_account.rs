@@ -152,7 +152,7 @@ mod tests {
             "auto_rotate": {"auto_rotate_interval": 90, "grace_period": 7},
             "secret_store_config": {"type": "tfy-secrets", "secret_group": "prod", "key": "BOT_TOKEN"},
             "ownedBy": {"account": "root", "team": "devs"},
-            "tags": {"env": "prod"},
+            "tags": {"cost": 1.5, "env": "prod", "live": true, "tier": 3},
             "identity_provider_mapping": [{"identity_provider": "github", "value": "repo:acme/app:ref:refs/heads/main"}],
             "token_type": "opaque",
         });
@@ -222,7 +222,8 @@ mod tests {
             ("secret_store_config", json!({"type": "secret-store", "integration_fqn": "f"}), ".secret_path"),
             ("notification_target", json!({"type": "email"}), ""),
             ("ownedBy", json!({"account": "root"}), ".team"),
-            ("tags", json!({"env": 1}), ".env"),
+            ("tags", json!({"env": null}), ".env"),
+            ("tags", json!({"env": {"name": "prod"}}), ".env"),
             ("tags", json!({"": "x"}), ""),
             ("tags", json!({"env": "\0"}), ".env"),
             ("identity_provider_mapping", json!([{"identity_provider": "g", "value": ""}]), "[0].value"),

@@ -344,6 +344,7 @@ pub(crate) fn token(hash: u8, kind: SubjectKind, subject: impl ToString) -> NewT
         name: "token".into(),
         purpose: TokenPurpose::Personal,
         signing_key: None,
+        created_by: None,
         created_at: NOW,
         expires_at: Some(NOW.plus_days(1)),
     }

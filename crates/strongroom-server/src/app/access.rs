@@ -63,8 +63,9 @@ impl Context {
         let group = self.managed_group_of(resource).await?;
         let app = self.app();
         let row = app.metadata.subject(subject).await?;
-        let row = row
-            .ok_or_else(|| AppError::MissingReference(format!("the subject `{}` does not exist", subject.as_str())))?;
+        let missing =
+            || AppError::missing("query.subject", format!("the subject `{}` does not exist", subject.as_str()));
+        let row = row.ok_or_else(missing)?;
         let now = app.clock.now();
         let memberships = app.metadata.memberships(subject).await?;
         let in_tenant = tenant_grants(&row, &memberships, now);

@@ -1,14 +1,14 @@
 //! Provider accounts by their manifest: which integrations there are, and who may use them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use strongroom_domain::manifest::{EmbeddedIntegration, ProviderAccountManifest};
 use strongroom_domain::role::IntegrationRole;
 use strongroom_metadata::{AccountRow, GrantSource, Guard, IdentityChange, IntegrationRow, RoleGrant};
 
-use super::{AppError, Context, Resource};
-use crate::audit::{Event, Target};
-
-const KEEPS_GROUPS: &str = "an integration keeps secret groups, perhaps in the trash; delete and purge those first";
+use super::{AppError, Context, Missing, Resource};
+use crate::audit::{Event, Target, come_and_gone};
 
 impl Context {
     /// Creates or updates an account by its manifest. Its integrations are those that the manifest lists.
@@ -34,11 +34,14 @@ impl Context {
                 Some(_) => {}
                 None => self.check_admin("APPLY_PROVIDER_ACCOUNT")?,
             }
-            for subject in
-                manifest.integrations.iter().flatten().flat_map(|one| one.authorized_subjects.iter().flatten())
-            {
-                self.check_subject(subject.as_str()).await?;
+            let mut missing = Missing::default();
+            for (one, integration) in manifest.integrations.iter().flatten().enumerate() {
+                for (at, subject) in integration.authorized_subjects.iter().flatten().enumerate() {
+                    let path = format!("manifest.integrations[{one}].authorized_subjects[{at}]");
+                    missing.note(self.check_subject(&path, subject.as_str()).await)?;
+                }
             }
+            missing.none()?;
             let before = existing.as_ref().map(|row| row.manifest.clone());
             let is_new = existing.is_none();
             let mut account = existing.unwrap_or_else(|| AccountRow {
@@ -80,14 +83,37 @@ impl Context {
             }
             let action = if is_new { "CREATE_PROVIDER_ACCOUNT" } else { "UPDATE_PROVIDER_ACCOUNT" };
             let names = |rows: &[IntegrationRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
-            let detail = json!({"integrations": names(&after), "removed": names(&before_it)}).to_string();
+            let detail = json!({
+                "integrations": names(&after), "removed": names(&before_it),
+                "authorizedSubjects": changed_subjects(before.as_deref(), &written),
+            });
+            let detail = detail.to_string();
             let event = Event { action, detail, ..Event::of(account_target(&account)) };
             match attempts.commit(change, event).await? {
                 None => return Ok((account, after, before)),
-                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(Guard::SubjectInUse) => return Err(self.still_kept(&before_it).await?),
                 Some(_) => {}
             }
         }
+    }
+
+    /// What is said where integrations that keep groups were to go.
+    async fn still_kept(&self, integrations: &[IntegrationRow]) -> Result<AppError, AppError> {
+        let (mut living, mut deleted, mut until) = (0, 0, None);
+        for row in integrations {
+            let kept = self.app().metadata.kept_groups(row.id).await?;
+            living += kept.living;
+            deleted += kept.deleted;
+            until = until.max(kept.until);
+        }
+        let mut message = format!(
+            "integrations that would go keep secret groups: {living} that are used and {deleted} in the trash; delete those \
+             that are used, and wait until those in the trash can't be restored any more"
+        );
+        if let Some(until) = until {
+            message = format!("{message}, which is at {}", until.to_wire());
+        }
+        Ok(AppError::InUse(message))
     }
 
     /// Writes an integration as a manifest wants it, and says whether it was another one before.
@@ -147,18 +173,45 @@ impl Context {
                 let message = "this takes the role tenant-admin";
                 return Err(self.refusal("DELETE_PROVIDER_ACCOUNT", account_target(&account), message));
             }
-            for row in self.integrations().await?.iter().filter(|row| row.account_id == account.id) {
+            let mut own = self.integrations().await?;
+            own.retain(|row| row.account_id == account.id);
+            for row in &own {
                 change.remove_integration(row.id);
             }
             change.remove_account(&account);
             let event = Event { action: "DELETE_PROVIDER_ACCOUNT", ..Event::of(account_target(&account)) };
             match attempts.commit(change, event).await? {
                 None => return Ok(()),
-                Some(Guard::SubjectInUse) => return Err(AppError::InUse(KEEPS_GROUPS.into())),
+                Some(Guard::SubjectInUse) => return Err(self.still_kept(&own).await?),
                 Some(_) => {}
             }
         }
     }
+}
+
+/// Who came into and went from the authorized subjects of each integration, where anybody did.
+fn changed_subjects(before: Option<&str>, after: &Value) -> Value {
+    let before: Value = before.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    let (before, after) = (authorized_by_name(&before), authorized_by_name(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let of = |all: &BTreeMap<String, Vec<String>>, name: &String| all.get(name).cloned().unwrap_or_default();
+    let mut changed = json!({});
+    for name in names {
+        let (before, after) = (of(&before, name), of(&after, name));
+        if before != after {
+            changed[name] = come_and_gone(&before, &after);
+        }
+    }
+    changed
+}
+
+fn authorized_by_name(manifest: &Value) -> BTreeMap<String, Vec<String>> {
+    let texts = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let integrations = manifest["integrations"].as_array().into_iter().flatten();
+    let named = |one: &Value| (one["name"].as_str().unwrap_or_default().to_owned(), texts(&one["authorized_subjects"]));
+    integrations.map(named).collect()
 }
 
 /// What an integration's `authorized_subjects` are granted: a role that ends with whoever has it, so that nobody who gets

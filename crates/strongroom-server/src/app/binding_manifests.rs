@@ -72,7 +72,7 @@ impl Context {
         let mut given = Vec::new();
         let fqn = if kind == integration {
             let row = self.integrations().await?.into_iter().find(|row| row.id.to_string() == id);
-            let row = row.ok_or_else(|| missing("provider integration"))?;
+            let row = row.ok_or_else(|| missing("query.resourceId", "provider integration"))?;
             row.fqn
         } else if kind == account {
             let row = metadata.provider_accounts().await?.into_iter().find(|row| row.id.to_string() == id);
@@ -84,7 +84,7 @@ impl Context {
             name
         } else {
             if self.app().account_id.to_string() != id {
-                return Err(missing("account"));
+                return Err(missing("query.resourceId", "account"));
             }
             given.extend(self.tenant_roles_of_people().await?);
             self.app().tenant.as_str().to_owned()
@@ -138,9 +138,9 @@ impl Context {
         }
         let (app, now) = (self.app(), self.app().clock.now());
         let subject = app.metadata.subject_name(id).await?.filter(|name| name.kind() == kind);
-        let subject = subject.ok_or_else(|| missing(kind.id()))?;
+        let subject = subject.ok_or_else(|| missing("query.subjectId", kind.id()))?;
         let mut given = Vec::new();
-        let row = app.metadata.subject(&subject).await?.ok_or_else(|| missing(kind.id()))?;
+        let row = app.metadata.subject(&subject).await?.ok_or_else(|| missing("query.subjectId", kind.id()))?;
         if let Some(person) = row.person {
             given.extend(in_tenant(subject.as_str(), &person.tenant_role, app.tenant.as_str()));
         }
@@ -211,8 +211,8 @@ fn in_tenant(subject: &str, role: &str, tenant: &str) -> Option<Given> {
     Some(Given { subject, role: GrantedRole::parse("account", role)?, fqn: tenant.to_owned(), until: None })
 }
 
-fn missing(what: &str) -> AppError {
-    AppError::MissingReference(format!("there is no {what} with this id"))
+fn missing(path: &str, what: &str) -> AppError {
+    AppError::missing(path, format!("there is no {what} with this id"))
 }
 
 /// One manifest for each role: of a subject with all that they have it on, or of a resource with all who have it. A role

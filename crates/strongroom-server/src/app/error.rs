@@ -41,8 +41,9 @@ pub(crate) enum AppError {
     Forbidden(&'static str, Box<AuditRow>),
     /// It isn't there, or they may not know that it is.
     NotFound(Resource),
-    /// Something that the input names isn't there.
-    MissingReference(String),
+    /// Something that the input names isn't there; with the places that name it. What the caller may not see is told in
+    /// the same words.
+    MissingReference(Vec<Violation>),
     /// The name is taken.
     NameTaken(String),
     /// Something else refers to it; the text says what to do first.
@@ -81,6 +82,11 @@ impl AppError {
     /// One wrong field.
     pub(crate) fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(path, message)])
+    }
+
+    /// One name of something that isn't there.
+    pub(crate) fn missing(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::MissingReference(vec![Violation::new(path, message)])
     }
 }
 

@@ -33,7 +33,13 @@ impl Context {
             let mut change = attempts.next().await?;
             let existing = app.metadata.named_by_name(Named::IdentityProvider, manifest.name.as_str()).await?;
             let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
-            if dry_run || applied.is_same() {
+            if applied.is_same() {
+                return Ok(applied);
+            }
+            if let Some(fault) = app.providers.fault_of_source(&manifest.jwks_uri) {
+                return Err(AppError::invalid("manifest.jwks_uri", fault));
+            }
+            if dry_run {
                 return Ok(applied);
             }
             if applied.is_new() {

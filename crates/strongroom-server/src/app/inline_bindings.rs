@@ -10,7 +10,7 @@ use strongroom_domain::{Timestamp, Violation};
 use strongroom_metadata::{Guard, Named, NamedRow};
 
 use super::role_bindings::{Resolved, write_binding};
-use super::{AppError, Context};
+use super::{AppError, Context, Missing};
 
 /// So many at once: each is looked up and decided on its own.
 const MOST: usize = 1_000;
@@ -28,19 +28,22 @@ impl Context {
     pub(crate) async fn create_inline_bindings(&self, roles: &[InlineRole]) -> Result<Vec<NamedRow>, AppError> {
         let manifests = manifests_of(roles).map_err(AppError::Invalid)?;
         let metadata = &self.app().metadata;
-        let subjects = || manifests.iter().flat_map(|manifest| &manifest.subjects).map(SubjectName::as_str);
         // First of all whether they may: only then is there anything to be known of who there is, or of a binding of that
         // name.
-        for manifest in &manifests {
-            self.grants_of(manifest).await?;
+        let mut missing = Missing::default();
+        for (at, manifest) in manifests.iter().enumerate() {
+            missing.note(self.grants_of_entry(at, manifest).await)?;
         }
-        self.check_subjects(subjects()).await?;
+        missing.none()?;
+        self.check_subjects(subjects_of(&manifests)).await?;
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
             let (mut rows, mut events) = (Vec::with_capacity(manifests.len()), Vec::with_capacity(manifests.len()));
-            for manifest in &manifests {
-                let resolved = self.grants_of(manifest).await?;
+            let mut missing = Missing::default();
+            for (at, manifest) in manifests.iter().enumerate() {
+                let resolved = self.grants_of_entry(at, manifest).await;
+                let Some(resolved) = missing.note(resolved)? else { continue };
                 let manifest = named(manifest.clone(), &resolved);
                 let existing = metadata.named_by_name(Named::RoleBinding, manifest.name.as_str()).await?;
                 let applied = self.applied(existing, manifest.name.as_str(), &manifest.to_json());
@@ -54,18 +57,36 @@ impl Context {
                 events.push(write_binding(&mut change, &manifest, &applied, &resolved));
                 rows.push(applied.row);
             }
+            missing.none()?;
             let Some(last) = events.pop() else { return Ok(rows) };
             for event in events {
                 change.record(&self.event(event));
             }
             match attempts.commit(change, last).await? {
                 None => return Ok(rows),
-                Some(Guard::SubjectName) => self.check_subjects(subjects()).await?,
+                Some(Guard::SubjectName) => self.check_subjects(subjects_of(&manifests)).await?,
                 Some(Guard::ChangeNumber | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
             }
         }
     }
+
+    /// What an entry grants; what is missing is told with the entry's place.
+    async fn grants_of_entry(&self, at: usize, manifest: &RoleBindingManifest) -> Result<Resolved, AppError> {
+        self.grants_of(manifest).await.map_err(|error| match error {
+            AppError::MissingReference(missing) => AppError::MissingReference(of_entry(at, missing)),
+            error => error,
+        })
+    }
+}
+
+/// Whom each is about.
+fn subjects_of(manifests: &[RoleBindingManifest]) -> Vec<(String, &str)> {
+    let mut subjects = Vec::with_capacity(manifests.len());
+    for (at, manifest) in manifests.iter().enumerate() {
+        subjects.extend(manifest.subjects.iter().map(|one| (format!("roleBindings[{at}].subjectFqn"), one.as_str())));
+    }
+    subjects
 }
 
 /// A manifest of each, or all that is wrong with them.
@@ -76,7 +97,7 @@ fn manifests_of(roles: &[InlineRole]) -> Result<Vec<RoleBindingManifest>, Vec<Vi
     let (mut manifests, mut faults) = (Vec::with_capacity(roles.len()), Vec::new());
     let mut seen = HashSet::new();
     for (at, role) in roles.iter().enumerate() {
-        match manifest_of(role, &format!("roleBindings[{at}]")) {
+        match manifest_of(role, at) {
             Ok(manifest) if seen.insert(manifest.to_json().to_string()) => manifests.push(manifest),
             Ok(_) => faults.push(Violation::new(format!("roleBindings[{at}]"), "is listed twice")),
             Err(wrong) => faults.extend(wrong),
@@ -87,9 +108,9 @@ fn manifests_of(roles: &[InlineRole]) -> Result<Vec<RoleBindingManifest>, Vec<Vi
     if faults.is_empty() { Ok(manifests) } else { Err(faults) }
 }
 
-fn manifest_of(role: &InlineRole, path: &str) -> Result<RoleBindingManifest, Vec<Violation>> {
+fn manifest_of(role: &InlineRole, at: usize) -> Result<RoleBindingManifest, Vec<Violation>> {
     let subject = SubjectName::parse(&role.subject);
-    let subject = subject.map_err(|rule| vec![Violation::new(format!("{path}.subjectFqn"), rule)])?;
+    let subject = subject.map_err(|rule| vec![Violation::new(format!("roleBindings[{at}].subjectFqn"), rule)])?;
     let written = json!({
         "type": RoleBindingManifest::TYPE,
         "name": "inline",
@@ -98,13 +119,16 @@ fn manifest_of(role: &InlineRole, path: &str) -> Result<RoleBindingManifest, Vec
             {"resourceType": role.resource_type, "resourceFqn": role.resource_fqn, "role": role.role},
         ],
     });
-    // What is wrong with the manifest is wrong with the entry.
+    RoleBindingManifest::parse(&written).map_err(|faults| of_entry(at, faults))
+}
+
+/// What is wrong with the manifest is wrong with the entry that it was made of.
+fn of_entry(at: usize, faults: Vec<Violation>) -> Vec<Violation> {
     let here = |fault: Violation| {
-        let of_permission = fault.path.strip_prefix("manifest.permissions[0]");
-        let place = of_permission.map_or_else(|| path.to_owned(), |field| format!("{path}{field}"));
-        Violation::new(place, fault.message)
+        let field = fault.path.strip_prefix("manifest.permissions[0]").unwrap_or_default();
+        Violation::new(format!("roleBindings[{at}]{field}"), fault.message)
     };
-    RoleBindingManifest::parse(&written).map_err(|faults| faults.into_iter().map(here).collect())
+    faults.into_iter().map(here).collect()
 }
 
 /// The manifest, named after what it grants. The ids in the name's tag keep those who may not see a group from asking

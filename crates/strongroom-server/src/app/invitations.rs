@@ -27,7 +27,7 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
+            let user = self.user_of_address("email", email).await?;
             self.check_renewal(user.id)?;
             if !user.active {
                 return Err(AppError::invalid("email", "this person is deactivated; activate them first"));

@@ -82,6 +82,14 @@ impl MachineTerms {
         Self::parse(kind, &manifest).map_err(|_| damaged())
     }
 
+    /// Where the manifest has a field that speaks of tokens.
+    pub(crate) fn path_of(&self, field: &str) -> String {
+        match self.kind {
+            MachineKind::VirtualAccount => format!("manifest.{field}"),
+            MachineKind::AgentIdentity => format!("manifest.identity.{field}"),
+        }
+    }
+
     pub(crate) fn subject(&self) -> SubjectName {
         subject_of(self.kind, &self.name)
     }

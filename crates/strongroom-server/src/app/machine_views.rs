@@ -8,10 +8,10 @@ use strongroom_metadata::{MachineKind, MachineRow, OwnedToken, Page};
 
 use super::machine_terms::MachineTerms;
 use super::tokens::is_living;
-use super::{AppError, Context};
+use super::{AppError, ColumnFilter, Context};
 
 /// How many are read at once where the database can't tell which are wanted.
-const AT_ONCE: i64 = 1_000;
+pub(super) const AT_ONCE: i64 = 1_000;
 
 /// Which machines to list.
 pub(crate) struct MachineQuery {
@@ -23,6 +23,8 @@ pub(crate) struct MachineQuery {
     /// The owners; all where there are none.
     pub(crate) teams: Vec<String>,
     pub(crate) is_expired: Option<bool>,
+    /// On the column `name`.
+    pub(crate) filter: Option<ColumnFilter>,
     pub(crate) offset: i64,
     pub(crate) limit: i64,
 }
@@ -42,7 +44,11 @@ pub(crate) struct MachineView {
 
 impl MachineQuery {
     fn is_narrow(&self) -> bool {
-        self.name.is_some() || self.prefix.is_some() || !self.teams.is_empty() || self.is_expired.is_some()
+        self.filter.is_some()
+            || self.name.is_some()
+            || self.prefix.is_some()
+            || !self.teams.is_empty()
+            || self.is_expired.is_some()
     }
 
     fn takes(&self, view: &MachineView) -> bool {
@@ -53,6 +59,7 @@ impl MachineQuery {
         };
         self.name.as_deref().is_none_or(|wanted| wanted == name)
             && (self.name.is_some() || self.prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix)))
+            && self.filter.as_ref().is_none_or(|filter| filter.takes(&|_| name.to_owned()))
             && self.is_expired.is_none_or(|wanted| wanted == view.is_expired)
             && (self.teams.is_empty() || self.teams.contains(&owner()))
     }

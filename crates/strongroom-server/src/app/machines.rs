@@ -5,14 +5,15 @@ use strongroom_domain::manifest::TokenTarget;
 use strongroom_domain::names::MachineName;
 use strongroom_domain::{GroupId, TokenId, VirtualAccountId};
 use strongroom_metadata::{
-    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, SyncState, TokenPurpose,
+    GrantSource, Guard, IdentityChange, MachineKind, MachineRow, Named, Page, SyncState, TokenPurpose,
 };
 
 use super::machine_terms::{MachineTerms, kind_of, subject_of};
-use super::role_bindings::Resolved;
+use super::machine_views::AT_ONCE;
+use super::role_bindings::{Place, Resolved};
 use super::token_turnover::Fresh;
 use super::tokens::IssuedToken;
-use super::{AppError, Context, Resource, WriteSecrets};
+use super::{AppError, Context, Missing, WriteSecrets};
 use crate::audit::{Event, Target};
 
 /// What is said of a token that its machine's group doesn't have.
@@ -121,12 +122,19 @@ impl Context {
     async fn plan_machine(&self, terms: &MachineTerms) -> Result<(Draft, Resolved, Vec<(String, String)>), AppError> {
         let subject = [terms.subject()];
         let mut resolved = Resolved::default();
-        for permission in terms.permissions.iter().flatten() {
-            self.resolve(permission, &subject, &mut resolved).await?;
+        let mut missing = Missing::default();
+        for (at, permission) in terms.permissions.iter().flatten().enumerate() {
+            let found = self.resolve(permission, &Place::in_machine(at), &subject, &mut resolved).await;
+            missing.note(found)?;
         }
-        let mappings = self.mapped(terms).await?;
-        let target = self.target_group(terms).await?;
-        Ok((self.draft_machine(terms, target).await?, resolved, mappings))
+        let mappings = self.mapped(terms, &mut missing).await?;
+        let target = missing.note(self.target_group(terms).await)?.flatten();
+        missing.none()?;
+        let draft = self.draft_machine(terms, target).await?;
+        if draft.earlier.as_ref().is_none_or(|earlier| earlier.target != terms.target) {
+            self.check_target_is_free(terms).await?;
+        }
+        Ok((draft, resolved, mappings))
     }
 
     /// The machine as it will be, with the group that its token is written into.
@@ -134,9 +142,7 @@ impl Context {
         let app = self.app();
         let now = app.clock.now();
         if terms.expires_at.is_some_and(|at| at <= now) {
-            let path = if terms.kind == MachineKind::VirtualAccount { "" } else { "identity." };
-            let message = "must be a date that is still to come";
-            return Err(AppError::invalid(format!("manifest.{path}expiration_date"), message));
+            return Err(AppError::invalid(terms.path_of("expiration_date"), "must be a date that is still to come"));
         }
         let existing = app.metadata.machine_by_name(terms.name.as_str()).await?;
         if existing.as_ref().is_some_and(|machine| machine.kind != terms.kind) {
@@ -144,6 +150,7 @@ impl Context {
             return Err(AppError::NameTaken(message));
         }
         let before = existing.as_ref().map(|machine| machine.manifest.clone());
+        self.check_ends("permissions", &terms.written, before.as_deref())?;
         let earlier = match &before {
             Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
             None => None,
@@ -237,7 +244,7 @@ impl Context {
     pub(crate) async fn delete_machine_named(&self, kind: MachineKind, name: &str) -> Result<(), AppError> {
         self.check_admin("DELETE_VIRTUAL_ACCOUNT")?;
         let machine = self.app().metadata.machine_by_name(name).await?.filter(|machine| machine.kind == kind);
-        let machine = machine.ok_or(AppError::NotFound(Resource::VirtualAccount))?;
+        let machine = machine.ok_or(AppError::NotFound(kind.into()))?;
         self.delete_machine(kind, machine.id).await
     }
 
@@ -265,10 +272,7 @@ impl Context {
 
     /// The group that a manifest says its token is written into. Whoever applies it writes there, and so must be allowed to.
     async fn target_group(&self, terms: &MachineTerms) -> Result<Option<GroupId>, AppError> {
-        let path = match terms.kind {
-            MachineKind::VirtualAccount => "manifest.secret_store_config",
-            MachineKind::AgentIdentity => "manifest.identity.secret_store_config",
-        };
+        let path = terms.path_of("secret_store_config");
         match &terms.target {
             None => Ok(None),
             Some(TokenTarget::Store { .. }) => {
@@ -277,21 +281,51 @@ impl Context {
             }
             Some(TokenTarget::Group { group, .. }) => {
                 let state = self.app().metadata.group_by_name(&group.folded(), self.caller().viewpoint()).await?;
-                let missing = || AppError::MissingReference(format!("there is no secret group `{group}`"));
+                let missing =
+                    || AppError::missing(format!("{path}.secret_group"), format!("there is no secret group `{group}`"));
                 let state = self.authorize::<_, WriteSecrets>(state.ok_or_else(missing)?)?;
                 Ok(Some(state.group.id))
             }
         }
     }
 
+    /// 422 when another machine has its token written to the same secret: each would undo what the other wrote.
+    async fn check_target_is_free(&self, terms: &MachineTerms) -> Result<(), AppError> {
+        let Some(target) = &terms.target else { return Ok(()) };
+        for kind in [MachineKind::VirtualAccount, MachineKind::AgentIdentity] {
+            let mut before = None;
+            loop {
+                let page = Page { before, offset: 0, limit: AT_ONCE };
+                let (machines, _) = self.app().metadata.machine_page(kind, "", page).await?;
+                let Some(last) = machines.last() else { break };
+                before = Some(last.id);
+                for other in machines.iter().filter(|other| other.name != terms.name.as_str()) {
+                    let found = MachineTerms::stored(kind, &other.manifest).ok().and_then(|terms| terms.target);
+                    if found.is_some_and(|found| found.is_same_place(target)) {
+                        let message = format!("the token of `{}` is written to this secret: take another", other.name);
+                        return Err(AppError::invalid(
+                            format!("{}.key", terms.path_of("secret_store_config")),
+                            message,
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The mappings of a machine by the ids of their providers.
-    async fn mapped(&self, terms: &MachineTerms) -> Result<Vec<(String, String)>, AppError> {
+    async fn mapped(&self, terms: &MachineTerms, missing: &mut Missing) -> Result<Vec<(String, String)>, AppError> {
         let mut mapped = Vec::new();
-        for mapping in &terms.mappings {
+        let path = terms.path_of("identity_provider_mapping");
+        for (at, mapping) in terms.mappings.iter().enumerate() {
             let name = mapping.identity_provider.as_str();
             let row = self.app().metadata.named_by_name(Named::IdentityProvider, name).await?;
-            let missing = || AppError::MissingReference(format!("there is no identity provider `{name}`"));
-            mapped.push((row.ok_or_else(missing)?.id, mapping.value.clone()));
+            let row = row.ok_or_else(|| {
+                let message = format!("there is no identity provider `{name}`");
+                AppError::missing(format!("{path}[{at}].identity_provider"), message)
+            });
+            mapped.extend(missing.note(row)?.map(|row| (row.id, mapping.value.clone())));
         }
         Ok(mapped)
     }

@@ -14,7 +14,7 @@ use super::changes::{Action, Also, Plan};
 use super::draft::Share;
 use super::new_groups::NewGroup;
 use super::secret_groups::alive;
-use super::{AppError, Context, Manage};
+use super::{AppError, Context, Manage, Missing};
 use crate::http::IfMatch;
 
 /// What applying a manifest did, or would do.
@@ -56,10 +56,8 @@ impl Context {
             .into_iter()
             .find(|row| row.kind == "secret-store" && row.fqn == manifest.integration_fqn)
             .ok_or_else(|| {
-                AppError::MissingReference(format!(
-                    "there is no secret store integration `{}`",
-                    manifest.integration_fqn
-                ))
+                let message = format!("there is no secret store integration `{}`", manifest.integration_fqn);
+                AppError::missing("manifest.integration_fqn", message)
             })?;
         let existing = app.metadata.group_by_name(&manifest.name.folded(), self.caller().viewpoint()).await?;
         if let Some(existing) = existing {
@@ -67,16 +65,17 @@ impl Context {
         }
         if_match.check_absent()?;
         self.may_use(&integration)?;
-        let mut manifest = manifest;
-        let collaborators = manifest.collaborators.get_or_insert_default();
+        let mut created = manifest.clone();
+        let collaborators = created.collaborators.get_or_insert_default();
         self.check_collaborators(collaborators).await?;
         self.keep_admin(collaborators);
-        let named = collaborators.clone();
+        self.check_ends("collaborators", &created.to_json(), None)?;
+        let named = created.collaborators.as_deref().unwrap_or_default();
         let new = NewGroup {
             name: manifest.name.clone(),
-            integration,
-            grants: granted(collaborators),
-            manifest: manifest.to_json().to_string(),
+            integration: integration.clone(),
+            grants: granted(named),
+            manifest: created.to_json().to_string(),
             secrets: Vec::new(),
         };
         if dry_run {
@@ -86,13 +85,17 @@ impl Context {
             return Ok(AppliedGroup { state: new.preview(self), existing_manifest: None, dry_run });
         }
         match self.write_new_group(&new).await {
-            Ok(state) => {
-                let state = state.ok_or_else(|| taken(&new.name))?;
-                Ok(AppliedGroup { state, existing_manifest: None, dry_run })
-            }
+            Ok(Some(state)) => return Ok(AppliedGroup { state, existing_manifest: None, dry_run }),
+            Ok(None) => {}
             // One of them may have gone meanwhile.
-            Err(AppError::Busy) => self.check_collaborators(&named).await.and(Err(AppError::Busy)),
-            Err(error) => Err(error),
+            Err(AppError::Busy) => return self.check_collaborators(named).await.and(Err(AppError::Busy)),
+            Err(error) => return Err(error),
+        }
+        // Somebody was faster: who manages their group goes on as if it had been there from the start.
+        let winner = app.metadata.group_by_name(&manifest.name.folded(), self.caller().viewpoint()).await?;
+        match winner.filter(|state| self.permits::<_, Manage>(state).is_some()) {
+            Some(winner) => self.update_by_manifest(winner, manifest, integration, if_match, dry_run).await,
+            None => Err(taken(&manifest.name)),
         }
     }
 
@@ -121,7 +124,9 @@ impl Context {
             // What a manifest doesn't speak of stays as it is, in the stored manifest, too.
             None => manifest.collaborators = stored_collaborators(&before),
         }
-        let written = manifest.to_json().to_string();
+        let written = manifest.to_json();
+        self.check_ends("collaborators", &written, Some(&before))?;
+        let written = written.to_string();
         let given = !changed || self.is_given(id, manifest.collaborators.as_deref().unwrap_or_default()).await?;
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;
@@ -206,14 +211,15 @@ impl Context {
 
     /// 404 when a collaborator doesn't exist.
     async fn check_collaborators(&self, collaborators: &[Collaborator]) -> Result<(), AppError> {
-        for collaborator in collaborators {
-            let subject = &collaborator.subject;
-            if self.app().metadata.subject(subject).await?.is_none() {
+        let mut missing = Missing::default();
+        for (at, Collaborator { subject, .. }) in collaborators.iter().enumerate() {
+            let found = self.app().metadata.subject(subject).await?.ok_or_else(|| {
                 let message = format!("the collaborator `{}` does not exist", subject.as_str());
-                return Err(AppError::MissingReference(message));
-            }
+                AppError::missing(format!("manifest.collaborators[{at}].subject"), message)
+            });
+            missing.note(found)?;
         }
-        Ok(())
+        missing.none()
     }
 }
 

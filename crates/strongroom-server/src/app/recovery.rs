@@ -45,6 +45,6 @@ impl Context {
             "`{email}` is no active tenant admin in their own right; such are: {}",
             if admins.is_empty() { "none".to_owned() } else { admins.join(", ") }
         );
-        Ok(AppError::MissingReference(message))
+        Ok(AppError::missing("email", message))
     }
 }

@@ -8,8 +8,30 @@ use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Grant, GrantSource, Guard, IdentityChange, Named, NamedRow, Page, RoleGrant};
 
 use super::applied::{AppliedNamed, parse_id};
-use super::{AppError, Context, Manage, Resource};
+use super::{AppError, Context, Manage, Missing, Resource};
 use crate::audit::{Event, Target};
+
+/// Where a manifest names the parts of a permission.
+pub(crate) struct Place {
+    resource: String,
+    role: String,
+}
+
+impl Place {
+    pub(crate) fn in_binding(at: usize) -> Self {
+        let part = |name| format!("manifest.permissions[{at}].{name}");
+        Self { resource: part("resourceFqn"), role: part("role") }
+    }
+
+    pub(crate) fn in_machine(at: usize) -> Self {
+        let part = |name| format!("manifest.permissions[{at}].{name}");
+        Self { resource: part("resource_fqn"), role: part("role_id") }
+    }
+
+    fn missing_resource(&self, kind: &str, fqn: &str) -> AppError {
+        AppError::missing(&self.resource, format!("there is no {kind} `{fqn}`"))
+    }
+}
 
 /// What a binding grants, resolved.
 #[derive(Default)]
@@ -54,7 +76,7 @@ impl Context {
         // First of all whether they may give it: nobody else is told who there is. And before the turn, for which others
         // wait: should somebody go after this, their grant can't be written.
         let (applied, _) = self.draft_binding(&manifest).await?;
-        self.check_subjects(manifest.subjects.iter().map(SubjectName::as_str)).await?;
+        self.check_subjects(named_subjects(&manifest)).await?;
         if dry_run {
             return Ok(applied);
         }
@@ -69,7 +91,7 @@ impl Context {
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
                 Some(Guard::SubjectName) => {
-                    self.check_subjects(manifest.subjects.iter().map(SubjectName::as_str)).await?;
+                    self.check_subjects(named_subjects(&manifest)).await?;
                 }
                 Some(Guard::ChangeNumber | Guard::NamedState) => {}
                 Some(guard) => return Err(AppError::missed(guard)),
@@ -86,15 +108,20 @@ impl Context {
             return Err(AppError::NameTaken(format!("a role binding named `{}` already exists", manifest.name)));
         }
         let resolved = self.grants_of(manifest).await?;
-        Ok((self.applied(existing, manifest.name.as_str(), &manifest.to_json()), resolved))
+        let written = manifest.to_json();
+        self.check_ends("permissions", &written, existing.as_ref().map(|row| row.manifest.as_str()))?;
+        Ok((self.applied(existing, manifest.name.as_str(), &written), resolved))
     }
 
     /// What a manifest grants, when the caller may give it. Whether its subjects are there isn't asked.
     pub(super) async fn grants_of(&self, manifest: &RoleBindingManifest) -> Result<Resolved, AppError> {
         let mut resolved = Resolved::default();
-        for permission in &manifest.permissions {
-            self.resolve(permission, &manifest.subjects, &mut resolved).await?;
+        let mut missing = Missing::default();
+        for (at, permission) in manifest.permissions.iter().enumerate() {
+            let found = self.resolve(permission, &Place::in_binding(at), &manifest.subjects, &mut resolved).await;
+            missing.note(found)?;
         }
+        missing.none()?;
         Ok(resolved)
     }
 
@@ -122,6 +149,7 @@ impl Context {
     pub(crate) async fn resolve(
         &self,
         permission: &Permission,
+        place: &Place,
         subjects: &[SubjectName],
         resolved: &mut Resolved,
     ) -> Result<(), AppError> {
@@ -132,7 +160,7 @@ impl Context {
         }
         let (resource_type, resource_id, role) = match &permission.role {
             GrantedRole::Group(role) => {
-                let group_id = self.managed_group(&permission.resource_fqn).await?;
+                let group_id = self.managed_group(place, &permission.resource_fqn).await?;
                 resolved.groups.extend(subjects.iter().map(|subject| Grant {
                     group_id,
                     subject: subject.as_str().to_owned(),
@@ -144,13 +172,14 @@ impl Context {
             GrantedRole::Integration(role) => {
                 let rows = self.integrations().await?;
                 let row = rows.into_iter().find(|row| row.fqn == permission.resource_fqn);
-                let row = row.ok_or_else(|| missing_resource("provider integration", &permission.resource_fqn))?;
+                let row =
+                    row.ok_or_else(|| place.missing_resource("provider integration", &permission.resource_fqn))?;
                 ("provider-integration", row.id.to_string(), role.id().to_owned())
             }
             GrantedRole::Account(role) => {
                 let rows = self.app().metadata.provider_accounts().await?;
                 let row = rows.into_iter().find(|row| row.fqn == permission.resource_fqn);
-                let row = row.ok_or_else(|| missing_resource("provider account", &permission.resource_fqn))?;
+                let row = row.ok_or_else(|| place.missing_resource("provider account", &permission.resource_fqn))?;
                 ("provider-account", row.id.to_string(), role.id().to_owned())
             }
             GrantedRole::Team(_) => {
@@ -159,14 +188,14 @@ impl Context {
                     Some(name) => self.app().metadata.named_by_name(Named::Team, name).await?,
                     None => None,
                 };
-                let row = row.ok_or_else(|| missing_resource("team", &permission.resource_fqn))?;
-                ("team", row.id, self.known_role(&permission.role).await?)
+                let row = row.ok_or_else(|| place.missing_resource("team", &permission.resource_fqn))?;
+                ("team", row.id, self.known_role(place, &permission.role).await?)
             }
             GrantedRole::Tenant(_) => {
                 if permission.resource_fqn != self.app().tenant.as_str() {
-                    return Err(missing_resource("account", &permission.resource_fqn));
+                    return Err(place.missing_resource("account", &permission.resource_fqn));
                 }
-                ("account", self.app().account_id.to_string(), self.known_role(&permission.role).await?)
+                ("account", self.app().account_id.to_string(), self.known_role(place, &permission.role).await?)
             }
         };
         resolved.others.extend(subjects.iter().map(|subject| RoleGrant {
@@ -180,19 +209,19 @@ impl Context {
     }
 
     /// The group of an FQN that the caller manages; 404 where they may not see it.
-    async fn managed_group(&self, fqn: &str) -> Result<GroupId, AppError> {
+    async fn managed_group(&self, place: &Place, fqn: &str) -> Result<GroupId, AppError> {
         let app = self.app();
         let parsed = SecretFqn::parse(fqn).filter(|fqn| fqn.key.is_none() && fqn.tenant == app.tenant);
         let group = match parsed {
             Some(fqn) => app.metadata.group_ref_by_name(&fqn.group.folded(), self.caller().viewpoint()).await?,
             None => None,
         };
-        let group = group.ok_or_else(|| missing_resource("secret group", fqn))?;
+        let group = group.ok_or_else(|| place.missing_resource("secret group", fqn))?;
         Ok(self.authorize::<_, Manage>(group)?.id)
     }
 
     /// A role's id, when it is built in or the tenant's own of this resource type.
-    async fn known_role(&self, role: &GrantedRole) -> Result<String, AppError> {
+    async fn known_role(&self, place: &Place, role: &GrantedRole) -> Result<String, AppError> {
         let Some(name) = role.custom() else { return Ok(role.id().to_owned()) };
         let row = self.app().metadata.named_by_name(Named::Role, name.as_str()).await?;
         let manifest: Option<Value> = row.and_then(|row| serde_json::from_str(&row.manifest).ok());
@@ -200,7 +229,7 @@ impl Context {
             return Ok(name.as_str().to_owned());
         }
         let kind = role.resource_type();
-        Err(AppError::MissingReference(format!("there is no role `{name}` on resources of type `{kind}`")))
+        Err(AppError::missing(&place.role, format!("there is no role `{name}` on resources of type `{kind}`")))
     }
 
     /// Whether the caller manages everything that a binding is about.
@@ -220,6 +249,12 @@ impl Context {
         }
         Ok(true)
     }
+}
+
+/// The subjects of a manifest, each with its place.
+fn named_subjects(manifest: &RoleBindingManifest) -> Vec<(String, &str)> {
+    let subjects = manifest.subjects.iter().enumerate();
+    subjects.map(|(at, subject)| (format!("manifest.subjects[{at}].name"), subject.as_str())).collect()
 }
 
 /// Adds to a change what a manifest makes of its binding, and gives the event.
@@ -247,10 +282,6 @@ fn team_name<'a>(fqn: &'a str, tenant: &str) -> Option<&'a str> {
     let name = fqn.strip_prefix(tenant).and_then(|rest| rest.strip_prefix(':')).unwrap_or(fqn);
     let name = name.strip_prefix("team:").unwrap_or(name);
     (!name.contains(':')).then_some(name)
-}
-
-fn missing_resource(kind: &str, fqn: &str) -> AppError {
-    AppError::MissingReference(format!("there is no {kind} `{fqn}`"))
 }
 
 fn binding_target(row: &NamedRow) -> Target {

@@ -8,8 +8,8 @@ use strongroom_domain::subject::SubjectName;
 use strongroom_metadata::{Guard, MemberRow, Named, NamedRow, Page};
 
 use super::applied::{AppliedNamed, parse_id};
-use super::{AppError, Context, Resource};
-use crate::audit::{Event, Target};
+use super::{AppError, ColumnFilter, Context, Missing, Resource};
+use crate::audit::{Event, Target, come_and_gone};
 
 /// A team and how many people it has.
 pub(crate) struct TeamView {
@@ -54,17 +54,26 @@ impl Context {
         self.team_view(row, true).await
     }
 
-    /// A page of a team's members or managers.
+    /// A page of a team's members or managers, and how many match in all. A filter speaks of `email` and `userId`.
     pub(crate) async fn team_people(
         &self,
         id: &str,
         managers: bool,
+        filter: Option<&ColumnFilter>,
         offset: i64,
         limit: i64,
     ) -> Result<(Vec<MemberRow>, i64), AppError> {
         self.check_directory()?;
-        let row = self.team_row(id).await?;
-        Ok(self.app().metadata.team_people(&format!("team:{}", row.name), managers, offset, limit).await?)
+        let (metadata, team) = (&self.app().metadata, format!("team:{}", self.team_row(id).await?.name));
+        let Some(filter) = filter else { return Ok(metadata.team_people(&team, managers, offset, limit).await?) };
+        // There are no more than a manifest names.
+        let (mut people, _) = metadata.team_people(&team, managers, 0, MEMBERS).await?;
+        people.retain(|person| {
+            filter.takes(&|column| if column == "email" { address(person) } else { person.id.clone() })
+        });
+        let total = i64::try_from(people.len()).unwrap_or(i64::MAX);
+        let (skip, take) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(0));
+        Ok((people.into_iter().skip(skip).take(take).collect(), total))
     }
 
     /// Creates or updates a team by its manifest.
@@ -92,7 +101,7 @@ impl Context {
             }
             change.replace_team_people(&subject, &members, &managers);
             let action = if applied.is_new() { "CREATE_TEAM" } else { "UPDATE_TEAM" };
-            let detail = json!({"members": manifest.members.len(), "managers": managers}).to_string();
+            let detail = self.told_people(&subject, &members, &managers).await?;
             let event = Event { action, detail, ..Event::of(team_target(&applied.row)) };
             match attempts.commit(change, event).await? {
                 None => return Ok(applied),
@@ -112,7 +121,12 @@ impl Context {
 
     async fn check_people(&self, manifest: &TeamManifest) -> Result<(), AppError> {
         let (members, managers) = people(manifest);
-        self.check_subjects(members.iter().chain(&managers).map(String::as_str)).await
+        let mut named = Vec::with_capacity(members.len() + managers.len());
+        for (list, people) in [("members", &members), ("managers", &managers)] {
+            let placed = people.iter().enumerate();
+            named.extend(placed.map(|(at, person)| (format!("manifest.{list}[{at}]"), person.as_str())));
+        }
+        self.check_subjects(named).await
     }
 
     /// Whether a team has so many people: of those whom its stored manifest names, some may have been removed, and
@@ -122,6 +136,17 @@ impl Context {
         let (_, has_members) = metadata.team_people(team, false, 0, 0).await?;
         let (_, has_managers) = metadata.team_people(team, true, 0, 0).await?;
         Ok(usize::try_from(has_members) == Ok(members) && usize::try_from(has_managers) == Ok(managers))
+    }
+
+    /// Who comes into a team and who goes, as its event tells it.
+    async fn told_people(&self, team: &str, members: &[String], managers: &[String]) -> Result<String, AppError> {
+        let mut detail = json!({});
+        for (list, people, is_managers) in [("members", members, false), ("managers", managers, true)] {
+            let (before, _) = self.app().metadata.team_people(team, is_managers, 0, MEMBERS).await?;
+            let before: Vec<String> = before.into_iter().map(|person| person.name).collect();
+            detail[list] = come_and_gone(&before, people);
+        }
+        Ok(detail.to_string())
     }
 
     /// Removes a team and everything that it was granted.
@@ -139,7 +164,8 @@ impl Context {
             let subject = subject.map_err(|rule| AppError::Internal { internal: rule.to_owned() })?;
             self.forget(&mut change, &subject).await?;
             change.remove_named(Named::Team, &row);
-            let event = Event { action: "DELETE_TEAM", ..Event::of(team_target(&row)) };
+            let detail = self.told_people(&format!("team:{}", row.name), &[], &[]).await?;
+            let event = Event { action: "DELETE_TEAM", detail, ..Event::of(team_target(&row)) };
             if attempts.commit(change, event).await?.is_none() {
                 return Ok(());
             }
@@ -159,19 +185,20 @@ impl Context {
         ))
     }
 
-    /// 404 when somebody who is named doesn't exist.
-    pub(crate) async fn check_subject(&self, name: &str) -> Result<(), AppError> {
-        let missing = || AppError::MissingReference(format!("`{name}` does not exist"));
+    /// 404 when somebody whom a field names doesn't exist.
+    pub(crate) async fn check_subject(&self, path: &str, name: &str) -> Result<(), AppError> {
+        let missing = || AppError::missing(path, format!("`{name}` does not exist"));
         let subject = SubjectName::parse(name).map_err(|_| missing())?;
         self.app().metadata.subject(&subject).await?.map(|_| ()).ok_or_else(missing)
     }
 
     /// The same of many.
-    pub(super) async fn check_subjects<'n>(&self, names: impl Iterator<Item = &'n str> + Send) -> Result<(), AppError> {
-        for name in names {
-            self.check_subject(name).await?;
+    pub(super) async fn check_subjects(&self, names: Vec<(String, &str)>) -> Result<(), AppError> {
+        let mut missing = Missing::default();
+        for (path, name) in names {
+            missing.note(self.check_subject(&path, name).await)?;
         }
-        Ok(())
+        missing.none()
     }
 
     fn check_may_apply_team(&self, manifest: &mut TeamManifest, existing: Option<&NamedRow>) -> Result<(), AppError> {
@@ -227,10 +254,14 @@ impl Context {
         let team = format!("team:{}", row.name);
         let (members, total) = metadata.team_people(&team, false, 0, if with_members { MEMBERS } else { 0 }).await?;
         let (_, managers) = metadata.team_people(&team, true, 0, 0).await?;
-        let address = |member: MemberRow| member.name.split_once(':').map(|(_, name)| name.to_owned());
-        let names = with_members.then(|| members.into_iter().filter_map(address).collect());
+        let names = with_members.then(|| members.iter().map(address).collect());
         Ok(TeamView { row, members: total, managers, names })
     }
+}
+
+/// A person's address.
+fn address(person: &MemberRow) -> String {
+    person.name.split_once(':').map_or_else(String::new, |(_, address)| address.to_owned())
 }
 
 /// The members and the managers that a manifest names.

@@ -337,10 +337,11 @@ fn bound<'a>(state: &'a GroupState, name: &GroupName) -> Result<&'a GroupState, 
 }
 
 fn unbound(name: &GroupName) -> AppError {
-    AppError::MissingReference(format!(
+    let message = format!(
         "the secret group `{name}` that the manifest was applied for is gone: restore it under this name, or apply the \
          manifest again for the one that has the name now"
-    ))
+    );
+    AppError::missing("manifest.secret_store_config.secret_group", message)
 }
 
 /// The newest token of a machine that works, read after the group: whoever makes a newer one writes that later.

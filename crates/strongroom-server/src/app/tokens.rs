@@ -71,7 +71,10 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
+            let user = self.user_of_address("userEmail", email).await?;
+            if !user.active {
+                return Err(AppError::invalid("userEmail", "this person is deactivated; activate them first"));
+            }
             self.check_renewal(user.id)?;
             if let Some(token) = self.add_token(&mut attempts, change, &user, &wanted).await? {
                 return Ok(token);
@@ -126,7 +129,7 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let mut change = attempts.next().await?;
-            let user = self.user_of_address(email).await?;
+            let user = self.user_of_address("email", email).await?;
             change.end_ways_in(user.id, self.app().clock.now());
             let event = Event { action: "REVOKE_PERSONAL_ACCESS_TOKENS", ..Event::of(user_target(&user)) };
             if attempts.commit(change, event).await?.is_none() {
@@ -213,6 +216,7 @@ impl Context {
             name: name.to_owned(),
             purpose,
             signing_key: None,
+            created_by: Some(self.caller().actor.clone()),
             created_at,
             expires_at,
         };

@@ -96,11 +96,14 @@ impl Context {
         let mut attempts = self.identity_attempts().await;
         loop {
             let change = attempts.next().await?;
-            let before = self.user_of_address(email).await?;
+            let before = self.user_of_address("email", email).await?;
             if TenantRole::parse(role).is_none() && !app.metadata.has_tenant_role(role).await? {
-                let message = "there is no such role in the tenant: `tenant-admin`, `tenant-member`, or a role of \
-                               your own with the resource type `account`";
-                return Err(AppError::MissingReference(message.into()));
+                let role: String = role.chars().take(100).collect();
+                let message = format!(
+                    "there is no role `{role}` in the tenant: there are `tenant-admin`, `tenant-member`, and roles of \
+                     your own with the resource type `account`"
+                );
+                return Err(AppError::missing("roles[0]", message));
             }
             let after = UserRow { tenant_role: role.to_owned(), updated_at: app.clock.now(), ..before.clone() };
             if let Some(user) = self.write_user(&mut attempts, change, before, after, "UPDATE_USER_ROLES").await? {
@@ -116,12 +119,12 @@ impl Context {
         tenant: Option<&str>,
         active: bool,
     ) -> Result<UserRow, AppError> {
-        self.check_tenant(tenant)?;
+        self.check_tenant("tenantName", tenant)?;
         let action = if active { "ACTIVATE_USER" } else { "DEACTIVATE_USER" };
         let mut attempts = self.identity_attempts().await;
         loop {
             let change = attempts.next().await?;
-            let before = self.user_of_address(email).await?;
+            let before = self.user_of_address("email", email).await?;
             let after = UserRow { active, updated_at: self.app().clock.now(), ..before.clone() };
             if let Some(user) = self.write_user(&mut attempts, change, before, after, action).await? {
                 return Ok(user);
@@ -136,7 +139,7 @@ impl Context {
         tenant: Option<&str>,
         force: bool,
     ) -> Result<(), AppError> {
-        self.check_tenant(tenant)?;
+        self.check_tenant("query.tenantName", tenant)?;
         let app = self.app();
         let mut attempts = self.identity_attempts().await;
         loop {
@@ -166,10 +169,10 @@ impl Context {
         }
     }
 
-    /// A person by address, or 404.
-    pub(crate) async fn user_of_address(&self, email: &str) -> Result<UserRow, AppError> {
+    /// A person by the address in a field, or 404.
+    pub(crate) async fn user_of_address(&self, path: &str, email: &str) -> Result<UserRow, AppError> {
         let user = self.app().metadata.user_by_email(&Email::folded(email)).await?;
-        user.ok_or_else(|| AppError::MissingReference("there is no user with this address; register them first".into()))
+        user.ok_or_else(|| AppError::missing(path, "there is no user with this address; register them first"))
     }
 
     /// A person by id, or 404.
@@ -188,10 +191,10 @@ impl Context {
         self.require(TenantPermission::ReadUsers)
     }
 
-    fn check_tenant(&self, named: Option<&str>) -> Result<(), AppError> {
+    fn check_tenant(&self, path: &str, named: Option<&str>) -> Result<(), AppError> {
         match named {
             Some(name) if name != self.app().tenant.as_str() => {
-                Err(AppError::MissingReference("there is no such tenant; this server has one".into()))
+                Err(AppError::missing(path, "there is no such tenant; this server has one"))
             }
             _ => Ok(()),
         }

@@ -1,5 +1,8 @@
 //! Audit events: what they say, and the MAC over it.
 
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
 use strongroom_crypto::{Binding, KeyRing};
 use strongroom_domain::names::Tenant;
 use strongroom_domain::subject::Actor;
@@ -49,6 +52,17 @@ pub(crate) struct Origin<'a> {
     pub(crate) request_path: &'a str,
 }
 
+/// Who or what came and went between two states of a list, as an event tells it: how many, and at most a hundred of them.
+pub(crate) fn come_and_gone(before: &[String], after: &[String]) -> Value {
+    const MOST: usize = 100;
+    let told = |names: &[String], others: &[String]| {
+        let others: HashSet<&String> = others.iter().collect();
+        let names: Vec<&String> = names.iter().filter(|name| !others.contains(name)).collect();
+        json!({"count": names.len(), "names": names[..names.len().min(MOST)]})
+    };
+    json!({"count": after.len(), "added": told(after, before), "removed": told(before, after)})
+}
+
 impl Event {
     /// A success on a target, to be completed.
     pub(crate) fn of(target: Target) -> Self {
@@ -65,6 +79,15 @@ impl Target {
     /// A secret.
     pub(crate) fn secret(tenant: &Tenant, id: SecretId, group: &str, key: &str) -> Self {
         Self { kind: "secret", id: id.to_string(), name: key.to_owned(), fqn: fqn::secret(tenant, group, key) }
+    }
+
+    /// Gives those identities a name that is theirs alone in the tenant whose FQN nothing else says.
+    fn name_fully(&mut self, tenant: &Tenant) {
+        const IDENTITIES: [&str; 7] =
+            ["user", "team", "role", "role-binding", "virtual-account", "agent-identity", "identity-provider"];
+        if self.fqn.is_empty() && !self.name.is_empty() && IDENTITIES.contains(&self.kind) {
+            self.fqn = format!("{tenant}:{}:{}", self.kind, self.name);
+        }
     }
 
     /// Several secrets; the event's detail names each.
@@ -91,8 +114,9 @@ impl Context {
 
 impl App {
     /// The row of an event, with its MAC.
-    pub(crate) fn event_row(&self, origin: &Origin<'_>, event: Event) -> AuditRow {
+    pub(crate) fn event_row(&self, origin: &Origin<'_>, mut event: Event) -> AuditRow {
         let at = self.clock.now();
+        event.target.name_fully(&self.tenant);
         let row = AuditRow {
             id: self.ids.at(at),
             at,

@@ -35,6 +35,11 @@ impl Providers {
         Self { verifier: Verifier::new(clock, fetcher), kept: Mutex::new(None) }
     }
 
+    /// What is wrong with an address that keys are to come from.
+    pub(crate) fn fault_of_source(&self, uri: &str) -> Option<String> {
+        self.verifier.check_source(uri).err().map(|error| error.to_string())
+    }
+
     /// All of them, read again when any identity changed.
     async fn all(&self, app: &App) -> Result<Arc<Vec<Provider>>, AppError> {
         let present = app.metadata.identity_stamp();
@@ -65,14 +70,19 @@ impl Provider {
             config: ProviderConfig {
                 id: row.id.clone(),
                 name: row.name.clone(),
+                subject_claim: manifest.subject_claim().to_owned(),
+                email_claim: manifest.email_claim().to_owned(),
                 issuer: manifest.issuer,
                 jwks_uri: manifest.jwks_uri,
-                audiences: manifest.audiences,
-                subject_claim: manifest.subject_claim,
-                email_claim: manifest.email_claim,
-                required_claims: manifest.claims.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+                audiences: manifest.audiences.unwrap_or_default(),
+                required_claims: manifest
+                    .claims
+                    .iter()
+                    .flatten()
+                    .map(|(name, value)| (name.clone(), text(value)))
+                    .collect(),
             },
-            users: manifest.users,
+            users: manifest.users.unwrap_or(false),
         })
     }
 

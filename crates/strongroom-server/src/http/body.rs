@@ -68,7 +68,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AppError> {
         if let (true, Err(syntax)) = (error.is_data(), &whole) {
             malformed(syntax)
         } else if error.is_data() {
-            AppError::invalid(if path == "." { "body" } else { &path }, without_content(&error))
+            let message = without_content(&error);
+            // A field that isn't there is no part of the path yet.
+            let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            AppError::invalid(
+                match (path.as_str(), missing) {
+                    (".", None) => "body".to_owned(),
+                    (".", Some(field)) => field.to_owned(),
+                    (_, None) => path,
+                    (_, Some(field)) => format!("{path}.{field}"),
+                },
+                message,
+            )
         } else {
             malformed(&error)
         }
@@ -93,9 +104,20 @@ fn without_content(error: &serde_json::Error) -> String {
     }
     match text.rsplit_once("expected ") {
         Some((_, expected)) if text.starts_with("invalid type") || text.starts_with("invalid value") => {
-            format!("expected {expected}")
+            format!("expected {}", in_words_of_json(expected))
         }
         _ => "has the wrong form".to_owned(),
+    }
+}
+
+/// The parser names types of Rust.
+fn in_words_of_json(expected: &str) -> &str {
+    match expected {
+        "f32" | "f64" => "a number",
+        "i64" | "u64" | "i32" | "u32" => "a whole number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other => other,
     }
 }
 
@@ -121,8 +143,8 @@ mod tests {
         let swapped = fault(r#"{"name":"a","integrationId":"i","secrets":[{"key":4711,"value":"x"}]}"#);
         assert_eq!(swapped, (422, "secrets[0].key: expected a string".into()));
         let list = fault(r#"{"name":"a","integrationId":"i","secrets":"hunter2"}"#);
-        assert_eq!(list, (422, "secrets: expected a sequence".into()));
-        assert_eq!(fault(r#"{"name":"a","integrationId":"i"}"#), (422, "body: missing field `secrets`".into()));
+        assert_eq!(list, (422, "secrets: expected a list".into()));
+        assert_eq!(fault(r#"{"name":"a","integrationId":"i"}"#), (422, "secrets: missing field `secrets`".into()));
         assert_eq!(fault(r#"["a","i",[]]"#), (422, "body: expected an object".into()));
         let list = fault(r#"{"name":"a","integrationId":"i","secrets":[["K","hunter2"]]}"#);
         assert_eq!(list, (422, "secrets[0]: expected an object".into()));

@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{StatusCode, header};
 use strongroom_api::{ErrorBody, ErrorDetail};
+use strongroom_domain::Violation;
 
 use super::router::json_response;
 use crate::app::{AppError, Resource};
@@ -78,6 +79,12 @@ impl ApiError {
         self
     }
 
+    fn with_details(mut self, faults: Vec<Violation>) -> Self {
+        let detail = |fault: Violation| ErrorDetail { path: fault.path, message: fault.message };
+        self.details = Some(faults.into_iter().map(detail).collect());
+        self
+    }
+
     fn with_internal(mut self, internal: String) -> Self {
         self.internal = Some(internal);
         self
@@ -112,7 +119,10 @@ impl From<AppError> for ApiError {
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
-            AppError::MissingReference(message) => Self::new(StatusCode::NOT_FOUND, "reference_not_found", message),
+            AppError::MissingReference(missing) => {
+                let message = missing.first().map_or_else(String::new, |one| one.message.clone());
+                Self::new(StatusCode::NOT_FOUND, "reference_not_found", message).with_details(missing)
+            }
             AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
             // Not 409: clients repeat what gets that.
             AppError::InUse(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "in_use", message),
@@ -138,9 +148,7 @@ impl From<AppError> for ApiError {
                 } else {
                     StatusCode::UNPROCESSABLE_ENTITY
                 };
-                let details = faults.into_iter().map(|fault| ErrorDetail { path: fault.path, message: fault.message });
-                let details = Some(details.collect());
-                Self { details, ..Self::new(status, "invalid_input", message) }
+                Self::new(status, "invalid_input", message).with_details(faults)
             }
             AppError::NoIntegration => {
                 let message = "no secret store integration found with this id; GET /api/svc/v1/provider-integrations?type=secret-store lists them";

@@ -1,6 +1,7 @@
 //! HTTP: how requests come in and answers go out.
 
 mod body;
+mod built_in_roles;
 mod call;
 mod error;
 mod handlers;

@@ -192,30 +192,10 @@ pub(super) fn role(app: &App, row: &NamedRow) -> Result<wire::Role, AppError> {
         account_id: app.account_id.to_string(),
         resource_type: written["resourceType"].as_str().unwrap_or_default().to_owned(),
         manifest: manifest(&row.manifest)?,
-        created_by_subject: Some(subject(&row.created_by)),
+        created_by_subject: subject(&row.created_by),
         is_editable: true,
         is_default: false,
         is_reserved: false,
-    })
-}
-
-/// A role that every tenant has.
-pub(super) fn built_in_role(app: &App, resource_type: &str, id: &str) -> Result<wire::Role, AppError> {
-    let written = serde_json::json!({
-        "type": "role", "name": id, "displayName": id, "description": "", "resourceType": resource_type,
-        "permissions": [],
-    });
-    Ok(wire::Role {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        tenant_name: app.tenant.as_str().to_owned(),
-        account_id: app.account_id.to_string(),
-        resource_type: resource_type.to_owned(),
-        manifest: manifest(&written.to_string())?,
-        created_by_subject: None,
-        is_editable: false,
-        is_default: true,
-        is_reserved: true,
     })
 }
 

@@ -1,5 +1,7 @@
 //! No value without its record, and no change without its event.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use strongroom_testkit::TestApp;
 
@@ -265,4 +267,42 @@ async fn the_server_itself_is_on_record_too() {
     assert_eq!(told, [("PURGE_SECRET", "default:other:K"), ("PURGE_SECRET_GROUP", "default:group")]);
     let first = events(&app, "action=CREATE_INSTANCE").await;
     assert_eq!(first.len(), 1);
+}
+
+#[test]
+fn the_documentation_lists_every_action() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = std::fs::read_to_string(root.join("../../docs/api.md")).unwrap();
+    let (_, listed) = documented.split_once("Actions:").unwrap();
+    let listed: BTreeSet<&str> = listed
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
+    let mut written = BTreeSet::new();
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                written.extend(text.split('"').filter(|word| is_action(word)).map(str::to_owned));
+            }
+        }
+    }
+    assert!(written.len() > 50, "{written:?}");
+    let listed: BTreeSet<_> = listed.into_iter().filter(|word| is_action(word)).map(str::to_owned).collect();
+    assert_eq!(listed, written);
+}
+
+/// Words in capitals, but those of settings, and of the operators of filters.
+fn is_action(text: &str) -> bool {
+    let others = ["STRONGROOM_", "DISABLE_", "CARGO_", "STRING_", "NOT_", "STARTS_", "ENDS_"];
+    text.contains('_')
+        && !text.starts_with('_')
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        && !others.iter().any(|other| text.starts_with(other))
 }

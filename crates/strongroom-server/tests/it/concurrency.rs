@@ -279,6 +279,24 @@ async fn different_groups_do_not_wait_for_each_other_and_share_commits() {
     assert!(after.transactions - before.transactions <= TASKS as u64);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_manifest_applied_by_many_at_once_is_one_group() {
+    let app = TestApp::start().await;
+    let (client, manifest) = (app.person("lead@example.com").await, app.manifest("fresh", &[]));
+    let apply = |client: Client| {
+        let manifest = manifest.clone();
+        move |_| {
+            let (client, body) = (client.clone(), json!({"manifest": manifest}));
+            async move { client.put(GROUPS, body).await }
+        }
+    };
+    assert_eq!(statuses(&all(apply(client)).await), [(200, TASKS)]);
+    assert_eq!(count_events(&app, "action=CREATE_SECRET_GROUP").await, 1);
+    // The name stays taken for whoever doesn't manage the group.
+    let stranger = app.person("stranger@example.com").await;
+    assert_eq!(statuses(&all(apply(stranger)).await), [(409, TASKS)]);
+}
+
 /// The manifest names so many that its first collaborator is gone before the last is looked up.
 #[tokio::test]
 async fn a_collaborator_who_goes_while_the_manifest_is_applied_is_missing() {

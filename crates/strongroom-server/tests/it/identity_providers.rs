@@ -98,6 +98,8 @@ async fn a_mapped_machine_acts_as_itself() {
     ] {
         let client = at.with(&claims);
         assert!(at.acts(&client).await);
+        let info = client.get("/api/svc/v1/x/users/info").await.expect(200);
+        assert_eq!(text(&info, "/subjectExternalIdentitySlug"), slug);
         let made = at.app.manifest("shared", &[]);
         client.put(GROUPS, json!({"manifest": made})).await.refused(403, "forbidden");
         let group = format!("{GROUPS}/{}", text(&at.group, "/id"));
@@ -367,7 +369,10 @@ async fn what_is_changed_counts_with_the_next_request() {
 #[tokio::test]
 async fn keys_on_this_machine_are_not_fetched_unasked() {
     let _ = &*LOG;
-    let at = Setting::on(TestApp::start().await, true).await;
+    // An earlier setting let it be named.
+    let mut at = Setting::new(true).await;
+    at.app.set(FakeIdp::EGRESS.0, "203.0.113.0/24");
+    at.app.restart().await;
     let tokens = [at.idp.token(&machine()), at.idp.token(&person())];
     for token in &tokens {
         assert!(!at.acts(&at.client(token)).await);
@@ -383,4 +388,45 @@ async fn keys_on_this_machine_are_not_fetched_unasked() {
         }
     }
     assert!(!log.contains("00u1"), "a claim in the log");
+}
+
+#[tokio::test]
+async fn a_provider_is_stored_as_it_was_sent() {
+    let app = TestApp::start().await;
+    let least = json!({"type": "identity-provider", "name": "okta", "issuer": "https://okta.example",
+                       "jwks_uri": "https://okta.example/keys"});
+    let mut full = least.clone();
+    for (field, value) in
+        [("name", json!("full")), ("audiences", json!([])), ("subject_claim", json!("sub")), ("users", json!(false))]
+    {
+        full[field] = value;
+    }
+    for manifest in [least, full] {
+        app.apply(&manifest).await;
+        let again =
+            app.admin().put("/api/svc/v1/apply", json!({"manifest": manifest, "dryRun": true})).await.expect(200);
+        assert_eq!(again["existingManifest"], manifest);
+        assert_eq!(again["data"]["manifest"], manifest);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_never_called_is_refused_with_the_setting_that_says_so() {
+    let refused = |uri: &str| json!({"manifest": {"type": "identity-provider", "name": "okta", "issuer": "x", "jwks_uri": uri}, "dryRun": true});
+    let (strict, open) =
+        (TestApp::start().await, TestApp::with("STRONGROOM_EGRESS_ALLOW", "127.0.0.0/8").start().await);
+    for uri in
+        ["https://127.0.0.1/keys", "https://localhost/keys", "http://localhost:9/keys", "https://169.254.169.254/"]
+    {
+        let answer = strict.admin().put("/api/v1/identity-providers", refused(uri)).await;
+        assert_eq!(answer.faults(), ["manifest.jwks_uri"]);
+        assert!(answer.text.contains("STRONGROOM_EGRESS_ALLOW"), "{}", answer.text);
+    }
+    for uri in ["http://127.0.0.1:9/keys", "https://localhost/keys"] {
+        open.admin().put("/api/v1/identity-providers", refused(uri)).await.expect(200);
+    }
+    // What a name stands for is seen when it is called.
+    for uri in ["https://idp.internal/keys", "https://10.0.0.1/keys"] {
+        strict.admin().put("/api/v1/identity-providers", refused(uri)).await.expect(200);
+    }
 }

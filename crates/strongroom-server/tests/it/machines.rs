@@ -481,3 +481,59 @@ async fn answers_have_every_field_that_the_sdk_requires() {
     let machine: Client = app.client("bot", Some(&written(&app, "vault").await));
     assert_eq!(text(&machine.get(INFO).await.expect(200), "/subjectType"), "serviceaccount");
 }
+
+#[tokio::test]
+async fn a_secret_has_the_token_of_one_machine() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    app.group(&admin, "vault", &[("HAND_MADE", "x")]).await;
+    let terms = json!({"secret_store_config": target("vault")});
+    apply(&app, "bot", terms.clone()).await;
+    // The same again is the machine's own.
+    apply(&app, "bot", terms.clone()).await;
+    let other = json!({"manifest": manifest("other", &terms)});
+    for dry_run in [true, false] {
+        let mut other = other.clone();
+        other["dryRun"] = dry_run.into();
+        let answer = admin.put(ACCOUNTS, other).await;
+        assert_eq!(answer.faults(), ["manifest.secret_store_config.key"]);
+        assert!(answer.text.contains("`bot`"), "{}", answer.text);
+    }
+    let mut identity = terms.clone();
+    identity["type"] = json!("truefoundry-backed");
+    let agent = json!({"type": "agent-identity", "name": "helper", "identity": identity});
+    let answer = admin.put("/api/svc/v1/apply", json!({"manifest": agent})).await;
+    assert_eq!(answer.faults(), ["manifest.identity.secret_store_config.key"]);
+    // One that is there already may not move there either; but it may where nobody writes any more.
+    apply(&app, "other", json!({})).await;
+    assert_eq!(admin.put(ACCOUNTS, other.clone()).await.faults(), ["manifest.secret_store_config.key"]);
+    apply(&app, "bot", json!({})).await;
+    admin.put(ACCOUNTS, other).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_missing_is_called_one() {
+    let app = TestApp::start().await;
+    let delete = async |kind: &str| {
+        app.admin().post("/api/svc/v1/delete", json!({"manifest": {"type": kind, "name": "nobody"}})).await
+    };
+    delete("agent-identity").await.refused(404, "agent_not_found");
+    delete("virtual-account").await.refused(404, "virtual_account_not_found");
+}
+
+#[tokio::test]
+async fn virtual_accounts_are_filtered_by_name() {
+    let app = TestApp::start().await;
+    for name in ["bot-one", "bot-two", "other"] {
+        app.machine(name, &[]).await;
+    }
+    let list = async |filter: Value| {
+        let filter = strongroom_testkit::encode(&filter.to_string());
+        app.admin().get(&format!("{ACCOUNTS}?filter={filter}")).await
+    };
+    let bots = json!({"type": "AND", "children": [{"column": "name", "op": "STRING_CONTAINS", "value": "bot"}]});
+    let found = list(bots).await.expect(200);
+    assert_eq!(column(&found, "/data", "/manifest/name"), ["bot-two", "bot-one"]);
+    let tags = json!({"column": "manifest.tags", "op": "EQUAL", "value": "x"});
+    assert_eq!(list(tags).await.faults(), ["query.filter"]);
+}

@@ -20,6 +20,7 @@ mod leaving;
 mod limits;
 mod machines;
 mod policy;
+mod references;
 mod rotation;
 mod secrecy;
 mod semantics;

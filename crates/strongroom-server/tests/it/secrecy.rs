@@ -119,7 +119,7 @@ async fn plant_among_all(app: &TestApp, canaries: &Canaries) -> (Crowd, Value) {
     let group = owner.put(&crowd.cast.group_path(), updates(&secrets)).await.expect(200)["data"].take();
     crowd.cast.secret_ids =
         secrets.iter().map(|(key, _)| ((*key).to_owned(), secret_id(&group, key).to_owned())).collect();
-    owner.put(GROUPS, json!({"manifest": crowd.manifest(app, "shared")})).await.expect(200);
+    crowd.share(app, "shared").await;
     let gone = age(app, &crowd.cast, canaries).await;
     (crowd, gone)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_testkit::{Client, TestApp};
 
-use crate::support::{ABSENT, GROUPS, column, list, text};
+use crate::support::{ABSENT, GROUPS, column, events, list, text};
 
 const TEAMS: &str = "/api/svc/v1/teams";
 
@@ -198,4 +198,111 @@ async fn an_owner_that_clients_cannot_read_is_neither_taken_nor_shown() {
         .await
         .expect(200);
     assert_eq!(again["existingManifest"], json!({"type": "team", "name": "devs", "members": []}));
+}
+
+#[tokio::test]
+async fn the_people_of_a_team_are_filtered_as_the_sdk_documents_it() {
+    let app = TestApp::start().await;
+    for name in ["anna@x.io", "bob@x.io", "carl@y.io"] {
+        app.person(name).await;
+    }
+    let people = json!(["anna@x.io", "bob@x.io", "carl@y.io"]);
+    let team = app.apply(&json!({"type": "team", "name": "devs", "members": people, "managers": people})).await;
+    let id = text(&team, "/data/id");
+    for list in ["members", "managers"] {
+        let ask = async |filter: &Value, page: &str| {
+            let filter = strongroom_testkit::encode(&filter.to_string());
+            app.admin().get(&format!("{TEAMS}/{id}/{list}?filter={filter}{page}")).await
+        };
+        let at_x = json!({"type": "AND", "children": [{"column": "email", "op": "STRING_CONTAINS", "value": "@x.io"}]});
+        let found = ask(&at_x, "&limit=1&offset=1").await.expect(200);
+        assert_eq!(column(&found, "/data", "/subjectSlug"), ["bob@x.io"]);
+        assert_eq!(found["pagination"]["total"], 2);
+        let by_id = json!({"column": "userId", "op": "IN", "value": [text(&found, "/data/0/subjectId")]});
+        let found = ask(&by_id, "").await.expect(200);
+        assert_eq!(column(&found, "/data", "/subjectSlug"), ["bob@x.io"]);
+        assert_eq!(ask(&json!({"column": "name", "op": "EQUAL", "value": "x"}), "").await.faults(), ["query.filter"]);
+    }
+    assert_eq!(app.admin().get(&format!("{TEAMS}/user?role=owner")).await.faults(), ["query.role"]);
+}
+
+#[tokio::test]
+async fn events_say_who_came_into_a_team_and_who_went() {
+    let app = TestApp::start().await;
+    for name in ["anna@x.io", "bob@x.io"] {
+        app.person(name).await;
+    }
+    let team = |members: &[&str], managers: &[&str]| json!({"type": "team", "name": "devs", "members": members, "managers": managers});
+    app.apply(&team(&["anna@x.io"], &["anna@x.io"])).await;
+    app.apply(&team(&["bob@x.io"], &["anna@x.io"])).await;
+    app.admin().post("/api/svc/v1/delete", json!({"manifest": team(&[], &[])})).await.expect(200);
+    let told = events(&app, "resourceFqn=default:team:devs").await;
+    assert_eq!(column(&json!(told), "", "/action"), ["DELETE_TEAM", "UPDATE_TEAM", "CREATE_TEAM"]);
+    let none = json!({"count": 0, "names": []});
+    let one = |name: &str| json!({"count": 1, "names": [format!("user:{name}")]});
+    assert_eq!(
+        told[1]["metaData"],
+        json!({
+            "members": {"count": 1, "added": one("bob@x.io"), "removed": one("anna@x.io")},
+            "managers": {"count": 1, "added": none, "removed": none},
+        })
+    );
+    assert_eq!(told[2]["metaData"]["managers"]["added"], one("anna@x.io"));
+    assert_eq!(told[0]["metaData"]["members"]["removed"], one("bob@x.io"));
+}
+
+#[tokio::test]
+async fn events_say_whom_an_integration_was_opened_to() {
+    let app = TestApp::start().await;
+    let account = |subjects: &[&str]| {
+        let kind = "integration/secret-store/truefoundry/db";
+        let integrations = json!([
+            {"type": kind, "name": "db", "authorized_subjects": subjects},
+            {"type": kind, "name": "same", "authorized_subjects": ["team:everyone"]},
+        ]);
+        json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": integrations})
+    };
+    app.apply(&account(&["team:everyone"])).await;
+    app.apply(&account(&["user:admin@example.com"])).await;
+    let told = events(&app, "action=UPDATE_PROVIDER_ACCOUNT").await;
+    let one = |name: &str| json!({"count": 1, "names": [name]});
+    let changed = json!({"count": 1, "added": one("user:admin@example.com"), "removed": one("team:everyone")});
+    assert_eq!(told[0]["metaData"]["authorizedSubjects"], json!({"db": changed}));
+}
+
+#[tokio::test]
+async fn built_in_roles_say_what_they_are() {
+    let app = TestApp::start().await;
+    let found = app.admin().get("/api/svc/v1/roles").await.expect(200);
+    for role in list(&found, "/data") {
+        assert_eq!(text(role, "/createdBySubject/subjectSlug"), "strongroom");
+        assert!(!text(role, "/manifest/description").is_empty());
+        let none = list(role, "/manifest/permissions").is_empty();
+        assert_eq!(none, role["name"] == "tenant-member", "{role}");
+    }
+    let reader = list(&found, "/data").iter().find(|role| role["name"] == "secret-group-reader").unwrap();
+    assert_eq!(reader["manifest"]["permissions"], json!(["secret-group:view", "secret-group:read-values"]));
+}
+
+#[tokio::test]
+async fn an_account_goes_when_nothing_of_its_groups_can_come_back() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let kind = "integration/secret-store/truefoundry/db";
+    let integrations = json!([{"type": kind, "name": "one"}, {"type": kind, "name": "two"}]);
+    let account = json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": integrations});
+    let fewer = json!({"type": "provider-account/truefoundry", "name": "spare", "integrations": []});
+    app.apply(&account).await;
+    let group = json!({"type": "secret-group", "name": "prod", "integration_fqn": "default:truefoundry:spare:secret-store:one"});
+    let group = app.apply(&group).await;
+    let delete = async || admin.post("/api/svc/v1/delete", json!({"manifest": account})).await;
+    assert!(delete().await.refused(422, "in_use").contains("1 that are used and 0 in the trash"));
+    admin.delete(&format!("{GROUPS}/{}", text(&group, "/data/id"))).await.expect(200);
+    for answer in [delete().await, admin.put("/api/svc/v1/apply", json!({"manifest": fewer})).await] {
+        let message = answer.refused(422, "in_use");
+        assert!(message.contains("0 that are used and 1 in the trash") && message.contains("2026-12-2"), "{message}");
+    }
+    app.clock.advance_days(31);
+    assert_eq!(app.instance().purge_now().await.unwrap(), 1);
+    delete().await.expect(200);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use strongroom_server::{Instance, StartError, World};
-use strongroom_testkit::TestApp;
+use strongroom_testkit::{Client, TestApp};
 
 use crate::support::{ABSENT, GROUPS, INVITATIONS, TOKENS, USERS, column, count_events, list, text};
 
@@ -88,7 +88,6 @@ async fn one_sees_one_s_own_tokens() {
     // The SDK reads a virtual account's manifest here, and takes no other type: so there is none.
     assert_eq!(all["data"][0]["manifest"].get("type"), None);
     assert_eq!(text(&all, "/data/2/manifest/expiration_date"), "2026-11-24T00:00:00.000Z");
-    assert_eq!(text(&all, "/data/0/createdBySubject/subjectSlug"), "one@example.com");
     let found = person.get(&format!("{TOKENS}?nameSearchQuery=LAPTOP&limit=1&offset=1")).await.expect(200);
     assert_eq!((names(&found), found["pagination"]["total"].clone()), (vec!["laptop-a".to_owned()], json!(2)));
     assert!(names(&person.get(&format!("{TOKENS}?offset=1000000000000")).await.expect(200)).is_empty());
@@ -147,6 +146,44 @@ async fn all_tokens_of_a_person_end_at_their_word_or_an_admin_s() {
     other.get(GROUPS).await.refused(401, "unauthenticated");
     let missing = app.admin().request("DELETE", &path).json(&revoke("none@example.com")).send().await;
     missing.refused(404, "reference_not_found");
+}
+
+#[tokio::test]
+async fn a_token_says_who_made_it_whoever_asks_with_what() {
+    let app = TestApp::start().await;
+    let one = app.person("one@example.com").await;
+    let wanted = json!({"name": "second", "userEmail": "one@example.com"});
+    let made = app.admin().post(&format!("{TOKENS}/for-user"), wanted).await.expect(200);
+    let second = app.client("one@example.com", made["token"].as_str());
+    app.admin().post(TOKENS, json!({"name": "own"})).await.expect(200);
+    let makers = async |client: &Client| {
+        let found = client.get(TOKENS).await.expect(200);
+        let maker = |token: &Value| {
+            let by = &token["createdBySubject"];
+            format!("{}: {} {}", text(token, "/manifest/name"), text(by, "/subjectSlug"), by["subjectPatName"])
+        };
+        list(&found, "/data").iter().map(maker).collect::<Vec<_>>()
+    };
+    let expected = [r#"second: admin@example.com "admin""#, r#"test-token: admin@example.com "admin""#];
+    assert_eq!(makers(&one).await, expected);
+    assert_eq!(makers(&second).await, expected);
+    // The first start's, as those of earlier releases, is its person's.
+    let expected = [r#"own: admin@example.com "admin""#, "admin: admin@example.com null"];
+    assert_eq!(makers(&app.admin()).await, expected);
+}
+
+#[tokio::test]
+async fn who_is_deactivated_gets_no_token() {
+    let app = TestApp::start().await;
+    app.person("one@example.com").await;
+    app.admin()
+        .request("PATCH", "/api/svc/v1/users/deactivate")
+        .json(&json!({"email": "one@example.com"}))
+        .send()
+        .await
+        .expect(200);
+    let wanted = json!({"name": "new", "userEmail": "one@example.com"});
+    assert_eq!(app.admin().post(&format!("{TOKENS}/for-user"), wanted).await.faults(), ["userEmail"]);
 }
 
 /// The last admin's tokens may all end. Whoever has the data and the root key has the way back.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use strongroom_testkit::{Answer, Client, TestApp};
 
-use crate::support::{ABSENT, GROUPS, INVITATIONS, USERS, column, count_events, events, group_path, list, text};
+use crate::support::{
+    ABSENT, GROUPS, INVITATIONS, TOKENS, USERS, column, count_events, events, group_path, list, text,
+};
 
 const ADMIN: &str = "admin@example.com";
 const PAGE: &str = "https://console.example.com/welcome";
@@ -402,4 +404,20 @@ async fn people_see_what_they_have() {
     assert_eq!(info(&cast.machine).await["teams"], json!([]));
     let other = cast.editor.get(&format!("{GROUPS}?fqn=default:other")).await.expect(200);
     assert_eq!(list(&other, "/data").len(), 1, "what is shown is what counts");
+}
+
+#[tokio::test]
+async fn a_field_that_is_left_out_is_named_and_numbers_are_called_so() {
+    let app = TestApp::start().await;
+    let nobody = app.client("nobody", None);
+    for (body, path) in [(json!({}), "code"), (json!({"code": 7}), "code")] {
+        let answer = nobody.post(INVITATIONS, body).await;
+        assert_eq!(answer.faults(), [path], "{}", answer.text);
+    }
+    let wanted = json!({"userEmail": "admin@example.com"});
+    assert_eq!(app.admin().post(&format!("{TOKENS}/for-user"), wanted).await.faults(), ["name"]);
+    let path = format!("/api/svc/v1/virtual-accounts/{ABSENT}/regenerate-token");
+    let answer = app.admin().post(&path, json!({"gracePeriodInMinutes": "x"})).await;
+    assert_eq!(answer.faults(), ["gracePeriodInMinutes"]);
+    assert!(answer.text.contains("expected a number"), "{}", answer.text);
 }

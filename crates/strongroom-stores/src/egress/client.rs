@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -26,7 +26,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    AddressPolicy, EgressError, EgressUrl, Host,
+    AddressPolicy, EgressError, EgressUrl, Host, Refusal,
     resolve::{Resolve, SystemResolver},
 };
 
@@ -73,6 +73,21 @@ impl EgressClient {
     pub fn with_root(mut self, root: CertificateDer<'static>) -> Self {
         self.extra_roots.push(root);
         self
+    }
+
+    /// Whether the policy refuses `url` already by what is written there: an address, or this machine's name. What other
+    /// names stand for is found out when they are called.
+    pub fn check(&self, url: &EgressUrl) -> Result<(), Refusal> {
+        let check = |address| {
+            if url.is_plain_text() { self.policy.check_plain_text(address) } else { self.policy.check(address) }
+        };
+        match url.host() {
+            Host::Address(address) => check(*address),
+            Host::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+                check(Ipv4Addr::LOCALHOST.into()).or_else(|_| check(Ipv6Addr::LOCALHOST.into()))
+            }
+            Host::Name(_) => Ok(()),
+        }
     }
 
     /// What is at `url`: whatever status the server answers with, redirects too, and a body of at most `max_bytes`.

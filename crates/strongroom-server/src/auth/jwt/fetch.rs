@@ -29,6 +29,9 @@ pub(crate) enum FetchError {
 /// Fetches key sets; a trait so that tests can be the provider.
 #[async_trait]
 pub(crate) trait FetchKeys: Send + Sync {
+    /// What stands against `uri` for good, whatever its host's name will stand for.
+    fn check(&self, uri: &str) -> Result<(), FetchError>;
+
     /// What is at `uri` now.
     async fn fetch(&self, uri: &str) -> Result<Fetched, FetchError>;
 }
@@ -38,6 +41,10 @@ pub(crate) struct HttpKeys(pub(crate) EgressClient);
 
 #[async_trait]
 impl FetchKeys for HttpKeys {
+    fn check(&self, uri: &str) -> Result<(), FetchError> {
+        self.0.check(&uri.parse()?).map_err(|refusal| FetchError::Egress(refusal.to_string()))
+    }
+
     async fn fetch(&self, uri: &str) -> Result<Fetched, FetchError> {
         let url: EgressUrl = uri.parse()?;
         let answer = self.0.get(&url, LARGEST).await.map_err(|error| FetchError::Egress(error.to_string()))?;

@@ -213,6 +213,10 @@ pub(super) fn down() -> FetchError {
 
 #[async_trait]
 impl FetchKeys for FakeIdp {
+    fn check(&self, _: &str) -> Result<(), FetchError> {
+        Ok(())
+    }
+
     async fn fetch(&self, uri: &str) -> Result<Fetched, FetchError> {
         assert_eq!(uri, URI);
         self.asked.fetch_add(1, Ordering::SeqCst);

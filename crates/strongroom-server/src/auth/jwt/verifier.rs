@@ -8,7 +8,7 @@ use super::{
     claims::{self, VerifiedToken},
     compact::Compact,
     error::TokenError,
-    fetch::FetchKeys,
+    fetch::{FetchError, FetchKeys},
     key_cache::KeyCache,
     provider::ProviderConfig,
 };
@@ -20,13 +20,19 @@ const LONGEST_TRUST: i64 = 5 * 60;
 /// Verifies tokens of identity providers, and keeps their keys.
 pub(crate) struct Verifier {
     clock: Arc<dyn Clock>,
+    fetcher: Arc<dyn FetchKeys>,
     keys: KeyCache,
 }
 
 impl Verifier {
     /// Keys are fetched with `fetcher`.
     pub(crate) fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn FetchKeys>) -> Self {
-        Self { keys: KeyCache::new(clock.clone(), fetcher), clock }
+        Self { keys: KeyCache::new(clock.clone(), fetcher.clone()), clock, fetcher }
+    }
+
+    /// Whether keys can ever come from `uri`.
+    pub(crate) fn check_source(&self, uri: &str) -> Result<(), FetchError> {
+        self.fetcher.check(uri)
     }
 
     /// What `token` says, if `provider` signed it and it is good for us now; and until when that holds at most, as far as

@@ -21,6 +21,7 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
         prefix: query.text("namePrefix"),
         teams: Vec::new(),
         is_expired: None,
+        filter: None,
         offset,
         limit,
     };

@@ -55,6 +55,7 @@ pub(in crate::http) async fn user_info(call: Call) -> Result<Response, AppError>
         subject_slug: actor.slug.clone(),
         subject_type: view::subject(actor).subject_type,
         subject_pat_name: actor.token_name.clone(),
+        subject_external_identity_slug: actor.external_slug.clone(),
         email: is_user.then(|| actor.slug.clone()),
         tenant_name: app.tenant.as_str().to_owned(),
         roles: caller.standing.tenant_roles.clone(),

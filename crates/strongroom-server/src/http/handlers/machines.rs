@@ -5,7 +5,7 @@ use strongroom_api::wire;
 use strongroom_domain::{TokenId, VirtualAccountId};
 use strongroom_metadata::MachineKind;
 
-use crate::app::{AppError, MachineQuery, Regenerate, Resource};
+use crate::app::{AppError, ColumnFilter, MachineQuery, Regenerate, Resource};
 use crate::http::call::{Call, ok};
 use crate::http::view;
 
@@ -21,6 +21,7 @@ pub(in crate::http) async fn list(call: Call) -> Result<Response, AppError> {
         prefix: None,
         teams: query.list("ownedByTeams"),
         is_expired: query.text("isExpired").map(|_| query.flag("isExpired")).transpose()?,
+        filter: query.text("filter").map(|text| ColumnFilter::parse(&text, &["name"])).transpose()?,
         offset,
         limit,
     };

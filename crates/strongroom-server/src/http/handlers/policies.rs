@@ -1,16 +1,20 @@
 use axum::response::Response;
 use strongroom_api::wire;
-use strongroom_domain::role::{AccountRole, GroupRole, IntegrationRole, TeamRole, TenantRole};
 use strongroom_metadata::NamedRow;
 
-use crate::app::{App, AppError, InlineRole, RolesOf, TeamView};
+use crate::app::{App, AppError, ColumnFilter, InlineRole, RolesOf, TeamView};
+use crate::http::built_in_roles::built_in_roles;
 use crate::http::call::{Call, ok};
 use crate::http::view;
 
 pub(in crate::http) async fn list_teams(call: Call) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
-    let managed = query.text("role").as_deref() == Some("manager");
+    let managed = match query.text("role").as_deref() {
+        None => false,
+        Some("manager") => true,
+        Some(_) => return Err(AppError::invalid("query.role", "must be `manager`, or left out")),
+    };
     let with_members = query.text("includeMembership").is_none() || query.flag("includeMembership")?;
     let (teams, total) = call.context.list_teams(managed, with_members, offset, limit).await?;
     let app = call.context.app();
@@ -45,7 +49,9 @@ pub(in crate::http) async fn list_team_managers(call: Call) -> Result<Response, 
 async fn list_people(call: Call, managers: bool) -> Result<Response, AppError> {
     let query = call.query();
     let (offset, limit) = (query.offset()?, query.limit()?);
-    let (people, total) = call.context.team_people(call.segment(), managers, offset, limit).await?;
+    let filter = query.text("filter").map(|text| ColumnFilter::parse(&text, &["email", "userId"])).transpose()?;
+    let people = call.context.team_people(call.segment(), managers, filter.as_ref(), offset, limit).await;
+    let (people, total) = people?;
     let data = people
         .into_iter()
         .map(|member| wire::TeamSubject {
@@ -80,16 +86,6 @@ pub(in crate::http) async fn list_roles(call: Call) -> Result<Response, AppError
         data.push(view::role(app, row)?);
     }
     ok(&wire::ListRolesResponse { data, pagination: view::pagination(count + own, offset, limit) })
-}
-
-fn built_in_roles(app: &App) -> Result<Vec<wire::Role>, AppError> {
-    let groups = GroupRole::ALL.map(|role| ("secret-group", role.id()));
-    let tenant = TenantRole::ALL.map(|role| ("account", role.id()));
-    let teams = TeamRole::ALL.map(|role| ("team", role.id()));
-    let accounts = AccountRole::ALL.map(|role| ("provider-account", role.id()));
-    let integrations = IntegrationRole::ALL.map(|role| ("provider-integration", role.id()));
-    let all = groups.into_iter().chain(tenant).chain(teams).chain(accounts).chain(integrations);
-    all.map(|(resource_type, id)| view::built_in_role(app, resource_type, id)).collect()
 }
 
 pub(in crate::http) async fn list_role_bindings(call: Call) -> Result<Response, AppError> {

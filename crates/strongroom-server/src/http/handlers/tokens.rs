@@ -1,6 +1,7 @@
 use axum::response::Response;
 use strongroom_api::wire;
 use strongroom_domain::TokenId;
+use strongroom_domain::subject::Actor;
 use strongroom_metadata::OwnedToken;
 
 use crate::app::{AppError, Context, Resource, TokenRequest};
@@ -44,7 +45,9 @@ pub(in crate::http) async fn revoke_all(call: Call) -> Result<Response, AppError
 
 /// One of the caller's own.
 fn token(context: &Context, row: OwnedToken) -> wire::PersonalAccessToken {
-    let (app, actor) = (context.app(), &context.caller().actor);
+    let app = context.app();
+    // Theirs, without the token that asks.
+    let owner = Actor { token_name: None, external_slug: None, ..context.caller().actor.clone() };
     let made = row.created_at.to_wire();
     let now = app.clock.now();
     wire::PersonalAccessToken {
@@ -54,10 +57,10 @@ fn token(context: &Context, row: OwnedToken) -> wire::PersonalAccessToken {
         manifest: wire::TokenManifest {
             name: row.name,
             expiration_date: row.expires_at.map(strongroom_domain::Timestamp::to_wire),
-            user_fqn: format!("{}:{}", app.tenant, actor.slug),
+            user_fqn: format!("{}:{}", app.tenant, owner.slug),
             token_type: if row.signing_key.is_some() { "jwt" } else { "opaque" }.into(),
         },
-        created_by_subject: view::subject(actor),
+        created_by_subject: view::subject(row.created_by.as_ref().unwrap_or(&owner)),
         created_at: made.clone(),
         updated_at: made,
         account_id: app.account_id.to_string(),

@@ -198,7 +198,7 @@ async fn no_question_tells_that_something_hidden_is_there() {
         TestApp::with(FakeIdp::EGRESS.0, FakeIdp::EGRESS.1).set("STRONGROOM_RATE_LIMIT_ADDRESS", "0").start().await;
     let crowd = app.crowd().await;
     let hidden = app.group(&crowd.cast.owner, "hidden-group", &[("K", VALUE)]).await;
-    crowd.cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(&app, "hidden-group")})).await.expect(200);
+    crowd.share(&app, "hidden-group").await;
     // A binding whose name is made of what it grants tells nobody else that it is there.
     let inline = json!({"resourceType": "secret-group", "resourceFqn": "default:hidden-group",
         "subjectFqn": "user:shared-viewer@example.com", "role": "secret-group-viewer"});

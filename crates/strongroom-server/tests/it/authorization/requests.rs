@@ -213,7 +213,7 @@ pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operatio
     let cast = &crowd.cast;
     let name = format!("target-{number}");
     let group = app.group(&cast.owner, &name, &[("K", VALUE), ("OTHER", "x")]).await;
-    cast.owner.put(GROUPS, json!({"manifest": crowd.manifest(app, &name)})).await.expect(200);
+    crowd.share(app, &name).await;
     let secret = secret_id(&group, "K").to_owned();
     match operation {
         Operation::RestoreSecretGroup => {
