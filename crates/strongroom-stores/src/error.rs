@@ -36,6 +36,8 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     /// What to tell people.
     pub reason: String,
+    /// For a write to an outer store: whether it may have happened, or may still happen, all the same.
+    pub may_have_happened: bool,
     /// What lay below.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
@@ -44,7 +46,13 @@ pub struct StoreError {
 impl StoreError {
     /// An error with nothing below it.
     pub fn new(store: &'static str, kind: StoreErrorKind, reason: impl Into<String>) -> Self {
-        Self { store, kind, reason: reason.into(), source: None }
+        Self { store, kind, reason: reason.into(), may_have_happened: false, source: None }
+    }
+
+    /// The same, saying whether the write may have happened.
+    #[must_use]
+    pub fn with_unclear_effect(self, may_have_happened: bool) -> Self {
+        Self { may_have_happened, ..self }
     }
 
     /// The same with its cause.

@@ -12,7 +12,9 @@ mod embedded;
 mod error;
 mod faulty;
 mod memory;
+pub mod outer;
 mod store;
+mod wiped;
 
 pub use embedded::EmbeddedStore;
 pub use error::{StoreError, StoreErrorKind};

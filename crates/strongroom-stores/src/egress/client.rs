@@ -8,25 +8,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
 use super::{
     AddressPolicy, EgressError, EgressUrl, Host, Refusal,
+    connection::{Connection, addressed},
+    pool::{End, KeepAlive, Pool},
     resolve::{Resolve, SystemResolver},
 };
 
@@ -34,14 +31,21 @@ use super::{
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Of the addresses of one host; all are checked.
 const MOST_ATTEMPTS: usize = 4;
-/// Of an answer, in bytes and in number.
-const LARGEST_HEAD: usize = 64 * 1024;
-const MOST_HEADERS: usize = 100;
+/// What one request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// For resolving, connecting, sending and receiving together.
+    pub time: Duration,
+    /// The longest body of an answer, in bytes.
+    pub bytes: usize,
+}
 
 /// Sends requests to addresses that the policy allows, and bounds what comes back in time and size.
 pub struct EgressClient {
     policy: AddressPolicy,
     time_limit: Duration,
+    /// Without it each request has a connection of its own.
+    pool: Option<Pool>,
     resolver: Arc<dyn Resolve>,
     /// Believed beside the system's CAs.
     extra_roots: Vec<CertificateDer<'static>>,
@@ -56,6 +60,7 @@ impl EgressClient {
         Self {
             policy,
             time_limit: TIME_LIMIT,
+            pool: None,
             resolver: Arc::new(SystemResolver),
             extra_roots: Vec::new(),
             tls: OnceLock::new(),
@@ -66,6 +71,12 @@ impl EgressClient {
     #[must_use]
     pub fn with_time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
+    }
+
+    /// The same, leaving connections open for the next request to the same host.
+    #[must_use]
+    pub fn keeping_connections(self, bounds: KeepAlive) -> Self {
+        Self { pool: Some(Pool::new(bounds)), ..self }
     }
 
     /// The same, believing one more CA.
@@ -94,35 +105,65 @@ impl EgressClient {
     pub async fn get(&self, url: &EgressUrl, max_bytes: usize) -> Result<Response<Bytes>, EgressError> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
-        self.send(url, request, max_bytes).await
+        self.send(url, request, Bounds { time: self.time_limit, bytes: max_bytes }).await
     }
 
-    /// `request` brings method, headers and body; where it goes and the header `Host` come from `url` alone.
-    async fn send(
+    /// `request` brings method, headers and body; where it goes and the header `Host` come from `url` alone. Sent once:
+    /// a second time only where surely nothing of it went out over a connection that had died while it was kept. The
+    /// answer's body is wiped when the last clone of it is dropped.
+    pub async fn send(
         &self,
         url: &EgressUrl,
         request: Request<Bytes>,
-        max_bytes: usize,
+        bounds: Bounds,
     ) -> Result<Response<Bytes>, EgressError> {
-        let request = addressed(url, request);
-        let exchange = async {
-            let stream = self.connect(url).await?;
-            if url.is_plain_text() {
-                exchange(url, stream, request, max_bytes).await
-            } else {
-                exchange(url, self.secure(url, stream).await?, request, max_bytes).await
+        let deadline = Instant::now() + bounds.time;
+        let timed_out = |sent| EgressError::Timeout { host: url.authority(), limit: bounds.time, sent };
+        let mut request = addressed(url, request);
+        let end = End::of(url);
+        while let Some(mut kept) = self.pool.as_ref().and_then(|pool| pool.take(&end)) {
+            let ended = timeout_at(deadline, kept.exchange(url, request, bounds.bytes)).await;
+            match ended.map_err(|_| timed_out(true))? {
+                Ok(answer) => {
+                    self.keep(end, kept);
+                    return Ok(answer);
+                }
+                Err(failed) => {
+                    self.pool.as_ref().inspect(|pool| pool.forget(&end));
+                    request = failed.unsent.ok_or(failed.error)?;
+                }
             }
-        };
-        let limit = self.time_limit;
-        timeout(limit, exchange).await.unwrap_or_else(|_| Err(EgressError::Timeout { host: url.authority(), limit }))
+        }
+        let opened = timeout_at(deadline, self.open(url, bounds.time)).await;
+        let mut connection = opened.map_err(|_| timed_out(false))??;
+        let ended = timeout_at(deadline, connection.exchange(url, request, bounds.bytes)).await;
+        let answer = ended.map_err(|_| timed_out(true))?.map_err(|failed| failed.error)?;
+        self.keep(end, connection);
+        Ok(answer)
+    }
+
+    fn keep(&self, end: End, connection: Connection) {
+        if let Some(pool) = &self.pool {
+            pool.put(end, connection);
+        }
+    }
+
+    /// A new connection to one of the host's addresses.
+    async fn open(&self, url: &EgressUrl, time: Duration) -> Result<Connection, EgressError> {
+        let stream = self.connect(url, time).await?;
+        if url.is_plain_text() {
+            Connection::over(url, stream).await
+        } else {
+            Connection::over(url, self.secure(url, stream).await?).await
+        }
     }
 
     /// A connection to one of the host's addresses, all of which are allowed.
-    async fn connect(&self, url: &EgressUrl) -> Result<TcpStream, EgressError> {
+    async fn connect(&self, url: &EgressUrl, time: Duration) -> Result<TcpStream, EgressError> {
         let addresses = self.addresses(url).await?;
         let attempts = &addresses[..addresses.len().min(MOST_ATTEMPTS)];
         // A share for each, so that one that swallows packets leaves time for the next.
-        let share = self.time_limit / u32::try_from(attempts.len()).unwrap_or(1).max(1);
+        let share = time / u32::try_from(attempts.len()).unwrap_or(1).max(1);
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
         for address in attempts {
             match timeout(share, TcpStream::connect(SocketAddr::new(*address, url.port()))).await {
@@ -176,41 +217,6 @@ impl EgressClient {
     }
 }
 
-fn addressed(url: &EgressUrl, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
-    *request.uri_mut() = url.path_and_query().clone().into();
-    let host = HeaderValue::try_from(url.authority()).expect("a host and a port are ASCII");
-    request.headers_mut().insert(header::HOST, host);
-    let agent = const { concat!("strongroom/", env!("CARGO_PKG_VERSION")) };
-    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(agent));
-    request.map(Full::new)
-}
-
-/// One request and its answer over a connection of their own.
-async fn exchange(
-    url: &EgressUrl,
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Full<Bytes>>,
-    max_bytes: usize,
-) -> Result<Response<Bytes>, EgressError> {
-    let failed = |source| EgressError::Http { host: url.authority(), source };
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(LARGEST_HEAD).max_headers(MOST_HEADERS);
-    let (mut sender, connection) =
-        builder.handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.into()))?;
-    // Ends with this function, however that ends.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
-    let (head, body) = sender.send_request(request).await.map_err(|error| failed(error.into()))?.into_parts();
-    let body = Limited::new(body, max_bytes).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            EgressError::TooLarge { host: url.authority(), limit: max_bytes }
-        } else {
-            failed(error)
-        }
-    })?;
-    Ok(Response::from_parts(head, body.to_bytes()))
-}
-
 /// Never with the process's default provider: another library may have set it.
 fn tls_config(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
@@ -226,3 +232,7 @@ fn tls_config(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, r
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod pool_tests;

@@ -2,14 +2,18 @@ use std::{future::Future, sync::Mutex};
 
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
     sync::mpsc,
+    task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::egress::Refusal;
+use crate::egress::{
+    Refusal,
+    connection::{LARGEST_HEAD, MOST_HEADERS},
+};
 
 const LIMIT: usize = 1_000;
 
@@ -99,7 +103,7 @@ impl Resolve for Dns {
     }
 }
 
-fn with_dns(policy: AddressPolicy, answers: &[&[&str]]) -> EgressClient {
+pub(super) fn with_dns(policy: AddressPolicy, answers: &[&[&str]]) -> EgressClient {
     EgressClient { resolver: Dns::saying(answers), ..EgressClient::new(policy) }
 }
 

@@ -43,6 +43,8 @@ pub enum EgressError {
     Http {
         /// The host as in the URL.
         host: String,
+        /// Whether any of the request may have arrived.
+        sent: bool,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
@@ -61,5 +63,19 @@ pub enum EgressError {
         host: String,
         /// The bound.
         limit: Duration,
+        /// Whether any of the request may have arrived.
+        sent: bool,
     },
+}
+
+impl EgressError {
+    /// Whether the other end may have got the request, and done what it says.
+    #[must_use]
+    pub const fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Resolve { .. } | Self::Connect { .. } | Self::Tls { .. } => false,
+            Self::TooLarge { .. } => true,
+            Self::Http { sent, .. } | Self::Timeout { sent, .. } => *sent,
+        }
+    }
 }

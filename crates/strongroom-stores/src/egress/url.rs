@@ -49,6 +49,10 @@ pub enum UrlError {
     Port,
     #[error("the path of a URL must be of visible ASCII characters, others percent-encoded")]
     Path,
+    #[error("a part of a URL's path must not be empty, `.` or `..`")]
+    Segment,
+    #[error("a URL that others are built on must not have a query (?)")]
+    Query,
 }
 
 impl EgressUrl {
@@ -74,6 +78,38 @@ impl EgressUrl {
     #[must_use]
     pub fn path_and_query(&self) -> &PathAndQuery {
         &self.path
+    }
+
+    /// The URL below this one with these path segments and this query, each percent-encoded.
+    ///
+    /// Refuses what a server might take for another path: segments that are empty or mean "here" or "up". That the
+    /// result says what was asked for is checked by taking it apart again.
+    pub fn below(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Self, UrlError> {
+        if self.path.query().is_some() {
+            return Err(UrlError::Query);
+        }
+        let base = self.path.path().trim_end_matches('/');
+        let mut text = base.to_owned();
+        for segment in segments {
+            text.push('/');
+            encode(segment, &mut text);
+        }
+        let path_length = text.len();
+        for (index, (name, value)) in query.iter().enumerate() {
+            text.push(if index == 0 { '?' } else { '&' });
+            encode(name, &mut text);
+            text.push('=');
+            encode(value, &mut text);
+        }
+        let of_segments = text[base.len()..path_length].split('/').skip(1).map(decode);
+        let is_asked_for = of_segments.eq(segments.iter().map(|segment| Some((*segment).to_owned())));
+        if !is_asked_for || segments.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            return Err(UrlError::Segment);
+        }
+        if text.len() > LONGEST {
+            return Err(UrlError::Length);
+        }
+        Ok(Self { path: parse_path(&text)?, ..self.clone() })
     }
 
     /// The host, and the port where it isn't the scheme's: what the header `Host` says.
@@ -148,6 +184,36 @@ impl fmt::Display for Host {
             Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
         }
     }
+}
+
+/// Leaves what RFC 3986 calls unreserved, which no server changes.
+fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            let digit = |nibble: u8| char::from(HEX[usize::from(nibble)]);
+            into.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
+
+/// As a server reads a segment; `None` where it couldn't.
+fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = if *first == b'%' {
+            let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+            bytes.push(u8::try_from(digit(0)? << 4 | digit(1)?).ok()?);
+            &after[2..]
+        } else {
+            bytes.push(*first);
+            after
+        };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 fn default_port(is_plain_text: bool) -> u16 {

@@ -139,3 +139,40 @@ proptest! {
         }
     }
 }
+
+fn below(base: &str, segments: &[&str], query: &[(&str, &str)]) -> Result<String, UrlError> {
+    base.parse::<EgressUrl>().unwrap().below(segments, query).map(|url| url.to_string())
+}
+
+#[test]
+fn urls_are_built_from_segments() {
+    let base = "https://vault.example/sub/";
+    assert_eq!(
+        below(base, &["v1", "a b", "é/?#%..", "x..y"], &[]).unwrap(),
+        "https://vault.example/sub/v1/a%20b/%C3%A9%2F%3F%23%25../x..y"
+    );
+    assert_eq!(
+        below("https://h.example", &["a"], &[("v", "1&2"), ("list", "true")]).unwrap(),
+        "https://h.example/a?v=1%262&list=true"
+    );
+    for bad in ["", ".", ".."] {
+        assert_eq!(below(base, &["a", bad, "b"], &[]), Err(UrlError::Segment));
+    }
+    assert_eq!(below("https://h.example/?a=b", &["a"], &[]), Err(UrlError::Query));
+    assert_eq!(below(base, &[&"a".repeat(2_100)], &[]), Err(UrlError::Length));
+}
+
+proptest! {
+    #[test]
+    fn a_built_url_says_what_was_asked_for(segments in prop::collection::vec("\\PC{1,8}", 1..5)) {
+        let given: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if let Ok(url) = "https://h.example/base".parse::<EgressUrl>().unwrap().below(&given, &[]) {
+            let path = url.path_and_query().path().strip_prefix("/base/").unwrap().to_owned();
+            let back: Option<Vec<String>> = path.split('/').map(super::decode).collect();
+            prop_assert_eq!(back, Some(segments));
+            prop_assert_eq!(url.to_string().parse::<EgressUrl>().unwrap(), url);
+        } else {
+            prop_assert!(given.iter().any(|segment| matches!(*segment, "." | "..")));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One connection to one host: opened to a checked address, then used for one exchange after the other.
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{EgressError, EgressUrl};
+use crate::wiped::WipedBuffer;
+
+/// Of an answer, in bytes and in number.
+pub(super) const LARGEST_HEAD: usize = 64 * 1024;
+pub(super) const MOST_HEADERS: usize = 100;
+
+/// Closed when it is dropped.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    pub(super) opened: Instant,
+    /// Ends with this, however that ends.
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
+/// An exchange that came to nothing.
+pub(super) struct Failed {
+    pub(super) error: EgressError,
+    /// The request, where surely not a byte of it was sent.
+    pub(super) unsent: Option<Request<Full<Bytes>>>,
+}
+
+impl Connection {
+    pub(super) async fn over(
+        url: &EgressUrl,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Self, EgressError> {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(LARGEST_HEAD).max_headers(MOST_HEADERS);
+        let (sender, connection) = builder
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| EgressError::Http { host: url.authority(), sent: false, source: error.into() })?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self { sender, opened: Instant::now(), _driver: driver })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// One request and its answer. The body is wiped once nobody has it any more.
+    pub(super) async fn exchange(
+        &mut self,
+        url: &EgressUrl,
+        request: Request<Full<Bytes>>,
+        max_bytes: usize,
+    ) -> Result<Response<Bytes>, Failed> {
+        // Fails only where the connection is closed, and then sending tells.
+        let _ = self.sender.ready().await;
+        let answered = self.sender.try_send_request(request).await.map_err(|mut error| {
+            let unsent = error.take_message();
+            let sent = unsent.is_none();
+            let error = EgressError::Http { host: url.authority(), sent, source: error.into_error().into() };
+            Failed { error, unsent }
+        })?;
+        let (head, body) = answered.into_parts();
+        let body = collect(url, body, max_bytes).await.map_err(|error| Failed { error, unsent: None })?;
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+async fn collect(url: &EgressUrl, mut body: Incoming, max_bytes: usize) -> Result<Bytes, EgressError> {
+    let too_large = || EgressError::TooLarge { host: url.authority(), limit: max_bytes };
+    // What the head announces is neither believed beyond the bound nor waited for.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max_bytes {
+        return Err(too_large());
+    }
+    let mut collected = WipedBuffer::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| EgressError::Http { host: url.authority(), sent: true, source: error.into() })?;
+        let Some(data) = frame.data_ref() else { continue };
+        if collected.len() + data.len() > max_bytes {
+            return Err(too_large());
+        }
+        collected.extend(data);
+    }
+    Ok(collected.into_bytes())
+}
+
+/// The request as it goes to `url`, and nowhere else.
+pub(super) fn addressed(url: &EgressUrl, mut request: Request<Bytes>) -> Request<Full<Bytes>> {
+    *request.uri_mut() = url.path_and_query().clone().into();
+    let host = http::HeaderValue::try_from(url.authority()).expect("a host and a port are ASCII");
+    request.headers_mut().insert(header::HOST, host);
+    let agent = const { concat!("strongroom/", env!("CARGO_PKG_VERSION")) };
+    request.headers_mut().insert(header::USER_AGENT, http::HeaderValue::from_static(agent));
+    request.map(Full::new)
+}
