@@ -34,7 +34,7 @@ impl Folders {
             None => Some(temporary.clone()).filter(usable).unwrap_or_else(|| "/tmp".into()),
         };
         let sockets = Some(temporary).filter(short).unwrap_or_else(|| "/tmp".into());
-        Ok(Self { base: folder("strongroom-pg-", &base, account)?, sockets: folder("srs-", &sockets, account)? })
+        Ok(Self { base: folder("strongroom-throwaway-", &base, account)?, sockets: folder("srs-", &sockets, account)? })
     }
 
     /// Where the server keeps its files.

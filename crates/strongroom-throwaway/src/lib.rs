@@ -1,11 +1,14 @@
-//! Throw-away servers for tests and benches: PostgreSQL and `PgBouncer` in temporary folders, gone when dropped.
+//! Throw-away servers for tests and benches: PostgreSQL, `PgBouncer` and OpenBao in temporary folders, gone when
+//! dropped.
 //!
-//! They run as whoever runs this; root is refused by both, so under root they run as the user `postgres`, or `nobody`.
+//! They run as whoever runs this; root is refused by the first two, so under root they run as the user `postgres`, or
+//! `nobody`.
 //! Nothing is left behind when the process that owns them is killed either: see [`Postgres`].
 
 mod account;
 mod daemon;
 mod folders;
+mod openbao;
 mod pgbouncer;
 mod postgres;
 mod programs;
@@ -13,6 +16,7 @@ mod psql;
 mod reaper;
 mod url;
 
+pub use openbao::OpenBao;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};
 pub use programs::{find_program, postgres_programs};
