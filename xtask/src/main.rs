@@ -17,7 +17,7 @@ usage: cargo xtask <command>
   fuzz N    Parsers of what strangers send, with random inputs for N seconds; `test` does so for a minute.
   generate  Writes the references under docs/ that are made from the code.
   test      All tests, on SQLite and on PostgreSQL. Those that need it are skipped where it isn't installed.
-            --no-clients   without those of real clients, which need python3
+            --no-clients   without those of real clients and real secret stores, which need python3
             --no-postgres  on SQLite only";
 
 fn main() -> ExitCode {

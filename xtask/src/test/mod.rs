@@ -3,6 +3,8 @@
 mod clients;
 mod environment;
 mod parsers;
+mod python;
+mod servers;
 mod workspace;
 
 use std::path::Path;
@@ -57,7 +59,14 @@ pub(crate) fn fuzz(root: &Path, seconds: u64) -> bool {
 /// Runs all parts, whatever becomes of each, prints how each ended and says whether all were good.
 pub(crate) fn run(root: &Path, extent: Extent) -> bool {
     let basic = environment::basic();
-    let mut parts = vec![("workspace", ended(workspace::run(root, Which::All, &basic)))];
+    let mut parts = Vec::new();
+    // Where they are needed once: in what runs for either database.
+    let with_servers = if extent.clients { servers::with_servers(root, &basic) } else { Ok(basic.clone()) };
+    let with_servers = with_servers.unwrap_or_else(|error| {
+        parts.push(("servers of the stores' tests", Outcome::Failed(error)));
+        basic.clone()
+    });
+    parts.push(("workspace", ended(workspace::run(root, Which::All, &with_servers))));
     parts.push(("parsers", ended(parsers::run(root, A_MINUTE, &basic))));
     // It runs as long as any part needs it.
     let server = extent.postgres.then(environment::postgres);
