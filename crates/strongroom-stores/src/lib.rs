@@ -14,6 +14,7 @@ mod faulty;
 mod memory;
 pub mod outer;
 mod store;
+mod vault;
 mod wiped;
 
 pub use embedded::EmbeddedStore;
@@ -24,3 +25,4 @@ pub use store::{
     Condition, Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, Seal, SecretStore,
     StoreDescription, StoreVersion,
 };
+pub use vault::{Owner, VaultAuth, VaultSettings, VaultSettingsError, VaultStore};

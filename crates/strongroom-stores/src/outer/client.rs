@@ -224,6 +224,12 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// When its time is over.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Sends a request until there is an answer, no time, or no sense in it. `make` is asked for each try.
     pub async fn send(
         &self,

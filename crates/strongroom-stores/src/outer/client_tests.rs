@@ -198,11 +198,13 @@ async fn an_idempotent_write_is_sent_again_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_costs_the_attempts_time_and_no_more() {
     let script = Script::of(&[Then::Silence]);
-    let (client, begun) = (client(&script), Instant::now());
+    let policy = OuterPolicy { attempt: Duration::from_secs(15), ..OuterPolicy::default() };
+    let (client, begun) = (with_policy(&script, policy), Instant::now());
     let attempt = client.attempt();
-    attempt.send(Repeat::Read, &|| Ok(call())).await.unwrap_err();
+    attempt.send(Repeat::Never, &|| Ok(call())).await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 10, "one request");
     let error = attempt.send(Repeat::Read, &|| Ok(call())).await.unwrap_err();
-    assert_eq!((error.kind, begun.elapsed().as_secs()), (StoreErrorKind::Unavailable, 20));
+    assert_eq!((error.kind, begun.elapsed().as_secs()), (StoreErrorKind::Unavailable, 15));
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,5 +17,7 @@ mod retry_after;
 
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use call::{Answer, Call, Repeat, Verdict, judge_by_status};
+#[cfg(test)]
+pub(crate) use client::Transport;
 pub use client::{Attempt, OuterClient, OuterPolicy};
 pub use json::{NotJson, parse_json, to_json};

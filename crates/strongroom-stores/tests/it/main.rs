@@ -1,5 +1,17 @@
 //! Every store against the one suite, and the fault decorator against its promise.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests; one that can't run says so"
+)]
+
+mod misbehaving;
+mod support;
+mod vault;
+mod vault_access;
+
 use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, MemoryStore, SecretStore, StoreErrorKind, conformance};
 
 #[tokio::test]
