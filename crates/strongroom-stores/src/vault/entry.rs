@@ -24,6 +24,10 @@ const SECRET: &str = "strongroom_secret";
 /// How often a put that is to happen whatever is there looks again at what is there.
 const MOST_RACES: u32 = 5;
 
+/// No entry can be excepted from it (tried).
+pub(super) const VERSIONS_VANISH: &str = "the KV engine deletes versions by itself after a while: set its \
+     delete_version_after to 0, or use another mount";
+
 /// Whose an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
@@ -139,6 +143,11 @@ impl VaultStore {
             let reason = format!("it made version {} of what was at version {cas}", facts.version);
             return Err(unclear(self.error(StoreErrorKind::Integrity, reason)));
         }
+        if !facts.deletion_time.is_empty() {
+            // It would be gone one day and nobody would have deleted it.
+            let reason = VERSIONS_VANISH;
+            return Err(self.take_back(attempt, &put.entry, facts.version, StoreErrorKind::Refused, reason).await);
+        }
         let whose = match self.whose(facts.custom_metadata.as_ref(), &put.entry) {
             Whose::Ours => return Ok(facts.version),
             Whose::Foreign => Whose::Foreign,
@@ -150,7 +159,10 @@ impl VaultStore {
             }
         };
         if whose != Whose::Ours {
-            return Err(self.take_back(attempt, &put.entry, facts.version).await);
+            let reason = self.not_ours(&put.entry);
+            return Err(self
+                .take_back(attempt, &put.entry, facts.version, StoreErrorKind::AlreadyExists, &reason)
+                .await);
         }
         self.mark(attempt, &put.entry).await.map_err(unclear)?;
         Ok(facts.version)
@@ -170,12 +182,19 @@ impl VaultStore {
         }
     }
 
-    /// A value of ours must not stay where somebody else's belongs.
-    async fn take_back(&self, attempt: &Attempt<'_>, entry: &Entry<'_>, version: u64) -> StoreError {
+    /// A value of ours must not stay where it doesn't belong.
+    async fn take_back(
+        &self,
+        attempt: &Attempt<'_>,
+        entry: &Entry<'_>,
+        version: u64,
+        kind: StoreErrorKind,
+        reason: &str,
+    ) -> StoreError {
         let taken_back = self.send_destroy(attempt, entry, version).await;
         let what = if taken_back.is_ok() { "was destroyed again" } else { "could not be destroyed" };
-        let reason = format!("{}; the version {version} that was put there {what}", self.not_ours(entry));
-        self.error(StoreErrorKind::AlreadyExists, reason).with_unclear_effect(taken_back.is_err())
+        let reason = format!("{reason}; the version {version} that was put there {what}");
+        self.error(kind, reason).with_unclear_effect(taken_back.is_err())
     }
 
     /// The version that the next write is conditioned on; 0 where there is no entry.

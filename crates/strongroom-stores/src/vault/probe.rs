@@ -6,8 +6,9 @@ use http::Method;
 use super::{
     VaultStore,
     api::{Ask, LARGEST_ANSWER, Reply},
+    entry::VERSIONS_VANISH,
     paths::{Api, of_tenant},
-    wire::{AskCapabilities, Capabilities, Mount},
+    wire::{AskCapabilities, Capabilities, EngineConfig, Mount},
 };
 use crate::{
     StoreError, StoreErrorKind,
@@ -26,7 +27,8 @@ impl VaultStore {
     pub(super) async fn check_access(&self) -> Result<(), StoreError> {
         let attempt = self.api.client.attempt();
         self.check_capabilities(&attempt).await?;
-        self.check_mount(&attempt).await
+        self.check_mount(&attempt).await?;
+        self.check_retention(&attempt).await
     }
 
     async fn check_capabilities(&self, attempt: &Attempt<'_>) -> Result<(), StoreError> {
@@ -71,6 +73,20 @@ impl VaultStore {
         }
         let reason = format!("what is mounted at {at} (kv_mount_path) is not a KV engine of version 2");
         Err(self.error(StoreErrorKind::Refused, reason))
+    }
+
+    /// Asked where the policy allows to; else the first write tells.
+    async fn check_retention(&self, attempt: &Attempt<'_>) -> Result<(), StoreError> {
+        let path = self.api.paths.mount.iter().map(String::as_str).chain(["config"]).collect::<Vec<_>>();
+        let answer = match self.ask_sys(attempt, Method::GET, &path, Bytes::new(), "read").await {
+            Err(error) if error.kind == StoreErrorKind::PermissionDenied => return Ok(()),
+            answer => answer?,
+        };
+        let config: EngineConfig = self.api.data(&answer, Repeat::Read)?;
+        if matches!(config.delete_version_after.as_str(), "" | "0s") {
+            return Ok(());
+        }
+        Err(self.error(StoreErrorKind::Refused, VERSIONS_VANISH))
     }
 
     async fn ask_sys(

@@ -53,6 +53,9 @@ pub(super) struct VersionFacts {
     pub(super) version: u64,
     #[serde(default)]
     pub(super) destroyed: bool,
+    /// When it was deleted or will be; empty for never.
+    #[serde(default)]
+    pub(super) deletion_time: String,
     pub(super) custom_metadata: Option<CustomMetadata>,
 }
 
@@ -116,6 +119,13 @@ pub(super) struct Mount {
 #[derive(Deserialize)]
 pub(super) struct MountOptions {
     pub(super) version: Option<String>,
+}
+
+/// The engine's own settings.
+#[derive(Deserialize)]
+pub(super) struct EngineConfig {
+    #[serde(default)]
+    pub(super) delete_version_after: String,
 }
 
 #[derive(Serialize)]

@@ -163,6 +163,26 @@ async fn what_others_do_to_entries_is_seen() {
 }
 
 #[tokio::test]
+async fn an_engine_that_deletes_by_itself_is_refused() {
+    let Some(server) = openbao() else { return };
+    let store = as_root(&server);
+    let entry = entry("vanishing", "KEY");
+    let first = put(&store, entry, "one", Condition::Absent, None).await.unwrap();
+    server.ask("POST", "secret/config", &[], r#"{"delete_version_after":"1h"}"#).unwrap();
+    let refused = [
+        store.probe().await,
+        put(&store, entry, "two", Condition::LatestIs(&first), Some("operation")).await.map(drop),
+    ];
+    for error in refused {
+        let error = error.unwrap_err();
+        assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::Refused, false), "{error}");
+        assert!(error.reason.contains("set its delete_version_after to 0"), "{error}");
+    }
+    assert_eq!(get(&store, entry, &StoreVersion("2".into())).await, Err(StoreErrorKind::NotFound));
+    assert_eq!(get(&store, entry, &first).await.as_deref(), Ok("one"));
+}
+
+#[tokio::test]
 async fn two_writers_of_one_version_are_one_winner() {
     let Some(server) = openbao() else { return };
     let store = as_root(&server);
