@@ -239,7 +239,11 @@ impl Attempt<'_> {
         let OuterClient { policy, entropy, store, .. } = self.client;
         let (mut unclear, mut last) = (false, None::<Failure>);
         for tried in 1.. {
-            let mut failure = match self.client.try_once(make()?, self.deadline).await {
+            let call = make().map_err(|error| {
+                let may_have_happened = error.may_have_happened || unclear;
+                error.with_unclear_effect(may_have_happened)
+            })?;
+            let mut failure = match self.client.try_once(call, self.deadline).await {
                 Ok(answer) => return Ok(Answer { after_unclear: unclear, ..answer }),
                 Err(failure) => failure,
             };

@@ -196,6 +196,18 @@ async fn an_idempotent_write_is_sent_again_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_made_again_leaves_the_first_one_open() {
+    let script = Script::of(&[Then::Broken]);
+    let client = client(&script);
+    let make = || match script.asked() {
+        0 => Ok(call()),
+        _ => Err(client.error(StoreErrorKind::Unauthenticated, "no credentials any more")),
+    };
+    let error = client.attempt().send(Repeat::Idempotent, &make).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::Unauthenticated, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_costs_the_attempts_time_and_no_more() {
     let script = Script::of(&[Then::Silence]);
     let policy = OuterPolicy { attempt: Duration::from_secs(15), ..OuterPolicy::default() };

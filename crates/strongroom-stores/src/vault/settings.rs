@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::egress::{EgressUrl, UrlError};
 
 /// An integration of type `integration/secret-store/hashicorp/vault`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VaultSettings {
     /// Where Vault or OpenBao is; it may have a path before `/v1`.
     pub vault_url: String,
@@ -21,6 +21,19 @@ pub struct VaultSettings {
     pub namespace: Option<String>,
     /// How it knows us.
     pub auth: VaultAuth,
+}
+
+/// Without the URL, which is refused only later if it has a password in it.
+impl fmt::Debug for VaultSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kv_mount_path, root_path, namespace, auth, .. } = self;
+        f.debug_struct("VaultSettings")
+            .field("kv_mount_path", kv_mount_path)
+            .field("root_path", root_path)
+            .field("namespace", namespace)
+            .field("auth", auth)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Credentials for Vault.
@@ -120,5 +133,8 @@ mod tests {
         }
         let auth = VaultAuth::AppRole { role_id: "role-canary".into(), secret_id: secret, role_path: "approle".into() };
         assert_eq!(format!("{auth:?}"), "AppRole(..)");
+        let vault_url = "https://user:url-canary@vault.example".to_owned();
+        let settings = VaultSettings { vault_url, kv_mount_path: "kv".into(), root_path: None, namespace: None, auth };
+        assert!(!format!("{settings:?} {:?}", url(&settings.vault_url)).contains("canary"));
     }
 }
