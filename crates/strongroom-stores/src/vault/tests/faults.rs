@@ -41,6 +41,66 @@ async fn a_marked_write_whose_answer_is_lost_is_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_operation_wrote_is_not_taken_for_ours() {
+    let model = Model::new();
+    model.write(PATH, ours());
+    let mut same = json!({"value": VALUE, "strongroom_secret": id().to_string()});
+    same["strongroom_operation"] = "operation-2".into();
+    model.state.lock().unwrap().rival = same;
+    // The first try is lost; before the second the other one writes the same value.
+    model.plan(&[Fault::Swallowed, Fault::Rival]);
+    let latest = StoreVersion("1".into());
+    let error = put(&store(&model, token()), Condition::LatestIs(&latest), Some("operation-1")).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::Precondition, false), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_version_than_the_one_asked_for_is_an_error() {
+    let model = Model::new();
+    model.write(PATH, ours());
+    let store = store(&model, token());
+    model.plan(&[Fault::Body(r#"{"data":{"version":3,"custom_metadata":null}}"#)]);
+    let error = put(&store, Condition::LatestIs(&StoreVersion("1".into())), None).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::Integrity, true), "{error}");
+    model.plan(&[Fault::Body(
+        r#"{"data":{"data":{"value":"x","strongroom_secret":"00000000-0000-0000-0000-000000000007"},
+            "metadata":{"version":3,"custom_metadata":null}}}"#,
+    )]);
+    let error = get(&store, 1).await.unwrap_err();
+    assert!(error.kind == StoreErrorKind::Integrity && error.reason.contains("another version"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_another_instance_or_secret_is_not_ours() {
+    let ids = [("instance-1", id().to_string()), ("instance-2", id().to_string()), ("instance-1", "other".into())];
+    for (nth, (instance, secret)) in ids.into_iter().enumerate() {
+        let model = Model::new();
+        model.write(PATH, ours());
+        let marks = json!({"strongroom_instance": instance, "strongroom_secret": secret});
+        model.state.lock().unwrap().entries.get_mut(PATH).unwrap().custom_metadata = marks.as_object().cloned();
+        let store = store(&model, token());
+        let removed = store.remove(&entry(), Removal::Version(&StoreVersion("1".into()))).await;
+        let put = put(&store, Condition::Always, None).await;
+        assert_eq!((put.is_ok(), removed.is_ok()), (nth == 0, nth == 0), "{instance} {secret}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_whatever_is_there_looks_again_after_a_race() {
+    let model = Model::new();
+    model.write(PATH, ours());
+    let store = store(&model, token());
+    put(&store, Condition::Always, None).await.unwrap();
+    // Somebody is faster twice: between looking and writing.
+    model.plan(&[Fault::None, Fault::Rival, Fault::None, Fault::Rival]);
+    assert_eq!(put(&store, Condition::Always, None).await.unwrap(), 5);
+    // And each time.
+    model.plan(&[[Fault::None, Fault::Rival]; 20].concat());
+    let error = put(&store, Condition::Always, None).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::Throttled, false), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unmarked_write_is_sent_once() {
     for fault in [Fault::Unanswered, Fault::CutOff, Fault::Nonsense, Fault::TooLarge, Fault::Swallowed] {
         let model = Model::new();

@@ -41,6 +41,8 @@ pub(super) enum Fault {
     TooLarge,
     /// Somebody else writes the entry first.
     Rival,
+    /// Nothing is done, and this is the answer.
+    Body(&'static str),
 }
 
 #[derive(Default)]
@@ -56,6 +58,8 @@ pub(super) struct Entry {
 pub(super) struct State {
     pub(super) entries: BTreeMap<String, Entry>,
     pub(super) faults: VecDeque<Fault>,
+    /// What somebody else writes.
+    pub(super) rival: Value,
     late: Vec<(Method, String, Value)>,
     /// Those that are alive.
     pub(super) tokens: Vec<String>,
@@ -80,7 +84,8 @@ pub(super) const SECRET_ID: &str = "secret-id-canary";
 impl Model {
     pub(super) fn new() -> Arc<Self> {
         let tokens = vec![TOKEN.to_owned()];
-        let state = State { tokens, lease: 60, renewable: true, role_is_good: true, ..State::default() };
+        let rival = json!({"value": "rival"});
+        let state = State { tokens, rival, lease: 60, renewable: true, role_is_good: true, ..State::default() };
         Arc::new(Self { state: Mutex::new(state), requests: 0.into(), logins: 0.into(), renewals: 0.into() })
     }
 
@@ -252,6 +257,7 @@ impl Transport for Model {
                 self.carry_out(&method, &path, &body);
                 return Ok(answer(200, format!("<html>{body}{TOKEN}{SECRET_ID}</html>")));
             }
+            Fault::Body(body) => return Ok(answer(200, body.to_owned())),
             Fault::Status(status) => return Ok(answer(status, format!("{{\"errors\":[{:?}]}}", body.to_string()))),
             Fault::Throttled => {
                 let mut answer = answer(429, body.to_string());
@@ -263,9 +269,12 @@ impl Transport for Model {
                 return Err(EgressError::TooLarge { host, limit: bounds.bytes });
             }
             Fault::Rival => {
-                let names: Vec<String> = self.state.lock().unwrap().entries.keys().cloned().collect();
+                let (names, data): (Vec<String>, Value) = {
+                    let state = self.state.lock().unwrap();
+                    (state.entries.keys().cloned().collect(), state.rival.clone())
+                };
                 for name in names {
-                    self.write(&name, json!({"value": "rival"}));
+                    self.write(&name, data.clone());
                 }
             }
         }
