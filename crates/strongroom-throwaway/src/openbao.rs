@@ -106,8 +106,8 @@ impl OpenBao {
     fn wait(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            // The KV engine is mounted a moment after the server answers.
-            if self.ask("GET", "sys/mounts/secret", &[], "").is_ok() {
+            // The KV engine is mounted a moment after the server answers, and refuses everything for another.
+            if self.ask("GET", "secret/config", &[], "").is_ok() {
                 return Ok(());
             }
             if self.daemon.as_mut().is_none_or(Daemon::has_ended) {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     StoreError, StoreErrorKind,
     egress::{EgressUrl, UrlError},
-    outer::{Answer, Attempt, Call, NotJson, OuterClient, Repeat, parse_json},
+    outer::{Answer, Attempt, Call, NotJson, OuterClient, Repeat, Verdict, judge_by_status, parse_json},
 };
 
 /// Of an answer with one value, which JSON makes up to six times as long.
@@ -167,6 +167,15 @@ impl Api {
         };
         self.error(kind, reason)
     }
+}
+
+/// Tells failures from answers. For a moment after it was mounted, or its server was unsealed, the engine refuses
+/// everything with 400 (tried); it has done nothing then.
+pub(super) fn judge(answer: &Answer) -> Verdict {
+    if answer.status == StatusCode::BAD_REQUEST && says(answer, "from non-versioned to versioned data") {
+        return Verdict::Throttled(None);
+    }
+    judge_by_status(answer)
 }
 
 /// Whether an answer's errors have this in them.

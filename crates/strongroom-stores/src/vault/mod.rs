@@ -26,14 +26,14 @@ use strongroom_domain::{Entropy, SecretValue};
 
 pub use self::settings::{VaultAuth, VaultSettings, VaultSettingsError};
 use self::{
-    api::{Api, Ask, LARGEST_ANSWER, Reply},
+    api::{Api, Ask, LARGEST_ANSWER, Reply, judge},
     paths::Paths,
     tokens::Tokens,
 };
 use crate::{
     StoreError, StoreErrorKind,
     egress::EgressClient,
-    outer::{Attempt, OuterClient, OuterPolicy, Repeat, judge_by_status},
+    outer::{Attempt, OuterClient, OuterPolicy, Repeat},
     store::{
         Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription,
         StoreVersion,
@@ -73,7 +73,7 @@ impl VaultStore {
         entropy: Arc<dyn Entropy>,
         policy: OuterPolicy,
     ) -> Result<Self, VaultSettingsError> {
-        Self::over(settings, owner, OuterClient::new(NAME, egress, entropy, policy, judge_by_status))
+        Self::over(settings, owner, OuterClient::new(NAME, egress, entropy, policy, judge))
     }
 
     fn over(settings: &VaultSettings, owner: Owner, client: OuterClient) -> Result<Self, VaultSettingsError> {

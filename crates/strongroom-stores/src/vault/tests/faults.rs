@@ -101,6 +101,16 @@ async fn a_put_whatever_is_there_looks_again_after_a_race() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_was_just_mounted_is_waited_for() {
+    let model = Model::new();
+    model.plan(&[Fault::Upgrading, Fault::Upgrading]);
+    assert_eq!(put(&store(&model, token()), Condition::Absent, None).await.unwrap(), 1);
+    model.plan(&[Fault::Upgrading; 4]);
+    let error = get(&store(&model, token()), 1).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Throttled, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unmarked_write_is_sent_once() {
     for fault in [Fault::Unanswered, Fault::CutOff, Fault::Nonsense, Fault::TooLarge, Fault::Swallowed] {
         let model = Model::new();

@@ -43,7 +43,7 @@ fn store(model: &Arc<Model>, auth: VaultAuth) -> VaultStore {
         auth,
     };
     let owner = Owner { instance: "instance-1".to_owned(), tenant: "acme".to_owned() };
-    let client = OuterClient::over(NAME, model.clone(), Arc::new(Half), OuterPolicy::default(), judge_by_status);
+    let client = OuterClient::over(NAME, model.clone(), Arc::new(Half), OuterPolicy::default(), judge);
     VaultStore::over(&settings, owner, client).unwrap()
 }
 

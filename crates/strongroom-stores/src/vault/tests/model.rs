@@ -43,6 +43,8 @@ pub(super) enum Fault {
     Rival,
     /// Nothing is done, and this is the answer.
     Body(&'static str),
+    /// The engine isn't ready yet.
+    Upgrading,
 }
 
 #[derive(Default)]
@@ -256,6 +258,11 @@ impl Transport for Model {
             Fault::Nonsense => {
                 self.carry_out(&method, &path, &body);
                 return Ok(answer(200, format!("<html>{body}{TOKEN}{SECRET_ID}</html>")));
+            }
+            Fault::Upgrading => {
+                let error = "Upgrading from non-versioned to versioned data. This backend will be unavailable for a \
+                             brief period and will resume service shortly.";
+                return Ok(answer(400, json!({"errors": [error]}).to_string()));
             }
             Fault::Body(body) => return Ok(answer(200, body.to_owned())),
             Fault::Status(status) => return Ok(answer(status, format!("{{\"errors\":[{:?}]}}", body.to_string()))),
