@@ -1,5 +1,5 @@
-//! Throw-away servers for tests and benches: PostgreSQL, `PgBouncer` and OpenBao in temporary folders, gone when
-//! dropped.
+//! Throw-away servers for tests and benches: PostgreSQL, `PgBouncer`, OpenBao and moto in temporary folders,
+//! gone when dropped.
 //!
 //! They run as whoever runs this; root is refused by the first two, so under root they run as the user `postgres`, or
 //! `nobody`.
@@ -8,6 +8,7 @@
 mod account;
 mod daemon;
 mod folders;
+mod moto;
 mod openbao;
 mod pgbouncer;
 mod postgres;
@@ -16,6 +17,7 @@ mod psql;
 mod reaper;
 mod url;
 
+pub use moto::Moto;
 pub use openbao::OpenBao;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};

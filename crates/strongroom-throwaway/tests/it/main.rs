@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests; one that can't run says so")]
 
+mod moto;
 mod openbao;
 mod pgbouncer;
 mod postgres;
