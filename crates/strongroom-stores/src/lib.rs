@@ -5,6 +5,7 @@
 //! that a write to it can't be half done. An *outer* store is another system: what was put there stays there, whatever
 //! becomes of our own batch.
 
+pub mod aws;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod egress;

@@ -7,6 +7,7 @@
     reason = "tests; one that can't run says so"
 )]
 
+mod aws;
 mod misbehaving;
 mod support;
 mod vault;

@@ -1,0 +1,7 @@
+//! AWS Secrets Manager: over moto, and over a model that is stricter and gets into trouble.
+
+mod entries;
+mod on_moto;
+mod on_strict;
+mod setting;
+mod strict;
