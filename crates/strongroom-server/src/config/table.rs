@@ -199,9 +199,10 @@ pub(super) const ROWS: &[Row] = &[
         "rate-limit-address",
         "STRONGROOM_RATE_LIMIT_ADDRESS",
         Kind::Count,
-        "Requests a second from one client address (IPv6: one /64) that bring no token, or one that isn't valid. \
-         Ten times as many may come at once. Probes, and whoever has a token that is in use, are not counted. Each \
-         server counts for itself. 0 is without limit.",
+        "Requests a second from one client address (IPv6: one /64) that take no token, and as many with one that isn't \
+         valid. Ten times as many may come at once. Probes, and whoever has a valid token, are not counted; of tokens \
+         that the server has not seen before, a hundred times as many may be tried. Each server counts for itself. 0 is \
+         without limit.",
     ),
     row(
         "header-timeout",
