@@ -91,6 +91,10 @@ impl ApiError {
     }
 }
 
+fn first_message(faults: &[Violation]) -> String {
+    faults.first().map_or_else(String::new, |fault| fault.message.clone())
+}
+
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
@@ -120,8 +124,7 @@ impl From<AppError> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(missing) => {
-                let message = missing.first().map_or_else(String::new, |one| one.message.clone());
-                Self::new(StatusCode::NOT_FOUND, "reference_not_found", message).with_details(missing)
+                Self::new(StatusCode::NOT_FOUND, "reference_not_found", first_message(&missing)).with_details(missing)
             }
             AppError::NameTaken(message) => Self::new(StatusCode::CONFLICT, "name_taken", message),
             // Not 409: clients repeat what gets that.
