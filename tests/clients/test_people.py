@@ -149,6 +149,7 @@ def test_what_a_person_has(api, people, person, sdk, sdk_as, server, shared, tok
             ("account", "tenant-member", "user", person.id),
             ("secret-group", "secret-group-reader", "user", person.id),
             ("secret-group", "secret-group-viewer", "team", made.data.id),
+            ("provider-integration", "provider-integration-access", "team", "everyone"),
         }
         teams = {team.team_name: sorted(team.roles) for team in client.users.get_teams(person.id).data}
         assert teams == {team: ["team-manager", "team-member"], "everyone": ["team-member"]}
