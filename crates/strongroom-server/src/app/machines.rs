@@ -155,6 +155,17 @@ impl Context {
             Some(manifest) => Some(MachineTerms::stored(terms.kind, manifest)?),
             None => None,
         };
+        // A pipeline that applies the same again and again must not hand the token to whoever has taken the name.
+        let bound = existing.as_ref().and_then(|machine| machine.target_group);
+        let named = |terms: &MachineTerms| match &terms.target {
+            Some(TokenTarget::Group { group, .. }) => Some(group.folded()),
+            _ => None,
+        };
+        if bound.is_some() && bound != target && earlier.as_ref().and_then(named) == named(terms) {
+            let message = "another group has this name than when the manifest was applied; if that one is to have the \
+                token, apply the manifest without `secret_store_config` first";
+            return Err(AppError::invalid(terms.path_of("secret_store_config.secret_group"), message));
+        }
         let mut machine = existing.unwrap_or_else(|| MachineRow {
             id: app.ids.at(now),
             kind: terms.kind,
@@ -176,7 +187,6 @@ impl Context {
         if !rotates || machine.rotate_at.is_none() || !terms.has_token() {
             machine.rotate_at = terms.rotate_at(now);
         }
-        // Also when another group has the name by now.
         let moved =
             machine.target_group != target || earlier.as_ref().is_some_and(|earlier| earlier.target != terms.target);
         machine.target_group = target;

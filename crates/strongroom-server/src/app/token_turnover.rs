@@ -339,7 +339,7 @@ fn bound<'a>(state: &'a GroupState, name: &GroupName) -> Result<&'a GroupState, 
 fn unbound(name: &GroupName) -> AppError {
     let message = format!(
         "the secret group `{name}` that the manifest was applied for is gone: restore it under this name, or apply the \
-         manifest again for the one that has the name now"
+         manifest without `secret_store_config`, and then with the group that is to have the token"
     );
     AppError::missing("manifest.secret_store_config.secret_group", message)
 }
