@@ -89,11 +89,13 @@ statements! {
         WHERE g.id = r.group_id AND r.subject IN (SELECT ?1 UNION ALL SELECT t.team FROM team_members t WHERE t.member = ?1) \
         AND (r.expires_at IS NULL OR r.expires_at > ?2) AND g.deleted_at IS NULL ORDER BY g.name, r.subject, r.source, \
         r.source_id";
-    GRANTS_OF_SOURCE = "SELECT group_id, subject, role, expires_at FROM grants WHERE source_id = ?1 AND source_id <> ''";
+    GRANTS_OF_SOURCE = "SELECT group_id, subject, role, expires_at FROM grants WHERE source_id = ?1 AND source_id <> '' \
+        ORDER BY group_id, subject";
     ROLE_GRANTS_OF_SOURCE =
-        "SELECT subject, resource_type, resource_id, role, expires_at FROM role_grants WHERE source_id = ?1";
+        "SELECT subject, resource_type, resource_id, role, expires_at FROM role_grants WHERE source_id = ?1 \
+        ORDER BY subject, resource_type, resource_id, role";
     SOURCES_OF = "SELECT source, source_id FROM grants WHERE subject = ?1 AND source_id <> '' \
-        UNION SELECT source, source_id FROM role_grants WHERE subject = ?1";
+        UNION SELECT source, source_id FROM role_grants WHERE subject = ?1 ORDER BY source, source_id";
     // The same of one subject's own, on those groups alone on which somebody else has a role, too.
     GROUP_GRANTS_SEEN = concat!(
         "SELECT r.subject, r.role, r.source, r.source_id, r.expires_at, g.id, g.name \

@@ -344,7 +344,7 @@ pub(crate) fn token(hash: u8, kind: SubjectKind, subject: impl ToString) -> NewT
         name: "token".into(),
         purpose: TokenPurpose::Personal,
         signing_key: None,
-        created_by: None,
+        created_by: Some(actor("admin@x.io")),
         created_at: NOW,
         expires_at: Some(NOW.plus_days(1)),
     }

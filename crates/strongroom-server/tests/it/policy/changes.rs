@@ -112,6 +112,13 @@ impl<'a> Changes<'a> {
         self.admin.post("/api/svc/v1/delete", json!({"manifest": manifest})).await.expect(200);
     }
 
+    /// The same of a binding, which goes by itself with the last one whom it names: then it may not be there.
+    pub(super) async fn unbind(&self, name: &str, gives: bool) {
+        let manifest = json!({"type": "role-binding", "name": name});
+        let answer = self.admin.post("/api/svc/v1/delete", json!({"manifest": manifest})).await;
+        assert!(answer.status == 200 || !gives && answer.status == 404, "{name}: {}", answer.text);
+    }
+
     /// Makes a group with one secret `K`; gives it.
     pub(super) async fn make_group(&self, name: &str) -> Value {
         self.app.group(&self.admin, name, &[("K", "value")]).await

@@ -255,6 +255,12 @@ impl Model {
         }
     }
 
+    /// Whether there is anything that a source gave, be it over or not.
+    pub(super) fn has_given(&self, source: Source) -> bool {
+        let posted = |post: &Post| source == Source::Binding(post.binding);
+        self.shares.iter().any(|share| share.source == source) || self.posts.iter().any(posted)
+    }
+
     /// Forgets what a source gave.
     pub(super) fn take_from(&mut self, source: Source) {
         self.shares.retain(|share| share.source != source);

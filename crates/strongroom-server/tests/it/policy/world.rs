@@ -181,8 +181,9 @@ impl<'a> World<'a> {
             }
             Op::Unbind { binding } => {
                 if std::mem::take(&mut self.model.bindings[*binding]) {
-                    self.changes.remove("role-binding", &binding_name(*binding)).await;
-                    self.model.take_from(Source::Binding(*binding));
+                    let source = Source::Binding(*binding);
+                    self.changes.unbind(&binding_name(*binding), self.model.has_given(source)).await;
+                    self.model.take_from(source);
                 }
             }
             Op::Team { team, members, managers } => self.team(*team, members, managers).await,
