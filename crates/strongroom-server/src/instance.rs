@@ -144,11 +144,16 @@ pub struct World {
     pub entropy: Arc<dyn Entropy>,
     /// Another store in the place of the embedded one.
     pub store: Option<Arc<dyn SecretStore>>,
+    /// Other stores in the place of those that integrations' manifests describe.
+    pub outer: Option<OuterStores>,
 }
+
+/// Gives the store of an integration by its FQN; `None` for the one that its manifest describes.
+pub type OuterStores = Arc<dyn Fn(&str) -> Option<Arc<dyn SecretStore>> + Send + Sync>;
 
 impl Default for World {
     fn default() -> Self {
-        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None }
+        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None }
     }
 }
 
@@ -240,6 +245,7 @@ impl Instance {
             metadata,
             keys: ring,
             store: world.store.unwrap_or_else(|| Arc::new(EmbeddedStore::new(settings.max_value_bytes))),
+            outer: world.outer,
             clock,
             entropy: world.entropy,
             ids,

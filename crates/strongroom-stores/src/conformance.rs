@@ -50,7 +50,7 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn entry<'a>(&self, group: &'a str, key: &'a str) -> Entry<'a> {
         let id = Uuid::from_u128(self.round << 64 | (group.len() as u128) << 32 | u128::from(key.as_bytes()[0]));
-        Entry { tenant: "acme", group, key, secret_id: SecretId::from(id) }
+        Entry { tenant: "acme", group, key, secret_id: SecretId::from(id), beside: false }
     }
 
     fn binding(entry: &Entry<'_>, version: i64) -> Binding {

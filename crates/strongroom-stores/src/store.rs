@@ -19,6 +19,13 @@ pub trait SecretStore: Send + Sync {
     /// The version that somebody who reads the store directly gets; `None` when the entry isn't there.
     async fn latest(&self, entry: &Entry<'_>) -> Result<Option<Latest>, StoreError>;
 
+    /// The version that the put of this mark and number made, also where nobody sees it; `None` where it isn't there.
+    async fn find(&self, entry: &Entry<'_>, mark: &str, version: i64) -> Result<Option<StoreVersion>, StoreError> {
+        let _ = version;
+        let latest = self.latest(entry).await?;
+        Ok(latest.filter(|latest| latest.mark.as_deref() == Some(mark)).map(|latest| latest.version))
+    }
+
     /// Makes a staged version the latest.
     async fn promote(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError>;
 
@@ -89,6 +96,8 @@ pub struct Entry<'a> {
     pub key: &'a str,
     /// The secret's id, which tells it from an earlier one of the same name.
     pub secret_id: SecretId,
+    /// Whether the plain name was taken when the entry was made: then the secret's id stands behind it.
+    pub beside: bool,
 }
 
 /// What the store calls a version.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use strongroom_domain::{Entropy, token};
 use strongroom_server::config::{Settings, serve_command};
-use strongroom_server::{Instance, StartError, SystemEntropy, World};
+use strongroom_server::{Instance, OuterStores, StartError, SystemEntropy, World};
 use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, SecretStore};
 use strongroom_throwaway::{psql, with_database};
 use tempfile::TempDir;
@@ -74,6 +74,7 @@ pub struct Setup {
     environment: Vec<(OsString, OsString)>,
     seed: Option<u64>,
     store: Option<Arc<dyn SecretStore>>,
+    outer: Option<OuterStores>,
 }
 
 impl Setup {
@@ -95,6 +96,13 @@ impl Setup {
     #[must_use]
     pub fn store(mut self, store: Arc<dyn SecretStore>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Puts other stores in the place of those that integrations' manifests describe, by the integrations' FQNs.
+    #[must_use]
+    pub fn outer(mut self, stores: OuterStores) -> Self {
+        self.outer = Some(stores);
         self
     }
 
@@ -209,6 +217,7 @@ impl TestApp {
             clock: Some(Arc::new(self.clock.clone())),
             entropy: self.entropy.clone(),
             store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
+            outer: self.setup.outer.clone(),
         };
         let instance = Instance::open(&settings, world).await?;
         if let Some(first) = instance.first_start() {

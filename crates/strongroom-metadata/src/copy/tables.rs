@@ -44,6 +44,9 @@ pub(super) static TABLES: &[Table] = &[
     table("secret_versions", &["secret_id", "version"]),
     table("lifetimes", &["group_id", "secret_id", "from_revision"]),
     table("grants", &["group_id", "subject", "source", "source_id"]),
+    table("store_entries", &["secret_id"]),
+    table("operations", &["id"]),
+    table("operation_puts", &["operation_id", "secret_id"]),
     table("audit_events", &["id"]),
     Table { raised: Some("number"), made: true, ..table("change_number", &["id"]) },
 ];

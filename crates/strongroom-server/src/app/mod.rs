@@ -36,6 +36,7 @@ mod secret_groups;
 mod secrets;
 mod signing;
 mod standing;
+mod stores;
 mod teams;
 mod token_turnover;
 mod tokens;
@@ -59,6 +60,7 @@ use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
 use crate::auth::{self, Credential};
+use crate::instance::OuterStores;
 use crate::limits::RateLimits;
 
 pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
@@ -79,6 +81,7 @@ pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
+pub(crate) use stores::Store;
 pub(crate) use teams::TeamView;
 pub(crate) use token_turnover::Step as TurnoverStep;
 pub(crate) use tokens::TokenRequest;
@@ -90,6 +93,7 @@ pub(crate) struct App {
     pub(crate) metadata: Metadata,
     pub(crate) keys: KeyRing,
     pub(crate) store: Arc<dyn SecretStore>,
+    pub(crate) outer: Option<OuterStores>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,

@@ -87,7 +87,7 @@ impl App {
     }
 
     fn entry<'a>(&'a self, group: &'a str, key: &'a str, secret_id: SecretId) -> Entry<'a> {
-        Entry { tenant: self.tenant.as_str(), group, key, secret_id }
+        Entry { tenant: self.tenant.as_str(), group, key, secret_id, beside: false }
     }
 
     fn key_binding(&self, group: GroupId) -> Binding {

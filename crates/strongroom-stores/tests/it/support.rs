@@ -58,7 +58,7 @@ pub(crate) fn with_policy(settings: &VaultSettings, policy: OuterPolicy) -> Vaul
 }
 
 pub(crate) fn entry<'a>(group: &'a str, key: &'a str) -> Entry<'a> {
-    Entry { tenant: TENANT, group, key, secret_id: SecretId::from(Uuid::from_u128(7)) }
+    Entry { tenant: TENANT, group, key, secret_id: SecretId::from(Uuid::from_u128(7)), beside: false }
 }
 
 pub(crate) async fn put(

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn entry<'a>(tenant: &'a str, group: &'a str, key: &'a str) -> Entry<'a> {
-    Entry { tenant, group, key, secret_id: SecretId::from(Uuid::from_u128(7)) }
+    Entry { tenant, group, key, secret_id: SecretId::from(Uuid::from_u128(7)), beside: false }
 }
 
 #[test]
@@ -66,7 +66,7 @@ proptest! {
     )) {
         let mut names = HashMap::new();
         for (tenant, group, key, id) in &secrets {
-            let entry = Entry { tenant, group, key, secret_id: SecretId::from(Uuid::from_u128(*id)) };
+            let entry = Entry { tenant, group, key, secret_id: SecretId::from(Uuid::from_u128(*id)), beside: false };
             for place in Place::ALL {
                 // The plain name belongs to whichever secret of this name was first.
                 let owner = (tenant, group, key, (place == Place::Aside).then_some(*id));

@@ -52,7 +52,7 @@ fn id() -> SecretId {
 }
 
 fn entry() -> Entry<'static> {
-    Entry { tenant: "acme", group: "pay", key: "KEY", secret_id: id() }
+    Entry { tenant: "acme", group: "pay", key: "KEY", secret_id: id(), beside: false }
 }
 
 /// What sealing needs, which an outer store doesn't do.
@@ -106,7 +106,7 @@ async fn names_and_sizes_are_checked_before_anything_is_sent() {
         of("g", "", 1, "must not be empty"),
         of("g", "k", LARGEST_VALUE + 1, "a value in Vault has at most 131072 bytes"),
     ] {
-        let entry = Entry { tenant: "acme", group, key: &key, secret_id: id() };
+        let entry = Entry { tenant: "acme", group, key: &key, secret_id: id(), beside: false };
         let (value, condition) = (&value, Condition::Absent);
         let put = Put { entry, value, version: 1, seal: sealing.seal(), condition, mark: None, staged: false };
         let error = store.put(put).await.unwrap_err();

@@ -68,7 +68,7 @@ pub(super) fn seconds_now() -> i64 {
 }
 
 pub(super) fn entry(key: &str, secret: u128) -> Entry<'_> {
-    Entry { tenant: "acme", group: "pay", key, secret_id: SecretId::from(Uuid::from_u128(secret)) }
+    Entry { tenant: "acme", group: "pay", key, secret_id: SecretId::from(Uuid::from_u128(secret)), beside: false }
 }
 
 /// The calls of a store, without what only inline stores look at.
