@@ -15,7 +15,7 @@ use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Context, Limits, RunningWrites, TurnoverStep};
+use crate::app::{self, App, Caches, Context, Limits, Patience, RunningWrites, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -146,6 +146,8 @@ pub struct World {
     pub store: Option<Arc<dyn SecretStore>>,
     /// Other stores in the place of those that integrations' manifests describe.
     pub outer: Option<OuterStores>,
+    /// How long one call of an outer store may take.
+    pub patience: Option<Duration>,
 }
 
 /// Gives the store of an integration by its FQN; `None` for the one that its manifest describes.
@@ -153,7 +155,7 @@ pub type OuterStores = Arc<dyn Fn(&str) -> Option<Arc<dyn SecretStore>> + Send +
 
 impl Default for World {
     fn default() -> Self {
-        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None }
+        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None, patience: None }
     }
 }
 
@@ -253,6 +255,7 @@ impl Instance {
             instance_id: instance.instance_id,
             issuer,
             account_id: instance.account_id,
+            patience: world.patience.map_or_else(Patience::default, Patience::of_calls),
             limits,
             rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
@@ -286,7 +289,13 @@ impl Instance {
     pub fn start_jobs(&self) -> tokio::task::JoinHandle<()> {
         let app = self.app.clone();
         tokio::spawn(async move {
-            tokio::join!(jobs::run_purge(app.clone()), jobs::run_rotation(app.clone()), jobs::run_pruning(app.clone()));
+            tokio::join!(
+                jobs::run_purge(app.clone()),
+                jobs::run_rotation(app.clone()),
+                jobs::run_pruning(app.clone()),
+                app::run_settling(app.clone()),
+                app::run_reaping(app.clone()),
+            );
         })
     }
 
@@ -316,6 +325,16 @@ impl Instance {
     /// Purges at once what is due in the trash, and says how many things that were.
     pub async fn purge_now(&self) -> Result<usize, String> {
         self.app.purge_if_ours().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Settles at once the writes to outer stores whose writers have stopped, and says how many are settled.
+    pub async fn settle_now(&self) -> Result<usize, String> {
+        self.app.settle_all_due().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Removes at once from outer stores what is due there, and says how many entries and versions that were.
+    pub async fn reap_now(&self) -> Result<usize, String> {
+        self.app.reap_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
     /// How many requests were too many.

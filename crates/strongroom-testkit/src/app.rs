@@ -75,6 +75,7 @@ pub struct Setup {
     seed: Option<u64>,
     store: Option<Arc<dyn SecretStore>>,
     outer: Option<OuterStores>,
+    patience: Option<Duration>,
 }
 
 impl Setup {
@@ -103,6 +104,13 @@ impl Setup {
     #[must_use]
     pub fn outer(mut self, stores: OuterStores) -> Self {
         self.outer = Some(stores);
+        self
+    }
+
+    /// How long one call of an outer store may take.
+    #[must_use]
+    pub const fn patience(mut self, call: Duration) -> Self {
+        self.patience = Some(call);
         self
     }
 
@@ -218,6 +226,7 @@ impl TestApp {
             entropy: self.entropy.clone(),
             store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
             outer: self.setup.outer.clone(),
+            patience: self.setup.patience,
         };
         let instance = Instance::open(&settings, world).await?;
         if let Some(first) = instance.first_start() {

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod after;
 mod applied;
 mod apply;
 mod audit_logs;
@@ -26,6 +27,8 @@ mod machines;
 mod manifests;
 mod missing;
 mod new_groups;
+mod new_versions;
+mod outer;
 mod providers;
 mod recovery;
 mod restore;
@@ -71,12 +74,13 @@ pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use binding_manifests::RolesOf;
 pub(crate) use column_filter::ColumnFilter;
-pub(crate) use error::{AppError, Resource};
+pub(crate) use error::{AppError, OuterWriteFailed, Resource};
 pub(crate) use inline_bindings::InlineRole;
 pub(crate) use machine_tokens::Regenerate;
 pub(crate) use machine_views::{MachineQuery, MachineView};
 pub(crate) use manifests::AppliedGroup;
 pub(crate) use missing::Missing;
+pub(crate) use outer::{Patience, Settled, run_reaping, run_settling};
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
@@ -102,6 +106,8 @@ pub(crate) struct App {
     /// What our own JWTs say who made them.
     pub(crate) issuer: String,
     pub(crate) account_id: AccountId,
+    /// What outer stores may take.
+    pub(crate) patience: Patience,
     pub(crate) limits: Limits,
     pub(crate) rate_limits: RateLimits,
     pub(crate) rules: PolicyRules,
@@ -157,6 +163,7 @@ pub(crate) struct Limits {
 pub(crate) struct Caches {
     data_keys: Cache<GroupId, Arc<DataKey>>,
     verified: Cache<GroupId, Arc<revision::Verified>, revision::ByPointers>,
+    pub(crate) flights: outer::Flights,
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
@@ -172,6 +179,7 @@ impl Caches {
         Self {
             data_keys: Cache::new(10_000),
             verified: Cache::with_weighter(10_000, 1_000_000, revision::ByPointers),
+            flights: outer::Flights::default(),
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),
