@@ -9,6 +9,7 @@
 
 mod aws;
 mod misbehaving;
+mod model;
 mod support;
 mod vault;
 mod vault_access;
