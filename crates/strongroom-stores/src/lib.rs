@@ -15,6 +15,7 @@ mod faulty;
 mod memory;
 #[cfg(feature = "conformance")]
 pub mod model;
+pub mod naming;
 pub mod outer;
 mod store;
 mod vault;

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use super::{
     EntryView, Fault, ModelCall, ModelKind,
-    entries::{Entries, Op, Outcome},
+    entries::Entries,
     fault::{Plan, When},
+    op::{Op, Outcome},
 };
 use crate::{StoreError, faulty::Call};
 

@@ -4,113 +4,14 @@ use std::collections::BTreeMap;
 
 use strongroom_domain::{SecretId, SecretValue};
 
-use super::{EntryView, Foreign, ModelCall, ModelKind, OwnedCondition, VersionNames, VersionState, VersionView, name};
+use super::{
+    EntryView, Foreign, ModelKind, VersionNames, VersionState, VersionView,
+    op::{Op, Outcome, OwnedCondition, OwnedPut, Who},
+};
 use crate::{
     StoreError, StoreErrorKind,
-    faulty::Call,
-    store::{Entry, KeptVersions, Latest, Put, StoreVersion},
+    store::{KeptVersions, Latest, StoreVersion},
 };
-
-/// Which entry, and on whose behalf.
-#[derive(Clone)]
-pub(super) struct Who {
-    name: String,
-    secret: SecretId,
-    key_bytes: usize,
-}
-
-impl From<&Entry<'_>> for Who {
-    fn from(entry: &Entry<'_>) -> Self {
-        Self { name: name(entry), secret: entry.secret_id, key_bytes: entry.key.len() }
-    }
-}
-
-/// A put that outlives its call.
-#[derive(Clone)]
-pub(super) struct OwnedPut {
-    who: Who,
-    value: SecretValue,
-    number: i64,
-    condition: OwnedCondition,
-    mark: Option<String>,
-    staged: bool,
-}
-
-impl From<&Put<'_>> for OwnedPut {
-    fn from(put: &Put<'_>) -> Self {
-        Self {
-            who: Who::from(&put.entry),
-            value: put.value.clone(),
-            number: put.version,
-            condition: put.condition.into(),
-            mark: put.mark.map(str::to_owned),
-            staged: put.staged,
-        }
-    }
-}
-
-/// What is asked.
-#[derive(Clone)]
-pub(super) enum Op {
-    Put(OwnedPut),
-    Get(Who, String),
-    Latest(Who),
-    Find(Who, String, i64),
-    Promote(Who, String),
-    RemoveVersion(Who, String),
-    RemoveEntry(Who),
-    List { prefix: String, after: String, limit: usize },
-    Ask(Call),
-}
-
-/// What is answered.
-pub(super) enum Outcome {
-    Version(Option<String>),
-    Value(SecretValue),
-    Latest(Option<Latest>),
-    Names(Vec<String>),
-    Done,
-}
-
-impl Op {
-    pub(super) const fn is_write(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::Promote(..) | Self::RemoveVersion(..) | Self::RemoveEntry(_))
-    }
-
-    /// As rules and hooks see it; its numbers come later.
-    pub(super) fn as_call(&self) -> ModelCall {
-        let about = |call: Call, name: &str| ModelCall {
-            call,
-            number: 0,
-            nth: 0,
-            name: name.to_owned(),
-            mark: None,
-            version: None,
-            put_version: None,
-            staged: false,
-        };
-        let of =
-            |call, who: &Who, version: &String| ModelCall { version: Some(version.clone()), ..about(call, &who.name) };
-        match self {
-            Self::Put(put) => ModelCall {
-                mark: put.mark.clone(),
-                put_version: Some(put.number),
-                staged: put.staged,
-                ..about(Call::Put, &put.who.name)
-            },
-            Self::Get(who, version) => of(Call::Get, who, version),
-            Self::Latest(who) => about(Call::Latest, &who.name),
-            Self::Find(who, mark, number) => {
-                ModelCall { mark: Some(mark.clone()), put_version: Some(*number), ..about(Call::Find, &who.name) }
-            }
-            Self::Promote(who, version) => of(Call::Promote, who, version),
-            Self::RemoveVersion(who, version) => of(Call::Remove, who, version),
-            Self::RemoveEntry(who) => about(Call::Remove, &who.name),
-            Self::List { prefix, .. } => about(Call::List, prefix),
-            Self::Ask(call) => about(*call, ""),
-        }
-    }
-}
 
 /// All entries, and those that were removed and keep their names.
 pub(super) struct Entries {
@@ -185,7 +86,7 @@ impl Entries {
             Op::Put(put) => self.put(put).map(|version| Outcome::Version(Some(version))),
             Op::Get(who, version) => self.get(&who, &version).map(Outcome::Value),
             Op::Latest(who) => self.latest(&who).map(Outcome::Latest),
-            Op::Find(who, mark, number) => self.find(&who, &mark, number).map(Outcome::Version),
+            Op::Find(who, mark, number) => Ok(Outcome::Version(self.find(&who, &mark, number))),
             Op::Promote(who, version) => self.promote(&who, &version).map(|()| Outcome::Done),
             Op::RemoveVersion(who, version) => self.remove_one(&who, &version).map(|()| Outcome::Done),
             Op::RemoveEntry(who) => self.remove_entry(&who).map(|()| Outcome::Done),
@@ -309,12 +210,13 @@ impl Entries {
         }))
     }
 
-    fn find(&self, who: &Who, mark: &str, number: i64) -> Result<Option<String>, StoreError> {
+    fn find(&self, who: &Who, mark: &str, number: i64) -> Option<String> {
         let is_it = |version: &&Version| {
             version.value.is_some() && version.mark.as_deref() == Some(mark) && version.number == Some(number)
         };
-        let found = self.seen(who)?.and_then(|entry| entry.versions.iter().rev().find(is_it));
-        Ok(found.map(|version| version.id.clone()))
+        // Among another's there is none of ours.
+        let entry = self.by_name.get(&who.name).filter(|entry| entry.owner == Some(who.secret));
+        entry.and_then(|entry| entry.versions.iter().rev().find(is_it)).map(|version| version.id.clone())
     }
 
     fn promote(&mut self, who: &Who, version: &str) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ mod control;
 mod entries;
 mod fault;
 mod kind;
+mod op;
 mod views;
 
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use strongroom_domain::SecretValue;
 
 use self::{
     control::Shared,
-    entries::{Op, Outcome, OwnedPut, Who},
     fault::{Effect, Reply},
+    op::{Op, Outcome, OwnedPut, Who},
 };
 pub use self::{
     control::{Hook, ModelControl},
@@ -28,7 +29,8 @@ pub use self::{
 use crate::{
     StoreError, StoreErrorKind,
     faulty::Call,
-    store::{Condition, Entry, Latest, Pinned, Placed, Put, Removal, SecretStore, StoreDescription, StoreVersion},
+    naming,
+    store::{Entry, Latest, Pinned, Placed, Put, Removal, SecretStore, StoreDescription, StoreVersion},
 };
 
 /// The store. Clones of its control live on when it is dropped, and see the same entries.
@@ -157,30 +159,10 @@ impl SecretStore for ModelStore {
     }
 }
 
-/// What an entry is called in the store: the contract's layout, and the secret's id behind it where it stands beside
-/// another. No two secrets meet, as names of ours hold neither `/` nor `~`.
+/// What an entry is called in the store.
 #[must_use]
 pub fn name(entry: &Entry<'_>) -> String {
-    let plain = format!("tfy-secret/{}/{}/{}", entry.tenant, entry.group, entry.key);
-    if entry.beside { format!("{plain}~{}", entry.secret_id) } else { plain }
-}
-
-/// A condition that outlives its call.
-#[derive(Clone, PartialEq, Eq)]
-enum OwnedCondition {
-    Always,
-    Absent,
-    LatestIs(String),
-}
-
-impl From<Condition<'_>> for OwnedCondition {
-    fn from(condition: Condition<'_>) -> Self {
-        match condition {
-            Condition::Always => Self::Always,
-            Condition::Absent => Self::Absent,
-            Condition::LatestIs(version) => Self::LatestIs(version.0.clone()),
-        }
-    }
+    naming::plain(entry)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use strongroom_domain::SecretId;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::Seal;
+use crate::store::{Condition, Seal};
 
 fn entry(secret: u128) -> Entry<'static> {
     Entry {
