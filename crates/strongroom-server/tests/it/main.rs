@@ -19,6 +19,7 @@ mod integrity;
 mod leaving;
 mod limits;
 mod machines;
+mod outer;
 mod policy;
 mod references;
 mod rotation;
