@@ -34,7 +34,7 @@ statements! {
         WHERE id = ?1 AND fence = ?2 AND holder = ?3 AND finished_at IS NULL";
     MOVE_OPERATION = "UPDATE operations SET state = ?4, reason = ?5, change = ?6, quiet_at = ?7, finished_at = ?8 \
         WHERE id = ?1 AND fence = ?2 AND holder = ?3 AND finished_at IS NULL";
-    UPDATE_PUT = "UPDATE operation_puts SET before = ?3, placed = ?4, state = ?5, reason = ?6 \
+    UPDATE_PUT = "UPDATE operation_puts SET place = ?3, before = ?4, placed = ?5, state = ?6, reason = ?7 \
         WHERE operation_id = ?1 AND secret_id = ?2";
     PLACE_PUTS = "UPDATE operation_puts SET state = 'placed' WHERE operation_id = ?1";
     // A guard that nothing is open: made and taken away again in one batch.
@@ -42,6 +42,7 @@ statements! {
     MOVE_MAC = "UPDATE secret_groups SET revision_mac = ?3 WHERE id = ?1 AND revision = ?2 AND data_key IS NOT NULL";
     MOVE_RECORDED_MAC = "UPDATE group_revisions SET mac = ?3 WHERE group_id = ?1 AND revision = ?2";
     MOVE_POINTER = "UPDATE secret_versions SET store_version = ?3 WHERE secret_id = ?1 AND version = ?2";
+    MOVE_ENTRY = "UPDATE store_entries SET name = ?2, place = ?3 WHERE secret_id = ?1";
     LEAVE_ENTRY = "UPDATE store_entries SET remove_at = ?2 WHERE secret_id = ?1";
     DELETE_ENTRY = "DELETE FROM store_entries WHERE secret_id = ?1";
     SELECT_OPERATION = concat!("SELECT ", operation_columns!(), " FROM operations WHERE id = ?1");
@@ -284,6 +285,21 @@ impl Metadata {
         self.commit(batch).await
     }
 
+    /// Makes the entry of a put elsewhere, as its name is taken in the store.
+    pub async fn move_entry(
+        &self,
+        held: &HeldOperation,
+        until: Timestamp,
+        put: &PutRow,
+        name: &str,
+    ) -> Result<(), CommitError> {
+        let mut batch = Batch::of_group(held.group_id);
+        batch.one(Guard::Operation, &HOLD_OPERATION, params![held.id, held.fence, &held.holder, until]);
+        batch.one(Guard::EntryName, &MOVE_ENTRY, params![put.secret_id, name, &put.place]);
+        insert_facts(&mut batch, held.id, std::slice::from_ref(put));
+        self.commit(batch).await
+    }
+
     /// Brings an operation into another state, and notes what is known of puts.
     pub async fn move_operation(
         &self,
@@ -412,6 +428,7 @@ pub(crate) fn insert_facts(batch: &mut Batch, operation: OperationId, puts: &[Pu
         let facts = params![
             operation,
             put.secret_id,
+            &put.place,
             put.before.as_ref(),
             put.placed.as_ref(),
             put.state.id(),

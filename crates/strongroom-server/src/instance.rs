@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
@@ -148,6 +149,32 @@ pub struct World {
     pub outer: Option<OuterStores>,
     /// How long one call of an outer store may take.
     pub patience: Option<Duration>,
+    /// Is waited for after each step of a write to an outer store, so that a test can stop it there.
+    pub steps: Option<StepHook>,
+}
+
+/// Is told which step is done.
+pub type StepHook = Arc<dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A step of a write to an outer store, or of settling one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The intent is recorded.
+    Begun,
+    /// One value was put, or could not be.
+    Put,
+    /// All values are there, and nothing is flipped yet.
+    AllPut,
+    /// Our pointers are flipped.
+    Flipped,
+    /// It is recorded that it doesn't happen.
+    GivenUp,
+    /// One old value was written again.
+    WrittenAgain,
+    /// Everything was taken back, which is not recorded yet.
+    TakenBack,
+    /// It is the store's newest everywhere, which is not recorded yet.
+    Shown,
 }
 
 /// Gives the store of an integration by its FQN; `None` for the one that its manifest describes.
@@ -155,7 +182,7 @@ pub type OuterStores = Arc<dyn Fn(&str) -> Option<Arc<dyn SecretStore>> + Send +
 
 impl Default for World {
     fn default() -> Self {
-        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None, patience: None }
+        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None, patience: None, steps: None }
     }
 }
 
@@ -248,6 +275,7 @@ impl Instance {
             keys: ring,
             store: world.store.unwrap_or_else(|| Arc::new(EmbeddedStore::new(settings.max_value_bytes))),
             outer: world.outer,
+            steps: world.steps,
             clock,
             entropy: world.entropy,
             ids,

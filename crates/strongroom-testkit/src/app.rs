@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use strongroom_domain::{Entropy, token};
 use strongroom_server::config::{Settings, serve_command};
-use strongroom_server::{Instance, OuterStores, StartError, SystemEntropy, World};
+use strongroom_server::{Instance, OuterStores, StartError, StepHook, SystemEntropy, World};
 use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, SecretStore};
 use strongroom_throwaway::{psql, with_database};
 use tempfile::TempDir;
@@ -76,6 +76,7 @@ pub struct Setup {
     store: Option<Arc<dyn SecretStore>>,
     outer: Option<OuterStores>,
     patience: Option<Duration>,
+    steps: Option<StepHook>,
 }
 
 impl Setup {
@@ -104,6 +105,13 @@ impl Setup {
     #[must_use]
     pub fn outer(mut self, stores: OuterStores) -> Self {
         self.outer = Some(stores);
+        self
+    }
+
+    /// Waits for the hook after each step of a write to an outer store.
+    #[must_use]
+    pub fn steps(mut self, hook: StepHook) -> Self {
+        self.steps = Some(hook);
         self
     }
 
@@ -227,6 +235,7 @@ impl TestApp {
             store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
             outer: self.setup.outer.clone(),
             patience: self.setup.patience,
+            steps: self.setup.steps.clone(),
         };
         let instance = Instance::open(&settings, world).await?;
         if let Some(first) = instance.first_start() {

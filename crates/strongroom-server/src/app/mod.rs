@@ -63,7 +63,7 @@ use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
 use crate::auth::{self, Credential};
-use crate::instance::OuterStores;
+use crate::instance::{OuterStores, StepHook};
 use crate::limits::RateLimits;
 
 pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
@@ -98,6 +98,8 @@ pub(crate) struct App {
     pub(crate) keys: KeyRing,
     pub(crate) store: Arc<dyn SecretStore>,
     pub(crate) outer: Option<OuterStores>,
+    /// Where tests stop writes.
+    pub(crate) steps: Option<StepHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,

@@ -11,6 +11,7 @@ use strongroom_stores::{StoreError, StoreErrorKind};
 
 use super::super::{App, AppError, Store};
 use super::AT_ONCE;
+use crate::instance::Step;
 
 /// An operation that is ours, as far as we know.
 pub(super) struct Hold {
@@ -37,6 +38,13 @@ impl App {
         call: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         timed(self.patience.call, store, call).await
+    }
+
+    /// Tells a test that a step is done.
+    pub(super) async fn step(&self, step: Step) {
+        if let Some(hook) = &self.steps {
+            hook(step).await;
+        }
     }
 
     /// Whether a write may begin under an operation: it would end before anybody else could take that over. Who stood

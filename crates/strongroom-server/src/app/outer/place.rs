@@ -20,6 +20,15 @@ impl Place {
         Self { group: group.to_owned(), key: key.to_owned(), beside }
     }
 
+    /// The same beside itself.
+    pub(crate) fn beside(&self) -> Self {
+        Self { beside: true, ..self.clone() }
+    }
+
+    pub(crate) const fn is_beside(&self) -> bool {
+        self.beside
+    }
+
     /// As stores know it.
     pub(crate) fn entry<'a>(&'a self, tenant: &'a Tenant, secret_id: SecretId) -> Entry<'a> {
         Entry { tenant: tenant.as_str(), group: &self.group, key: &self.key, secret_id, beside: self.beside }

@@ -14,6 +14,7 @@ use strongroom_stores::{StoreError, StoreErrorKind, StoreVersion};
 use super::super::{App, AppError, Standing, Store, after};
 use super::Place;
 use super::calls::{Hold, side_by_side};
+use crate::instance::Step;
 
 /// How often it is looked for what nobody finished.
 const EVERY: Duration = Duration::from_secs(1);
@@ -154,6 +155,7 @@ impl App {
             self.fill(&mut after, &mut write, &puts, &key);
             match self.flip(store, &hold.held, &write, &puts).await {
                 Ok(()) => {
+                    self.step(Step::Flipped).await;
                     tracing::info!(operation = %row.id, "an operation whose writer had stopped was completed");
                     return Ok(true);
                 }
@@ -169,7 +171,10 @@ impl App {
             finished_at: None,
         };
         match self.metadata.move_operation(&hold.held, &next, &puts).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.step(Step::GivenUp).await;
+                Ok(true)
+            }
             Err(CommitError::Missed { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -245,6 +250,7 @@ impl App {
             quiet_at: None,
             finished_at: Some(self.clock.now()),
         };
+        self.step(Step::Shown).await;
         match self.metadata.move_operation(&hold.held, &next, &[]).await {
             Ok(()) => Ok(true),
             Err(CommitError::Missed { .. }) => Ok(false),

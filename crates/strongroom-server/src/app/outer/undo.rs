@@ -17,6 +17,7 @@ use super::Place;
 use super::calls::{Hold, side_by_side};
 use super::settle::server_viewpoint;
 use super::write::{pinned, spot};
+use crate::instance::Step;
 
 /// How often the old value is written again when others write the entry, too.
 const OVERTAKEN: usize = 4;
@@ -82,6 +83,7 @@ impl App {
             quiet_at: row.quiet_at,
             finished_at: Some(self.clock.now()),
         };
+        self.step(Step::TakenBack).await;
         match self.metadata.end_undone(&hold.held, &next, &undone).await {
             Ok(()) => Ok(true),
             Err(CommitError::Missed { .. }) => Ok(false),
@@ -182,7 +184,9 @@ impl App {
             };
             let again =
                 Put { entry, value: &value, version: put.version, seal, condition, mark: Some(mark), staged: false };
-            match self.timed(store, store.store.put(again)).await {
+            let written = self.timed(store, store.store.put(again)).await;
+            self.step(Step::WrittenAgain).await;
+            match written {
                 Ok(placed) => {
                     return Ok(taken_back(put, secret, placed.version, ours, description.removes_versions));
                 }

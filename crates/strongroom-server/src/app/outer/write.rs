@@ -17,6 +17,7 @@ use super::super::{App, AppError, Context, OuterWriteFailed, Resource, Store};
 use super::calls::{Hold, side_by_side};
 use super::settle::Settled;
 use super::{LOOK, Place, Spot, WAIT};
+use crate::instance::Step;
 
 /// How often a put is tried anew after somebody else has written the entry in between.
 const OVERTAKEN: usize = 3;
@@ -92,6 +93,7 @@ impl Context {
             Err(error) => return Err(error.into()),
         };
         let hold = Hold::new(held);
+        app.step(Step::Begun).await;
         let mut intents = std::mem::take(&mut drafted.intents);
         let putting = app.put_all(store, &hold, &mut intents, key);
         let Some(failed) = app.holding(&hold, putting).await? else {
@@ -105,9 +107,11 @@ impl Context {
             app.take_back(&hold, &puts, "the caller's standing changed meanwhile").await;
             return Err(error);
         }
+        app.step(Step::AllPut).await;
         app.fill(&mut drafted.after, &mut drafted.write, &puts, key);
         match app.flip(store, &hold.held, &drafted.write, &puts).await {
             Ok(()) => {
+                app.step(Step::Flipped).await;
                 if store.store.description().staging {
                     // What direct readers get follows; nobody who reads through us waits for it.
                     app.settle_soon(new.row.id, &hold.held).await;
@@ -258,7 +262,9 @@ impl App {
                 intent.put.reason = Some("not tried, as another key had failed".into());
                 return None;
             }
-            match self.put_one(store, hold, intent, key).await {
+            let put = self.put_one(store, hold, intent, key).await;
+            self.step(Step::Put).await;
+            match put {
                 Ok(version) => {
                     intent.put.placed = Some(version.0);
                     intent.put.state = PutState::Placed;
@@ -327,6 +333,20 @@ impl App {
                         _ => return Err(error),
                     }
                 }
+                // A name that was removed stays taken for a while, and what has it can't be seen.
+                Err(error)
+                    if error.kind == StoreErrorKind::AlreadyExists
+                        && description.soft_delete
+                        && intent.put.kept.is_none()
+                        && !intent.place.is_beside() =>
+                {
+                    intent.place = intent.place.beside();
+                    intent.put.place = intent.place.to_string();
+                    let name = intent.place.name(intent.put.secret_id);
+                    if self.metadata.move_entry(&hold.held, self.hold_until(), &intent.put, &name).await.is_err() {
+                        return Err(error);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -389,7 +409,10 @@ impl App {
             finished_at: None,
         };
         match self.metadata.move_operation(&hold.held, &next, puts).await {
-            Ok(()) => self.settle_soon(hold.held.id, &hold.held).await,
+            Ok(()) => {
+                self.step(Step::GivenUp).await;
+                self.settle_soon(hold.held.id, &hold.held).await
+            }
             Err(error) => {
                 tracing::warn!(%error, operation = %hold.held.id, "an operation is left to be settled");
                 Settled::Later
