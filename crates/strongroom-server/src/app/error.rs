@@ -20,6 +20,7 @@ pub(crate) enum Resource {
     Agent,
     ProviderAccount,
     IdentityProvider,
+    Operation,
 }
 
 impl From<MachineKind> for Resource {

@@ -122,6 +122,7 @@ impl From<AppError> for ApiError {
                     Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
                     Resource::Agent => ("agent_not_found", "there is no such agent"),
                     Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+                    Resource::Operation => ("operation_not_found", "there is no such operation"),
                     Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
                 };
                 Self::new(StatusCode::NOT_FOUND, code, message)

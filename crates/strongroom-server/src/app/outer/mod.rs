@@ -8,8 +8,10 @@ mod calls;
 mod place;
 mod read;
 mod reap;
+mod sealed_write;
 mod settle;
 mod undo;
+mod view;
 mod write;
 
 use std::time::Duration;

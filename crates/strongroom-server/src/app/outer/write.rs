@@ -67,7 +67,7 @@ impl Context {
     ) -> Result<Outcome, AppError> {
         let app = self.app();
         let group = drafted.after.group.id;
-        let row = self.new_operation(store, group, &drafted)?;
+        let row = self.new_operation(store, group, &drafted, key)?;
         if drafted.intents.is_empty() {
             return self.write_between(drafted, &row, waiting).await;
         }
@@ -150,17 +150,20 @@ impl Context {
         }
     }
 
-    fn new_operation(&self, store: &Store, group: GroupId, drafted: &Drafted<'_>) -> Result<OperationRow, AppError> {
+    fn new_operation(
+        &self,
+        store: &Store,
+        group: GroupId,
+        drafted: &Drafted<'_>,
+        key: &DataKey,
+    ) -> Result<OperationRow, AppError> {
         let app = self.app();
-        let change = if drafted.intents.is_empty() {
-            String::new()
-        } else {
-            let internal = |error: serde_json::Error| AppError::Internal { internal: error.to_string() };
-            serde_json::to_string(&drafted.write).map_err(internal)?
-        };
         let now = app.clock.now();
+        let id = app.ids.at(now);
+        let change =
+            if drafted.intents.is_empty() { String::new() } else { app.seal_write(id, group, &drafted.write, key)? };
         Ok(OperationRow {
-            id: app.ids.at(now),
+            id,
             group_id: group,
             claimed_name: drafted.claimed_name.clone(),
             integration_id: store.integration,
