@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use strongroom_domain::SecretValue;
 
 use crate::store::{Entry, Latest, Pinned, Placed, Put, Removal, SecretStore, StoreDescription, StoreVersion};
-use crate::{StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind, outer::OuterStats};
 
 /// Which call of a store is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,5 +128,9 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
     async fn answers(&self) -> Result<(), StoreError> {
         self.check(Call::Answers)?;
         self.inner.answers().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        self.inner.stats()
     }
 }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use strongroom_crypto::{Binding, DataKey};
 use strongroom_domain::{SecretId, SecretValue};
 
-use crate::StoreError;
+use crate::{StoreError, outer::OuterStats};
 
 /// A place that keeps the values of secrets.
 #[async_trait]
@@ -42,6 +42,11 @@ pub trait SecretStore: Send + Sync {
     /// Whether the store answers and would let us remove, as far as can be told without making anything.
     async fn answers(&self) -> Result<(), StoreError> {
         self.probe().await
+    }
+
+    /// What became of its requests so far; `None` where it makes none.
+    fn stats(&self) -> Option<OuterStats> {
+        None
     }
 }
 

@@ -97,6 +97,27 @@ async fn what_is_late_comes_on_its_condition_then() {
 }
 
 #[tokio::test]
+async fn a_late_promotion_doesnt_undo_a_later_one() {
+    let store = ModelStore::new(ModelKind::staging());
+    let control = store.control();
+    let staged = |value, number| Wanted { staged: true, ..wanted(value, number) };
+    put(&store, staged("one", 1)).await.unwrap();
+    let two = put(&store, staged("two", 2)).await.unwrap();
+    let three = put(&store, staged("three", 3)).await.unwrap();
+    let latest = || control.direct_latest(&name(&entry(1)));
+    for (overtaken, expected) in [(false, "two"), (true, "three")] {
+        control.promote_outside(&name(&entry(1)), "op-op-v1");
+        control.next(Call::Promote, Fault::late_when_told());
+        store.promote(&entry(1), &two).await.unwrap_err();
+        if overtaken {
+            store.promote(&entry(1), &three).await.unwrap();
+        }
+        control.let_late_happen();
+        assert_eq!(latest().as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn what_hangs_goes_on_when_released_and_not_before() {
     let store = Arc::new(ModelStore::new(ModelKind::checked()));
     let control = store.control();

@@ -33,7 +33,7 @@ use self::{
 use crate::{
     StoreError, StoreErrorKind,
     egress::EgressClient,
-    outer::{Attempt, OuterClient, OuterPolicy, Repeat},
+    outer::{Attempt, OuterClient, OuterPolicy, OuterStats, Repeat},
     store::{
         Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription,
         StoreVersion,
@@ -190,6 +190,10 @@ impl SecretStore for VaultStore {
 
     async fn answers(&self) -> Result<(), StoreError> {
         self.check_removing().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        Some(self.api.client.stats())
     }
 }
 

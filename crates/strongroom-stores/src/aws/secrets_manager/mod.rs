@@ -30,7 +30,7 @@ use crate::{
     Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription, StoreError,
     StoreErrorKind, StoreVersion,
     egress::EgressClient,
-    outer::{Attempt, BreakerState, OuterClient, OuterPolicy, Repeat, parse_json, to_json},
+    outer::{Attempt, OuterClient, OuterPolicy, OuterStats, Repeat, parse_json, to_json},
 };
 
 const NAME: &str = "aws/secrets-manager";
@@ -104,12 +104,6 @@ impl AwsSecretsManagerStore {
             removal,
             entropy,
         })
-    }
-
-    /// Whether the store is asked at all.
-    #[must_use]
-    pub fn breaker_state(&self) -> BreakerState {
-        self.client.breaker_state()
     }
 
     fn turn(&self) -> Turn<'_> {
@@ -247,5 +241,9 @@ impl SecretStore for AwsSecretsManagerStore {
 
     async fn answers(&self) -> Result<(), StoreError> {
         self.turn().ask_for_nothing().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        Some(self.client.stats())
     }
 }
