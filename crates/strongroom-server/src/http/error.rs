@@ -95,6 +95,23 @@ fn first_message(faults: &[Violation]) -> String {
     faults.first().map_or_else(String::new, |fault| fault.message.clone())
 }
 
+fn not_found(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
+        Resource::Secret => ("secret_not_found", "there is no such secret"),
+        Resource::User => ("user_not_found", "there is no such person"),
+        Resource::Token => ("token_not_found", "there is no such token"),
+        Resource::Team => ("team_not_found", "there is no such team"),
+        Resource::Role => ("role_not_found", "there is no such role"),
+        Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
+        Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
+        Resource::Agent => ("agent_not_found", "there is no such agent"),
+        Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+        Resource::ProviderIntegration => ("provider_integration_not_found", "there is no such provider integration"),
+        Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
+    }
+}
+
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
@@ -108,19 +125,7 @@ impl From<AppError> for ApiError {
             }
             AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
-                let (code, message) = match resource {
-                    Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
-                    Resource::Secret => ("secret_not_found", "there is no such secret"),
-                    Resource::User => ("user_not_found", "there is no such person"),
-                    Resource::Token => ("token_not_found", "there is no such token"),
-                    Resource::Team => ("team_not_found", "there is no such team"),
-                    Resource::Role => ("role_not_found", "there is no such role"),
-                    Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
-                    Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
-                    Resource::Agent => ("agent_not_found", "there is no such agent"),
-                    Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
-                    Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
-                };
+                let (code, message) = not_found(resource);
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(missing) => {
@@ -145,7 +150,9 @@ impl From<AppError> for ApiError {
                     |fault| format!("{}: {}", fault.path, fault.message),
                 );
                 // The contract calls a manifest of another type, and a role of another resource, a bad request.
-                let unfit = |path: &str| path == "manifest.type" || path.ends_with(".role_id");
+                let unfit = |path: &str| {
+                    path == "manifest.type" || path.ends_with(".role_id") && !path.ends_with("auth_data.role_id")
+                };
                 let status = if faults.iter().any(|fault| unfit(&fault.path)) {
                     StatusCode::BAD_REQUEST
                 } else {
@@ -159,6 +166,11 @@ impl From<AppError> for ApiError {
             }
             AppError::Store(error) => {
                 Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", error.to_string())
+            }
+            AppError::StoreCheck(failed) => {
+                let message =
+                    failed.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.message));
+                Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", message).with_details(failed)
             }
             AppError::Integrity { public, internal } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "integrity", public).with_internal(internal)

@@ -35,6 +35,8 @@ fn stake(table: &str, column: &str) -> Stake {
         ("secret_versions", "sealed" | "digest") => Stake::Version,
         ("audit_events", "mac") => Stake::Event,
         ("tokens", "hash") => Stake::Token,
+        // Nothing that the scene reads is in an outer store.
+        ("provider_accounts", "credentials") => Stake::Absent,
         ("group_revisions", "mac") => Stake::Nothing,
         // Nobody is invited and nothing is signed in the scene.
         ("invitations", "hash") | ("signing_keys", "public" | "sealed") => Stake::Absent,
