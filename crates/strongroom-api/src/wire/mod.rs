@@ -42,7 +42,8 @@ pub use policy::{
     TeamSubject,
 };
 pub use provider::{
-    ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
+    ConnectionCheck, GetProviderAccountResponse, ListProviderAccountsResponse, ListProviderIntegrationsResponse,
+    ProviderAccount, ProviderIntegration, TestProviderIntegrationResponse,
 };
 pub use secret::{
     ControlPlaneSecret, GetSecretResponse, ListSecretVersionsResponse, ListSecretsRequest, ListSecretsResponse, Secret,

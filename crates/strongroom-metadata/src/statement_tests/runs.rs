@@ -155,9 +155,13 @@ fn groups() -> Runs {
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
     let filtered = |rest: Vec<Value>| filter().into_iter().chain(rest).collect::<Vec<_>>();
     vec![
-        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", ACTOR, 1, 1], 1),
-        ("INSERT_ACCOUNT", params![GONE, "other", "truefoundry", "d:t:o", "{}", ACTOR, 1, 1], 1),
-        ("UPDATE_ACCOUNT", params![ID, "{}", 2], 1),
+        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", ACTOR, 1, 1, BYTES, 1], 1),
+        (
+            "INSERT_ACCOUNT",
+            params![GONE, "other", "truefoundry", "d:t:o", "{}", ACTOR, 1, 1, None::<&[u8; 32]>, None::<i64>],
+            1,
+        ),
+        ("UPDATE_ACCOUNT", params![ID, "{}", 2, BYTES, 2], 1),
         ("INSERT_INTEGRATION", params![ID, ID, "db", "secret-store", "d:t:d:s:db", "{}", ACTOR, 1, 1], 1),
         ("INSERT_INTEGRATION", params![GONE, GONE, "db", "secret-store", "d:t:o:s:db", "{}", ACTOR, 1, 1], 1),
         ("UPDATE_INTEGRATION", params![ID, "{}", 2], 1),

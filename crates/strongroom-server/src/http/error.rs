@@ -98,6 +98,24 @@ fn first_message(faults: &[Violation]) -> String {
     faults.first().map_or_else(String::new, |fault| fault.message.clone())
 }
 
+fn not_found(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
+        Resource::Secret => ("secret_not_found", "there is no such secret"),
+        Resource::User => ("user_not_found", "there is no such person"),
+        Resource::Token => ("token_not_found", "there is no such token"),
+        Resource::Team => ("team_not_found", "there is no such team"),
+        Resource::Role => ("role_not_found", "there is no such role"),
+        Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
+        Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
+        Resource::Agent => ("agent_not_found", "there is no such agent"),
+        Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+        Resource::ProviderIntegration => ("provider_integration_not_found", "there is no such provider integration"),
+        Resource::Operation => ("operation_not_found", "there is no such operation"),
+        Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
+    }
+}
+
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
@@ -111,20 +129,7 @@ impl From<AppError> for ApiError {
             }
             AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
-                let (code, message) = match resource {
-                    Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
-                    Resource::Secret => ("secret_not_found", "there is no such secret"),
-                    Resource::User => ("user_not_found", "there is no such person"),
-                    Resource::Token => ("token_not_found", "there is no such token"),
-                    Resource::Team => ("team_not_found", "there is no such team"),
-                    Resource::Role => ("role_not_found", "there is no such role"),
-                    Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
-                    Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
-                    Resource::Agent => ("agent_not_found", "there is no such agent"),
-                    Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
-                    Resource::Operation => ("operation_not_found", "there is no such operation"),
-                    Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
-                };
+                let (code, message) = not_found(resource);
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(missing) => {
@@ -149,7 +154,9 @@ impl From<AppError> for ApiError {
                     |fault| format!("{}: {}", fault.path, fault.message),
                 );
                 // The contract calls a manifest of another type, and a role of another resource, a bad request.
-                let unfit = |path: &str| path == "manifest.type" || path.ends_with(".role_id");
+                let unfit = |path: &str| {
+                    path == "manifest.type" || path.ends_with(".role_id") && !path.ends_with("auth_data.role_id")
+                };
                 let status = if faults.iter().any(|fault| unfit(&fault.path)) {
                     StatusCode::BAD_REQUEST
                 } else {
@@ -176,6 +183,11 @@ impl From<AppError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "operation_in_progress", message).with_header(RETRY_AFTER, "2")
             }
             AppError::OuterWrite(failed) => outer_write(*failed),
+            AppError::StoreCheck(failed) => {
+                let message =
+                    failed.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.message));
+                Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", message).with_details(failed)
+            }
             AppError::Integrity { public, internal } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "integrity", public).with_internal(internal)
             }

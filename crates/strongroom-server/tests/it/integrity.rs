@@ -35,12 +35,11 @@ fn stake(table: &str, column: &str) -> Stake {
         ("secret_versions", "sealed" | "digest") => Stake::Version,
         ("audit_events", "mac") => Stake::Event,
         ("tokens", "hash") => Stake::Token,
+        // Nothing that the scene reads is in an outer store.
+        ("provider_accounts", "credentials") => Stake::Absent,
         ("group_revisions", "mac") => Stake::Nothing,
         // Nobody is invited, nothing is signed, and nothing is kept elsewhere in the scene.
-        ("operation_puts", "digest")
-        | ("provider_accounts", "credentials")
-        | ("invitations", "hash")
-        | ("signing_keys", "public" | "sealed") => Stake::Absent,
+        ("operation_puts", "digest") | ("invitations", "hash") | ("signing_keys", "public" | "sealed") => Stake::Absent,
         _ => panic!("{table}.{column} holds blobs: say what is at stake when one is altered"),
     }
 }

@@ -98,6 +98,9 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         Operation::ListProviderAccounts | Operation::ListProviderIntegrations => {
             "200 200 200 200 200 200 200 200 200 200"
         }
+        Operation::ApplyProviderAccount | Operation::DeleteProviderAccount | Operation::TestProviderIntegration => {
+            "200 403 403 403 403 403 403 403 403 403"
+        }
         Operation::Apply => "200+ 200+ 403 403 403 409 403 403 403 403",
         Operation::DeleteManifest => "200 200 403 403 403 404 403 403 403 404",
         Operation::GetSession | Operation::GetUserInfo => "200 200 200 200 200 200 200 200 200 200",
