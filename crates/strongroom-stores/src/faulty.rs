@@ -85,6 +85,10 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
         self.inner.description()
     }
 
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        self.inner.check(entry, value_bytes)
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
         self.check(Call::Put)?;
         self.inner.put(put).await

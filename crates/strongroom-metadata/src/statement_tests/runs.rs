@@ -272,6 +272,8 @@ fn trash() -> Runs {
     vec![
         ("DELETED_SECRETS", look(params![0, 20, 10]), 1),
         ("DELETED_SECRETS", params![CI, 4, 0, 20, 10], 0),
+        ("HAS_TRASH", params![ID], 1),
+        ("HAS_TRASH", params![GONE], 0),
         ("DUE_SECRETS", params![9, 10], 1),
         ("PURGE_SECRET", params![GONE, 8], 0),
         ("PURGE_SECRET", params![GONE, 9], 1),

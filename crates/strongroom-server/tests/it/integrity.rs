@@ -36,7 +36,6 @@ fn stake(table: &str, column: &str) -> Stake {
         ("audit_events", "mac") => Stake::Event,
         ("tokens", "hash") => Stake::Token,
         // Nothing that the scene reads is in an outer store.
-        ("provider_accounts", "credentials") => Stake::Absent,
         ("group_revisions", "mac") => Stake::Nothing,
         // Nobody is invited, nothing is signed, and nothing is kept elsewhere in the scene.
         ("operation_puts", "digest") | ("invitations", "hash") | ("signing_keys", "public" | "sealed") => Stake::Absent,

@@ -146,12 +146,17 @@ impl SecretStore for VaultStore {
         &self.description
     }
 
-    async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
-        paths::check_name(&put.entry, LONGEST_KEY).map_err(|rule| self.error(StoreErrorKind::Refused, rule))?;
-        if put.value.byte_len() > LARGEST_VALUE {
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        paths::check_name(entry, LONGEST_KEY).map_err(|rule| self.error(StoreErrorKind::Refused, rule))?;
+        if value_bytes > LARGEST_VALUE {
             let rule = format!("a value in Vault has at most {LARGEST_VALUE} bytes");
             return Err(self.error(StoreErrorKind::Refused, rule));
         }
+        Ok(())
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
+        self.check(&put.entry, put.value.byte_len())?;
         let version = self.put_version(&put).await?;
         Ok(Placed { version: StoreVersion(version.to_string()), sealed: None })
     }

@@ -16,6 +16,7 @@ mod write;
 
 use std::time::Duration;
 
+pub(crate) use calls::side_by_side;
 pub(crate) use place::{Place, Spot};
 pub(crate) use read::Flights;
 pub(crate) use reap::run_reaping;

@@ -1,6 +1,8 @@
 //! What an operation is to flip, as it waits in the database: with a MAC, so that whoever settles it signs nothing that
 //! somebody else has put there.
 
+use std::fmt::Write;
+
 use strongroom_crypto::{Binding, DataKey, constant_time_eq};
 use strongroom_domain::{GroupId, OperationId};
 use strongroom_metadata::{GroupWrite, OperationRow};
@@ -18,8 +20,7 @@ impl App {
     ) -> Result<String, AppError> {
         let text = to_json(write)?;
         let mac = self.write_mac(id, group, &text, key);
-        let mac: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("{mac}:{text}"))
+        Ok(format!("{}:{text}", hex(&mac)))
     }
 
     /// Whether a writer of ours made it for this operation.
@@ -31,8 +32,7 @@ impl App {
         key: &DataKey,
     ) -> Result<bool, AppError> {
         let right = self.write_mac(row.id, row.group_id, &to_json(write)?, key);
-        let right: String = right.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(constant_time_eq(right.as_bytes(), mac.as_bytes()))
+        Ok(constant_time_eq(hex(&right).as_bytes(), mac.as_bytes()))
     }
 
     fn write_mac(&self, id: OperationId, group: GroupId, text: &str, key: &DataKey) -> [u8; 32] {
@@ -49,6 +49,14 @@ impl App {
 pub(super) fn read_write(text: &str) -> Option<(GroupWrite, String)> {
     let (mac, text) = text.split_once(':')?;
     Some((serde_json::from_str(text).ok()?, mac.to_owned()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a text doesn't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn to_json(write: &GroupWrite) -> Result<String, AppError> {

@@ -63,9 +63,9 @@ impl App {
     /// Takes over an operation whose holder's time has passed, and settles it.
     pub(super) async fn settle_due(&self, row: &OperationRow) -> Result<Settled, AppError> {
         let taken = self.metadata.take_operation(row, &self.replica, self.hold_until(), self.clock.now()).await?;
-        let Some(held) = taken else { return Ok(Settled::Later) };
-        let hold = Hold::new(held);
-        let settled = self.holding(&hold, self.settle(&hold)).await;
+        let Some(taken) = taken else { return Ok(Settled::Later) };
+        let hold = Hold::new(taken);
+        let settled = self.holding(&hold, Box::pin(self.settle(&hold))).await;
         let settled = match settled {
             Ok(Some(settled)) => settled,
             Ok(None) => return Ok(Settled::Later),
@@ -78,14 +78,14 @@ impl App {
     }
 
     /// Settles an operation that is ours, as far as that goes in a moment.
-    pub(super) async fn settle_soon(&self, id: OperationId, held: &HeldOperation) -> Settled {
-        let hold = Hold::new(held.clone());
+    pub(super) async fn settle_soon(&self, id: OperationId, operation: &HeldOperation) -> Settled {
+        let hold = Hold::new(operation.clone());
         match tokio::time::timeout(SOON, self.settle(&hold)).await {
             Ok(Ok(settled @ (Settled::Done | Settled::Undone))) => return settled,
             Ok(Ok(Settled::Later)) | Err(_) => {}
             Ok(Err(error)) => tracing::warn!(?error, operation = %id, "an operation is left to be settled"),
         }
-        self.leave(held, EVERY).await;
+        self.leave(operation, EVERY).await;
         Settled::Later
     }
 

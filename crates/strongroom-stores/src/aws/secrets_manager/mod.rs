@@ -203,6 +203,10 @@ impl SecretStore for AwsSecretsManagerStore {
         &self.description
     }
 
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        versions::check(entry, value_bytes)
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
         Ok(Placed { version: self.turn().put_version(&put).await?, sealed: None })
     }
