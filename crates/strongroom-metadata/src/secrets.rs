@@ -4,9 +4,10 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::groups::{Page, Viewpoint, entrance, granted, id_of_name, read_role, role_column};
+use crate::groups::{Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Value, params, statements};
+use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError};
 
 /// When the first of the grants ends on which the role rests.
@@ -94,6 +95,9 @@ statements! {
          WHERE g.id = e.group_id AND s.id = ?3 \
          ORDER BY v.version DESC LIMIT ?4"
     );
+    // Of one that isn't there, too, a row is read: the nearest.
+    GROUP_OF_SECRET =
+        "SELECT CASE WHEN x.id = ?1 THEN x.group_id END FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
     COUNT_VERSIONS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1";
@@ -192,6 +196,28 @@ impl Metadata {
         viewpoint: &Viewpoint,
         versions: i64,
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
+        if self.keeps_grants() {
+            let group = self.first(&GROUP_OF_SECRET, &params![id], |row| row.opt_parsed(0, GroupId::parse)).await?;
+            match self.way(group.flatten(), viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.read_secret(id, &Viewpoint::inside(), versions).await?;
+                    if self.holds(entrance) {
+                        return Ok(found.map(|(secret, versions)| (secret.entered(entrance), versions)));
+                    }
+                }
+            }
+        }
+        self.read_secret(id, viewpoint, versions).await
+    }
+
+    async fn read_secret(
+        &self,
+        id: SecretId,
+        viewpoint: &Viewpoint,
+        versions: i64,
+    ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         let (own, now) = (&viewpoint.subject, self.now());
         let mut current = None;
         let versions = self
@@ -208,6 +234,30 @@ impl Metadata {
 
     /// A visible living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
     pub async fn secret_by_name(
+        &self,
+        folded_group: &str,
+        key: &str,
+        version: Option<i64>,
+        viewpoint: &Viewpoint,
+    ) -> Result<Option<SecretRow>, ReadError> {
+        if self.keeps_grants() {
+            let group = self.group_of_name(folded_group).await?;
+            match self.way(group, viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.read_secret_by_name(folded_group, key, version, &Viewpoint::inside()).await?;
+                    // Another group may have the name by now.
+                    if self.holds(entrance) && found.as_ref().is_none_or(|secret| Some(secret.group_id) == group) {
+                        return Ok(found.map(|secret| secret.entered(entrance)));
+                    }
+                }
+            }
+        }
+        self.read_secret_by_name(folded_group, key, version, viewpoint).await
+    }
+
+    async fn read_secret_by_name(
         &self,
         folded_group: &str,
         key: &str,
@@ -273,6 +323,12 @@ impl Metadata {
             Ok((secrets, total))
         })
         .await
+    }
+}
+
+impl SecretRow {
+    fn entered(self, entrance: Entrance) -> Self {
+        Self { role: entrance.role, role_until: entrance.until, ..self }
     }
 }
 
