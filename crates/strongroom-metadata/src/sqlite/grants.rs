@@ -1,41 +1,34 @@
 //! Every grant on a group and every membership of a team, in memory: a check looks up no row.
 //!
-//! The engine itself tells of each row that comes or goes, by triggers of the writer's own connection, so what is kept
-//! follows whatever statement made the change. The writer takes over what a transaction noted between its COMMIT and
-//! its answers. A stamp is odd meanwhile, and then the database is asked: nobody who has seen a commit is told what was
+//! The writer runs its statements through here. A row that comes is known from the statement's parameters, and of rows
+//! that go the engine tells; any other way to change these tables ends what is kept. What a transaction noted is taken
+//! over between its COMMIT and its answers. A stamp is odd meanwhile, and then the database is asked: nobody who has seen a commit is told what was
 //! before it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Error};
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, Timestamp};
 
+use crate::batch::Step;
+use crate::changes::INSERT_GRANT;
+use crate::identity_change::INSERT_MEMBER;
+use crate::sql::{Sql, Value};
+
 /// What isn't there is looked for among so many grants, as what is hidden is.
 const DECOYS: u128 = 64;
 
+const TABLES: [&str; 2] = ["grants", "team_members"];
 const ALL_GRANTS: &str = "SELECT group_id, subject, role, expires_at FROM grants ORDER BY group_id";
 const ALL_MEMBERS: &str = "SELECT member, team FROM team_members ORDER BY member";
-/// TEMP: for this connection only, and not part of the file.
-const TRIGGERS: &str = "
-    CREATE TEMP TRIGGER grant_came AFTER INSERT ON main.grants BEGIN
-        SELECT note_grant(1, NEW.group_id, NEW.subject, NEW.role, NEW.expires_at); END;
-    CREATE TEMP TRIGGER grant_went AFTER DELETE ON main.grants BEGIN
-        SELECT note_grant(0, OLD.group_id, OLD.subject, OLD.role, OLD.expires_at); END;
-    CREATE TEMP TRIGGER grant_moved AFTER UPDATE ON main.grants BEGIN
-        SELECT note_grant(0, OLD.group_id, OLD.subject, OLD.role, OLD.expires_at);
-        SELECT note_grant(1, NEW.group_id, NEW.subject, NEW.role, NEW.expires_at); END;
-    CREATE TEMP TRIGGER member_came AFTER INSERT ON main.team_members BEGIN
-        SELECT note_member(1, NEW.member, NEW.team); END;
-    CREATE TEMP TRIGGER member_went AFTER DELETE ON main.team_members BEGIN
-        SELECT note_member(0, OLD.member, OLD.team); END;
-    CREATE TEMP TRIGGER member_moved AFTER UPDATE ON main.team_members BEGIN
-        SELECT note_member(0, OLD.member, OLD.team);
-        SELECT note_member(1, NEW.member, NEW.team); END;";
+/// What a statement that takes rows away gives of each. (A trigger would tell the same, but the engine then makes a
+/// savepoint for each statement, which costs the more the more came before it in the batch.)
+const TAKEN_GRANTS: &str = "RETURNING group_id, subject, role, expires_at";
+const TAKEN_MEMBERS: &str = "RETURNING member, team";
 
 /// What grants give somebody on a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +82,21 @@ enum Note {
         member: Name,
         team: Name,
     },
-    /// A row that can't be read: what is kept is not to be trusted any more.
+    /// A change that can't be followed: what is kept is not to be trusted any more.
     Unread,
+}
+
+/// What a statement does to what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Nothing,
+    /// One grant comes, one member.
+    Grant,
+    Member,
+    TakesGrants,
+    TakesMembers,
+    /// Nothing that can be followed.
+    Other,
 }
 
 impl Grants {
@@ -136,25 +142,27 @@ impl Grants {
         self.stamp.load(SeqCst) == entrance.stamp
     }
 
-    /// Lets a connection tell of what it changes. All writing goes through one that does.
-    pub(crate) fn follow(self: &Arc<Self>, connection: &Connection) -> rusqlite::Result<()> {
-        let grants = self.clone();
-        connection.create_scalar_function("note_grant", 5, FunctionFlags::SQLITE_UTF8, move |row| {
-            grants.note(|| {
-                let held = grants.held(text(row, 2)?, row.get(3).ok()?, row.get(4).ok()?)?;
-                Some(Note::Grant { came: row.get(0).ok()?, group: key(GroupId::parse(text(row, 1)?)?), held })
-            });
-            Ok(true)
-        })?;
-        let grants = self.clone();
-        connection.create_scalar_function("note_member", 3, FunctionFlags::SQLITE_UTF8, move |row| {
-            grants.note(|| {
-                let (member, team) = (grants.name(text(row, 1)?), grants.name(text(row, 2)?));
-                Some(Note::Member { came: row.get(0).ok()?, member, team })
-            });
-            Ok(true)
-        })?;
-        connection.execute_batch(TRIGGERS)
+    /// Runs a statement, and notes what it changes of what is kept. Gives how many rows it touched.
+    pub(super) fn execute(&self, connection: &Connection, step: &Step) -> rusqlite::Result<usize> {
+        let (sql, params) = (step.sql.sqlite(), rusqlite::params_from_iter(&step.params));
+        let change = if self.is_loaded() { Change::of(step.sql) } else { Change::Nothing };
+        let taken = match change {
+            Change::TakesGrants => TAKEN_GRANTS,
+            Change::TakesMembers => TAKEN_MEMBERS,
+            Change::Nothing => return connection.prepare_cached(sql)?.execute(params),
+            Change::Grant | Change::Member | Change::Other => {
+                let touched = connection.prepare_cached(sql)?.execute(params)?;
+                self.note(self.came(&change, &step.params));
+                return Ok(touched);
+            }
+        };
+        let mut statement = connection.prepare_cached(&format!("{sql} {taken}"))?;
+        let (mut rows, mut touched) = (statement.query(params)?, 0);
+        while let Some(row) = rows.next()? {
+            touched += 1;
+            self.note(self.went(&change, row));
+        }
+        Ok(touched)
     }
 
     /// Reads everything. Only while nothing is written.
@@ -224,11 +232,35 @@ impl Grants {
         result
     }
 
-    fn note(&self, read: impl FnOnce() -> Option<Note>) {
-        if self.is_loaded() {
-            let note = read().unwrap_or(Note::Unread);
-            self.notes().push(note);
+    fn note(&self, note: Option<Note>) {
+        self.notes().push(note.unwrap_or(Note::Unread));
+    }
+
+    fn came(&self, change: &Change, params: &[Value]) -> Option<Note> {
+        match (change, params) {
+            (Change::Grant, [Value::Text(group), Value::Text(subject), _, _, Value::Int(role), until]) => {
+                let until = match until {
+                    Value::Int(until) => Some(*until),
+                    Value::Null => None,
+                    _ => return None,
+                };
+                let held = self.held(subject, *role, until)?;
+                Some(Note::Grant { came: true, group: key(GroupId::parse(group)?), held })
+            }
+            (Change::Member, [Value::Text(team), Value::Text(member)]) => {
+                Some(Note::Member { came: true, member: self.name(member), team: self.name(team) })
+            }
+            _ => None,
         }
+    }
+
+    fn went(&self, change: &Change, row: &rusqlite::Row<'_>) -> Option<Note> {
+        let text = |at| row.get_ref(at).ok()?.as_str().ok();
+        if matches!(change, Change::TakesMembers) {
+            return Some(Note::Member { came: false, member: self.name(text(0)?), team: self.name(text(1)?) });
+        }
+        let held = self.held(text(1)?, row.get(2).ok()?, row.get(3).ok()?)?;
+        Some(Note::Grant { came: false, group: key(GroupId::parse(text(0)?)?), held })
     }
 
     fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
@@ -242,6 +274,22 @@ impl Grants {
     fn name(&self, text: &str) -> Name {
         let [high, low] = [0, 1].map(|at| u128::from(self.names[at].hash_one(text)));
         high << 64 | low
+    }
+}
+
+impl Change {
+    /// What a statement does: by how it begins, as all of ours do.
+    pub(crate) fn of(sql: &Sql) -> Self {
+        let is = |other: &'static Sql| std::ptr::eq(sql, other);
+        let text = sql.text;
+        match () {
+            () if is(&INSERT_GRANT) => Self::Grant,
+            () if is(&INSERT_MEMBER) => Self::Member,
+            () if text.starts_with("DELETE FROM grants ") => Self::TakesGrants,
+            () if text.starts_with("DELETE FROM team_members ") => Self::TakesMembers,
+            () if words(text).take(3).any(|word| TABLES.contains(&word)) => Self::Other,
+            () => Self::Nothing,
+        }
     }
 }
 
@@ -306,6 +354,6 @@ fn key(group: GroupId) -> u128 {
     u128::from_be_bytes(*group.as_bytes())
 }
 
-fn text<'a>(row: &'a Context<'_>, at: usize) -> Option<&'a str> {
-    row.get_raw(at).as_str().ok()
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
 }

@@ -55,6 +55,16 @@ impl World {
         }
     }
 
+    /// Runs a statement and leaves its transaction open.
+    fn begin(&self, add: impl FnOnce(&mut Batch)) -> &Connection {
+        let connection = self.thread.connection.as_ref().unwrap();
+        let mut batch = Batch::default();
+        add(&mut batch);
+        connection.execute_batch("BEGIN").unwrap();
+        assert_eq!(self.thread.grants.execute(connection, &batch.steps[0]).unwrap(), 1);
+        connection
+    }
+
     fn entrance(&self) -> Option<Entrance> {
         self.thread.grants.entrance(Some(id(1)), SUBJECTS[0], NOW)
     }
@@ -100,6 +110,10 @@ impl Dice {
     }
 }
 
+fn joins(batch: &mut Batch) {
+    batch.one(Guard::SubjectName, &identity_change::INSERT_MEMBER, params!["team:c", "user:a@x.io"]);
+}
+
 #[test]
 fn what_is_kept_is_what_would_be_read() {
     let mut world = World::new();
@@ -138,8 +152,7 @@ fn an_entrance_ends_with_a_change_of_any_grant_and_with_nothing_else() {
 #[test]
 fn nothing_is_told_while_a_change_is_committed() {
     let world = World::new();
-    let connection = world.thread.connection.as_ref().unwrap();
-    connection.execute_batch("BEGIN; INSERT INTO team_members VALUES ('team:c', 'user:a@x.io')").unwrap();
+    let connection = world.begin(joins);
     let before = world.entrance().unwrap();
     let commit = || {
         assert_eq!(world.entrance(), None);
@@ -152,8 +165,7 @@ fn nothing_is_told_while_a_change_is_committed() {
 #[test]
 fn a_commit_that_failed_ends_what_is_kept_until_it_is_read_again() {
     let mut world = World::new();
-    let connection = world.thread.connection.as_ref().unwrap();
-    connection.execute_batch("BEGIN; INSERT INTO team_members VALUES ('team:c', 'user:a@x.io')").unwrap();
+    let connection = world.begin(joins);
     let before = world.entrance().unwrap();
     // It may have reached the disk all the same, and here it did.
     let failed = world
@@ -168,13 +180,26 @@ fn a_commit_that_failed_ends_what_is_kept_until_it_is_read_again() {
 #[test]
 fn a_row_that_makes_no_sense_leaves_checks_to_the_database() {
     let mut world = World::new();
-    let connection = world.thread.connection.as_ref().unwrap();
-    connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
-    let grant = format!("BEGIN; INSERT INTO grants VALUES ('{}', 'user:a@x.io', 'manifest', '', 7, NULL)", id(1));
-    connection.execute_batch(&grant).unwrap();
+    world.thread.connection.as_ref().unwrap().pragma_update(None, "ignore_check_constraints", true).unwrap();
+    let connection = world.begin(|batch| {
+        let grant = params![id(1), "user:a@x.io", "manifest", "", 7, None::<i64>];
+        batch.one(Guard::SubjectName, &changes::INSERT_GRANT, grant);
+    });
     world.thread.grants.while_committing(|| connection.execute_batch("COMMIT")).unwrap();
     assert_eq!(world.entrance(), None);
     world.thread.load_grants();
     assert_eq!(world.entrance(), None);
     assert!(!world.thread.keeps_grants);
+}
+
+#[test]
+fn a_change_that_can_not_be_followed_ends_what_is_kept() {
+    static ODD: crate::sql::Sql = crate::sql::Sql::new("ODD", "UPDATE grants SET role = 10 WHERE role = ?1");
+    let mut world = World::new();
+    let mut batch = Batch::default();
+    batch.any(Guard::Fresh, &ODD, params![20]);
+    assert!(world.thread.commit_all(&[batch])[0].is_ok());
+    assert_eq!(world.entrance(), None);
+    world.thread.load_grants();
+    world.compare("read again");
 }

@@ -14,6 +14,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
+#[cfg(test)]
+pub(crate) use grants::Change;
 pub(crate) use grants::Entrance;
 use grants::Grants;
 
@@ -38,7 +40,6 @@ impl Database {
             open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, &source))?;
         migrations::sqlite::migrate(&mut connection, path)?;
         let grants = Arc::new(Grants::new());
-        grants.follow(&connection).map_err(|source| OpenError::engine(path, &source))?;
         Ok(Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             path: path.to_owned(),

@@ -225,9 +225,7 @@ impl Thread {
     fn connection(&mut self) -> Result<&mut Connection, CommitError> {
         if self.connection.is_none() {
             tracing::warn!(path = %self.path.display(), "opening the database again after an error");
-            let connection = reopen(&self.path)?;
-            self.grants.follow(&connection).map_err(|error| classify(&error))?;
-            self.connection = Some(connection);
+            self.connection = Some(reopen(&self.path)?);
             // A COMMIT that ended in an I/O error may show only now.
             self.stamps.forget_all();
             self.grants.forget_all();
@@ -276,7 +274,7 @@ fn attempt(connection: &Connection, grants: &Grants, batches: &[Batch]) -> rusql
     let mut outcomes = Vec::with_capacity(batches.len());
     for batch in batches {
         let noted = grants.noted();
-        let outcome = run(connection, batch)?;
+        let outcome = run(connection, grants, batch)?;
         if outcome.is_err() {
             grants.strike(noted);
         }
@@ -286,12 +284,12 @@ fn attempt(connection: &Connection, grants: &Grants, batches: &[Batch]) -> rusql
     Ok(outcomes)
 }
 
-fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
+fn run(connection: &Connection, grants: &Grants, batch: &Batch) -> rusqlite::Result<Outcome> {
     if batch.is_single_insert() {
-        return Ok(steps(connection, batch)?.map_or(Ok(()), |guard| Err(CommitError::Missed { guard })));
+        return Ok(steps(connection, grants, batch)?.map_or(Ok(()), |guard| Err(CommitError::Missed { guard })));
     }
     connection.prepare_cached("SAVEPOINT batch")?.execute([])?;
-    let outcome = match steps(connection, batch)? {
+    let outcome = match steps(connection, grants, batch)? {
         None => Ok(()),
         Some(guard) => {
             connection.prepare_cached("ROLLBACK TO batch")?.execute([])?;
@@ -303,10 +301,9 @@ fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
 }
 
 /// Runs the statements; `Some` is the guard that was missed.
-fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
+fn steps(connection: &Connection, grants: &Grants, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
     for step in &batch.steps {
-        let touched = connection.prepare_cached(step.sql.sqlite())?.execute(rusqlite::params_from_iter(&step.params));
-        match touched {
+        match grants.execute(connection, step) {
             Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
             Ok(_) => return Ok(Some(step.guard)),
             // A unique index, a foreign key or a check refused the row: that is a guard, too.

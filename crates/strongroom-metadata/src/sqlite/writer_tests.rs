@@ -50,7 +50,6 @@ impl World {
 
 pub(super) fn thread(path: &Path, connection: Connection) -> Thread {
     let (stamps, grants) = (Arc::new(Stamps::new()), Arc::new(Grants::new()));
-    grants.follow(&connection).unwrap();
     Thread {
         connection: Some(connection),
         path: path.to_owned(),
