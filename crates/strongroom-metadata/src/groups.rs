@@ -106,6 +106,22 @@ macro_rules! group_state {
         )
     };
 }
+/// The group ?1, for whom it is known already that they see it, and by what role.
+macro_rules! group_entered {
+    ($sealed:expr) => {
+        concat!(
+            "SELECT ",
+            group_columns!(),
+            ", CAST(NULL AS {int}), ",
+            secret_columns!(),
+            ", ",
+            $sealed,
+            " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
+            current_secrets!(),
+            " WHERE g.id = ?1"
+        )
+    };
+}
 /// ?3 the search pattern or ''.
 macro_rules! group_matches {
     () => {
@@ -155,6 +171,8 @@ statements! {
     );
     GROUP_OF_NAME = "SELECT id FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
+    GROUP_ENTERED = group_entered!("NULL");
+    GROUP_ENTERED_SEALED = group_entered!("v.sealed");
     GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
     GROUP_PAGE_MEMBER = group_page!(visible_to_member!("m.group_id < ?4 AND "), "");
     GROUP_COUNT_ALL = group_count!("");
@@ -305,17 +323,17 @@ impl<Id: Copy + ToString> Page<Id> {
 impl Metadata {
     /// A visible group by id, deleted ones too.
     pub async fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_by_id(&GROUP_BY_ID, id, viewpoint).await
+        self.group_by_id([&GROUP_BY_ID, &GROUP_ENTERED], id, viewpoint).await
     }
 
     /// A visible group by id with its sealed values.
     pub async fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_by_id(&GROUP_BY_ID_SEALED, id, viewpoint).await
+        self.group_by_id([&GROUP_BY_ID_SEALED, &GROUP_ENTERED_SEALED], id, viewpoint).await
     }
 
     async fn group_by_id(
         &self,
-        sql: &'static Sql,
+        [asking, entered]: [&'static Sql; 2],
         id: GroupId,
         viewpoint: &Viewpoint,
     ) -> Result<Option<GroupState>, ReadError> {
@@ -323,13 +341,13 @@ impl Metadata {
             Way::Asked => {}
             Way::Shut => return Ok(None),
             Way::Open(entrance) => {
-                let found = self.group_state(sql, &Viewpoint::inside(), id.into()).await?;
+                let found = self.group_states(entered, &params![id]).await?.pop();
                 if self.holds(entrance) {
                     return Ok(found.map(|state| state.entered(entrance)));
                 }
             }
         }
-        self.group_state(sql, viewpoint, id.into()).await
+        self.group_state(asking, viewpoint, id.into()).await
     }
 
     /// How somebody gets at a group (`None`: at one that isn't there). What is read by an open way is of the moment of
@@ -366,7 +384,7 @@ impl Metadata {
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {
                     let found = self.group_state(&GROUP_BY_NAME, &Viewpoint::inside(), folded.into()).await?;
-                    // Another group may have the name by now.
+                    // Another group may have got the name meanwhile.
                     if self.holds(entrance) && found.as_ref().map(|state| state.group.id) == id {
                         return named(found.map(|state| state.entered(entrance)));
                     }

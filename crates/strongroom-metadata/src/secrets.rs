@@ -6,7 +6,7 @@ use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
 use crate::groups::{Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
-use crate::sql::{Row, Value, params, statements};
+use crate::sql::{Row, Sql, Value, params, statements};
 use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError};
 
@@ -98,6 +98,12 @@ statements! {
     // Of one that isn't there, too, a row is read: the nearest.
     GROUP_OF_SECRET =
         "SELECT CASE WHEN x.id = ?1 THEN x.group_id END FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
+    // As SECRET_BY_ID, for whom it is known already that they see it, and by what role.
+    SECRET_ENTERED = concat!(
+        secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})", "CAST(NULL AS {int})"),
+        "FROM secrets s CROSS JOIN secret_groups g JOIN secret_versions v ON v.secret_id = s.id \
+         WHERE s.id = ?1 AND g.id = s.group_id ORDER BY v.version DESC LIMIT ?2"
+    );
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
     COUNT_VERSIONS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1";
@@ -202,26 +208,26 @@ impl Metadata {
                 Way::Asked => {}
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {
-                    let found = self.read_secret(id, &Viewpoint::inside(), versions).await?;
+                    let found = self.read_secret(&SECRET_ENTERED, &params![id, versions]).await?;
                     if self.holds(entrance) {
                         return Ok(found.map(|(secret, versions)| (secret.entered(entrance), versions)));
                     }
                 }
             }
         }
-        self.read_secret(id, viewpoint, versions).await
+        let sees_all = i64::from(viewpoint.sees_all());
+        let asked = params![&viewpoint.subject, self.now(), id, versions, sees_all];
+        self.read_secret(&SECRET_BY_ID, &asked).await
     }
 
     async fn read_secret(
         &self,
-        id: SecretId,
-        viewpoint: &Viewpoint,
-        versions: i64,
+        sql: &'static Sql,
+        asked: &[Value],
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
-        let (own, now) = (&viewpoint.subject, self.now());
         let mut current = None;
         let versions = self
-            .rows(&SECRET_BY_ID, &params![own, now, id, versions, i64::from(viewpoint.sees_all())], |row| {
+            .rows(sql, asked, |row| {
                 let version = read_version(row, 17)?;
                 if version.version == row.int(2)? {
                     current = Some(read_secret(row, version.clone())?);

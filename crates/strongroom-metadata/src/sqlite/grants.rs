@@ -152,7 +152,7 @@ impl Grants {
             Change::Nothing => return connection.prepare_cached(sql)?.execute(params),
             Change::Grant | Change::Member | Change::Other => {
                 let touched = connection.prepare_cached(sql)?.execute(params)?;
-                self.note(self.came(&change, &step.params));
+                self.note(self.came(change, &step.params));
                 return Ok(touched);
             }
         };
@@ -160,7 +160,7 @@ impl Grants {
         let (mut rows, mut touched) = (statement.query(params)?, 0);
         while let Some(row) = rows.next()? {
             touched += 1;
-            self.note(self.went(&change, row));
+            self.note(self.went(change, row));
         }
         Ok(touched)
     }
@@ -236,7 +236,7 @@ impl Grants {
         self.notes().push(note.unwrap_or(Note::Unread));
     }
 
-    fn came(&self, change: &Change, params: &[Value]) -> Option<Note> {
+    fn came(&self, change: Change, params: &[Value]) -> Option<Note> {
         match (change, params) {
             (Change::Grant, [Value::Text(group), Value::Text(subject), _, _, Value::Int(role), until]) => {
                 let until = match until {
@@ -254,7 +254,7 @@ impl Grants {
         }
     }
 
-    fn went(&self, change: &Change, row: &rusqlite::Row<'_>) -> Option<Note> {
+    fn went(&self, change: Change, row: &rusqlite::Row<'_>) -> Option<Note> {
         let text = |at| row.get_ref(at).ok()?.as_str().ok();
         if matches!(change, Change::TakesMembers) {
             return Some(Note::Member { came: false, member: self.name(text(0)?), team: self.name(text(1)?) });
