@@ -251,6 +251,7 @@ impl Instance {
         }
         let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots().await?).await?;
         folder.note(&instance.instance_id)?;
+        metadata.keep_grants().await?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {
             name_rule: match settings.group_name_rule {
