@@ -32,6 +32,19 @@ macro_rules! id_types {
             }
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'_, str> as serde::Deserialize>::deserialize(from)?;
+                Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an id in its canonical form"))
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
@@ -71,6 +84,8 @@ id_types! {
     IdentityProviderId,
     /// A key that signs tokens.
     SigningKeyId,
+    /// A write over two systems.
+    OperationId,
 }
 
 /// Makes new ids: `UUIDv7`, so that ids sort by the time they were made.

@@ -10,6 +10,7 @@ mod ids;
 pub mod manifest;
 pub mod names;
 mod network;
+pub mod operation;
 pub mod policy;
 mod retry;
 pub mod rights;
@@ -23,8 +24,8 @@ mod with_ids;
 pub use clock::{Clock, Day, SystemClock, Timestamp};
 pub use entropy::Entropy;
 pub use ids::{
-    AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, RoleBindingId, RoleId,
-    SecretId, SigningKeyId, TeamId, TokenId, UserId, VersionId, VirtualAccountId,
+    AccountId, AgentIdentityId, EventId, GroupId, IdentityProviderId, Ids, IntegrationId, OperationId, RoleBindingId,
+    RoleId, SecretId, SigningKeyId, TeamId, TokenId, UserId, VersionId, VirtualAccountId,
 };
 pub use network::{Network, NetworkError};
 pub use retry::Backoff;

@@ -30,6 +30,19 @@ macro_rules! with_ids {
                 }
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.id())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let id = <std::borrow::Cow<'_, str> as serde::Deserialize>::deserialize(from)?;
+                Self::parse(&id).ok_or_else(|| serde::de::Error::custom("not an id of its kind"))
+            }
+        }
     };
 }
 

@@ -26,12 +26,12 @@ CREATE INDEX store_entries_remove ON store_entries (remove_at) WHERE remove_at I
 -- A write over two systems. state: putting, showing (our pointers are flipped, the store's latest are not yet), undoing,
 -- done, undone. change: what the flip writes, JSON, never a value; '' once nobody needs it. claimed_name: of a group that
 -- is being made. The writer has the operation to itself until expires_at, by the database's clock; whoever takes it over
--- raises the fence.
+-- raises the fence. quiet_at: when nothing can arrive any more that was put for an operation that is being undone.
 CREATE TABLE operations (
     id             {text} NOT NULL PRIMARY KEY,
     group_id       {text} NOT NULL,
     claimed_name   {text},
-    integration_id {text} NOT NULL REFERENCES provider_integrations (id),
+    integration_id {text} NOT NULL,
     action         {text} NOT NULL,
     state          {text} NOT NULL,
     change         {text} NOT NULL,
@@ -40,18 +40,19 @@ CREATE TABLE operations (
     holder         {text} NOT NULL,
     fence          {int}  NOT NULL,
     expires_at     {int}  NOT NULL,
+    quiet_at       {int},
     created_at     {int}  NOT NULL,
     finished_at    {int}
 ) {clustered};
 CREATE UNIQUE INDEX operations_open ON operations (group_id) WHERE finished_at IS NULL;
 CREATE UNIQUE INDEX operations_claim ON operations (claimed_name) WHERE finished_at IS NULL AND claimed_name IS NOT NULL;
 CREATE INDEX operations_expires ON operations (expires_at) WHERE finished_at IS NULL;
-CREATE INDEX operations_integration ON operations (integration_id);
+CREATE INDEX operations_finished ON operations (finished_at) WHERE finished_at IS NOT NULL;
 
 -- What an operation does to one secret. digest: the keyed digest of the new value. before: the store's version that the
 -- put replaces, null where there is to be no entry. kept: the store's version of the value that is written again when
--- the operation is undone. placed: the store's version that the put made. state: waiting, placed, failed, undone,
--- abandoned (the store still holds the value of an operation that was undone).
+-- the operation is undone. placed: the store's version that the put made. state: waiting, placed, failed, undone, leftover
+-- (the store still holds the value of an operation that was undone, which is to be destroyed), abandoned (it can't be).
 CREATE TABLE operation_puts (
     operation_id {text}  NOT NULL REFERENCES operations (id),
     secret_id    {text}  NOT NULL,
@@ -66,5 +67,5 @@ CREATE TABLE operation_puts (
     reason       {text},
     PRIMARY KEY (operation_id, secret_id)
 ) {clustered};
-CREATE INDEX operation_puts_abandoned ON operation_puts (state) WHERE state = 'abandoned';
+CREATE INDEX operation_puts_leftover ON operation_puts (operation_id) WHERE state = 'leftover';
 CREATE INDEX operation_puts_secret ON operation_puts (secret_id);

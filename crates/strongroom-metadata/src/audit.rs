@@ -1,5 +1,6 @@
 //! Audit events: rows that stand in the batch of what they tell of.
 
+use serde::{Deserialize, Serialize};
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{EventId, Timestamp, TokenId};
 
@@ -33,7 +34,7 @@ statements! {
 }
 
 /// An audit event. It never holds a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     /// Id.
     pub id: EventId,

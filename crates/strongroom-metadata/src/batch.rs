@@ -37,6 +37,12 @@ pub enum Guard {
     Token,
     /// A row that only this batch can have made.
     Fresh,
+    /// No operation of the group, and none that makes a group of the name, is open.
+    OpenOperation,
+    /// The operation is still its holder's.
+    Operation,
+    /// No other secret has the name in the store.
+    EntryName,
     /// The lease is held as it was when the job began.
     Lease,
     /// Nobody changed identities or policy since this was decided.

@@ -1,5 +1,8 @@
 //! Writing groups: each function is one batch, its audit event included.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
@@ -49,7 +52,7 @@ pub enum GrantSource {
 }
 
 /// A role of a subject on a group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grant {
     /// The group.
     pub group_id: GroupId,
@@ -62,7 +65,7 @@ pub struct Grant {
 }
 
 /// One accepted change of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionRow {
     /// Its number, from 1.
     pub revision: i64,
@@ -71,9 +74,9 @@ pub struct RevisionRow {
     /// Who.
     pub actor: Actor,
     /// What: `create`, `update`, `apply`, `delete_secret`, `delete`, `restore`, `restore_secret`.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// From where: the operation's id.
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// The request.
     pub request_id: String,
     /// The group's name after it.
@@ -87,7 +90,7 @@ pub struct RevisionRow {
 }
 
 /// A secret that begins to exist, at version 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewSecret {
     /// Id.
     pub id: SecretId,
@@ -96,7 +99,7 @@ pub struct NewSecret {
 }
 
 /// A version that begins to exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewVersion {
     /// Its secret.
     pub secret_id: SecretId,
@@ -113,7 +116,7 @@ pub struct NewVersion {
 }
 
 /// What becomes of an existing secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyState {
     /// The secret.
     pub id: SecretId,
@@ -128,7 +131,7 @@ pub struct KeyState {
 }
 
 /// A version that is current from this revision on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewLifetime {
     /// The secret.
     pub secret_id: SecretId,
@@ -139,7 +142,7 @@ pub struct NewLifetime {
 }
 
 /// A new group, at revision 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupCreation {
     /// Id.
     pub id: GroupId,
@@ -162,7 +165,7 @@ pub struct GroupCreation {
 }
 
 /// A change of a group: what its row becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupUpdate {
     /// The group.
     pub id: GroupId,
@@ -175,7 +178,7 @@ pub struct GroupUpdate {
 }
 
 /// A change of a group, with everything that belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupChange {
     /// The group's row.
     pub group: GroupUpdate,
@@ -202,87 +205,95 @@ pub struct GroupChange {
 impl Metadata {
     /// Writes a new group.
     pub async fn create_group(&self, new: &GroupCreation) -> Result<(), CommitError> {
-        let mut batch = Batch::of_group(new.id);
-        let revision = &new.revision;
-        batch.one(
-            Guard::GroupName,
-            &INSERT_GROUP,
-            params![
-                new.id,
-                &revision.name,
-                &new.folded_name,
-                revision.integration_id,
-                &revision.manifest,
-                &revision.mac,
-                &new.data_key,
-                i64::from(new.data_key_kek),
-                count(&new.versions),
-                actor_json(&revision.actor),
-                revision.at
-            ],
-        );
-        insert_revision(&mut batch, new.id, revision);
-        insert_secrets(&mut batch, new.id, revision, &new.secrets, &new.versions);
-        let lifetimes =
-            new.secrets.iter().map(|secret| NewLifetime { secret_id: secret.id, version: 1, key: secret.key.clone() });
-        insert_lifetimes(&mut batch, new.id, revision.revision, lifetimes);
-        insert_grants(&mut batch, GrantSource::Manifest, "", &new.grants);
-        audit::insert(&mut batch, &new.event);
-        self.commit(batch).await
+        self.commit(creation_batch(new)).await
     }
 
     /// Writes a change of a group, unless the group has moved on since the decision.
     pub async fn change_group(&self, change: &GroupChange) -> Result<(), CommitError> {
-        let mut batch = Batch::of_group(change.group.id);
-        let (group, revision) = (&change.group, &change.revision);
-        let update = params![
-            group.id,
-            group.expected_revision,
-            revision.revision,
-            &revision.mac,
+        self.commit(change_batch(change)).await
+    }
+}
+
+pub(crate) fn creation_batch(new: &GroupCreation) -> Batch {
+    let mut batch = Batch::of_group(new.id);
+    let revision = &new.revision;
+    batch.one(
+        Guard::GroupName,
+        &INSERT_GROUP,
+        params![
+            new.id,
             &revision.name,
-            &group.folded_name,
+            &new.folded_name,
             revision.integration_id,
             &revision.manifest,
-            count(&change.versions),
-            revision.at,
-            group.deleted.map(|(at, _)| at),
-            group.deleted.map(|(_, purge)| purge)
-        ];
-        batch.one(Guard::GroupRevision, &UPDATE_GROUP, update);
-        insert_revision(&mut batch, group.id, revision);
-        if let Some(lifetimes) = change.all_ended {
-            batch.exactly(lifetimes, Guard::SecretState, &END_LIFETIMES, params![group.id, revision.revision]);
-        }
-        for secret in &change.ended {
-            batch.one(Guard::SecretState, &END_LIFETIME, params![group.id, *secret, revision.revision]);
-        }
-        for state in &change.states {
-            batch.one(
-                Guard::SecretState,
-                &UPDATE_SECRET,
-                params![
-                    state.id,
-                    state.expected_version,
-                    state.version,
-                    &state.key,
-                    state.key.to_lowercase(),
-                    revision.at,
-                    state.deleted.map(|(at, _)| at),
-                    state.deleted.map(|(_, purge)| purge),
-                    group.id
-                ],
-            );
-        }
-        insert_secrets(&mut batch, group.id, revision, &change.secrets, &change.versions);
-        insert_lifetimes(&mut batch, group.id, revision.revision, change.began.iter().cloned());
-        if let Some(grants) = &change.grants {
-            batch.any(Guard::Fresh, &DELETE_GRANTS_OF_GROUP, params![group.id, GrantSource::Manifest.id()]);
-            insert_grants(&mut batch, GrantSource::Manifest, "", grants);
-        }
-        audit::insert(&mut batch, &change.event);
-        self.commit(batch).await
+            &revision.mac,
+            &new.data_key,
+            i64::from(new.data_key_kek),
+            count(&new.versions),
+            actor_json(&revision.actor),
+            revision.at
+        ],
+    );
+    insert_revision(&mut batch, new.id, revision);
+    insert_secrets(&mut batch, new.id, revision, &new.secrets, &new.versions);
+    let lifetimes =
+        new.secrets.iter().map(|secret| NewLifetime { secret_id: secret.id, version: 1, key: secret.key.clone() });
+    insert_lifetimes(&mut batch, new.id, revision.revision, lifetimes);
+    insert_grants(&mut batch, GrantSource::Manifest, "", &new.grants);
+    audit::insert(&mut batch, &new.event);
+    batch
+}
+
+pub(crate) fn change_batch(change: &GroupChange) -> Batch {
+    let mut batch = Batch::of_group(change.group.id);
+    let (group, revision) = (&change.group, &change.revision);
+    let update = params![
+        group.id,
+        group.expected_revision,
+        revision.revision,
+        &revision.mac,
+        &revision.name,
+        &group.folded_name,
+        revision.integration_id,
+        &revision.manifest,
+        count(&change.versions),
+        revision.at,
+        group.deleted.map(|(at, _)| at),
+        group.deleted.map(|(_, purge)| purge)
+    ];
+    batch.one(Guard::GroupRevision, &UPDATE_GROUP, update);
+    insert_revision(&mut batch, group.id, revision);
+    if let Some(lifetimes) = change.all_ended {
+        batch.exactly(lifetimes, Guard::SecretState, &END_LIFETIMES, params![group.id, revision.revision]);
     }
+    for secret in &change.ended {
+        batch.one(Guard::SecretState, &END_LIFETIME, params![group.id, *secret, revision.revision]);
+    }
+    for state in &change.states {
+        batch.one(
+            Guard::SecretState,
+            &UPDATE_SECRET,
+            params![
+                state.id,
+                state.expected_version,
+                state.version,
+                &state.key,
+                state.key.to_lowercase(),
+                revision.at,
+                state.deleted.map(|(at, _)| at),
+                state.deleted.map(|(_, purge)| purge),
+                group.id
+            ],
+        );
+    }
+    insert_secrets(&mut batch, group.id, revision, &change.secrets, &change.versions);
+    insert_lifetimes(&mut batch, group.id, revision.revision, change.began.iter().cloned());
+    if let Some(grants) = &change.grants {
+        batch.any(Guard::Fresh, &DELETE_GRANTS_OF_GROUP, params![group.id, GrantSource::Manifest.id()]);
+        insert_grants(&mut batch, GrantSource::Manifest, "", grants);
+    }
+    audit::insert(&mut batch, &change.event);
+    batch
 }
 
 impl GrantSource {
@@ -327,8 +338,8 @@ fn insert_revision(batch: &mut Batch, group: GroupId, revision: &RevisionRow) {
             revision.revision,
             revision.at,
             actor_json(&revision.actor),
-            revision.action,
-            revision.source,
+            &*revision.action,
+            &*revision.source,
             &revision.request_id,
             &revision.name,
             revision.integration_id,

@@ -26,6 +26,7 @@ mod integrations;
 mod leases;
 mod machines;
 mod migrations;
+mod operations;
 mod policies;
 mod postgres;
 mod prune;
@@ -37,6 +38,7 @@ mod signing_keys;
 mod sql;
 mod sqlite;
 mod stamps;
+mod store_entries;
 mod trash;
 mod users;
 
@@ -62,6 +64,9 @@ pub use instance::{InstanceRow, InstanceState, NewInstance, RootKeySlotRow};
 pub use integrations::{AccountRow, IntegrationRow, KeptGroups, SealedCredentials};
 pub use leases::{Lease, LeaseError};
 pub use machines::{MachineKind, MachineRow, SyncState};
+pub use operations::{
+    GroupWrite, HeldOperation, MovedPointer, NewEntry, NewOperation, NextState, OperationRow, Placed, PutRow, Undone,
+};
 pub use policies::{MemberRow, Named, NamedRow};
 pub use postgres::{PostgresAddress, PostgresOptions};
 pub use prune::PruneError;
@@ -70,5 +75,6 @@ pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};
 pub use signing_keys::SigningKeyRow;
 pub use stamps::Stamp;
+pub use store_entries::{DueEntry, Leftover};
 pub use trash::{DeletedGroup, DeletedSecret};
 pub use users::{Holdings, OwnedToken, TeamRoleRow, UserRow};

@@ -19,6 +19,8 @@ statements! {
         WHERE gone_at IS NULL AND secret_id IN (SELECT l.secret_id FROM lifetimes l WHERE l.group_id = ?1)";
     DELETE_GRANTS = "DELETE FROM grants WHERE group_id = ?1";
     PURGE_SECRET = "UPDATE secrets SET purge_at = NULL WHERE id = ?1 AND purge_at IS NOT NULL AND purge_at <= ?2";
+    LEAVE_ENTRIES_OF_GROUP = "UPDATE store_entries SET remove_at = ?2 WHERE group_id = ?1 AND remove_at IS NULL";
+    LEAVE_ENTRY_OF_SECRET = "UPDATE store_entries SET remove_at = ?2 WHERE secret_id = ?1 AND remove_at IS NULL";
     PURGE_VERSIONS_OF_SECRET =
         "UPDATE secret_versions SET sealed = NULL, gone_at = ?2 WHERE secret_id = ?1 AND gone_at IS NULL";
 }
@@ -93,11 +95,13 @@ impl Metadata {
                 batch.one(Guard::GroupRevision, &PURGE_GROUP, params![*id, now]);
                 batch.any(Guard::Fresh, &PURGE_SECRETS_OF_GROUP, params![*id]);
                 batch.any(Guard::Fresh, &PURGE_VERSIONS_OF_GROUP, params![*id, now]);
+                batch.any(Guard::Fresh, &LEAVE_ENTRIES_OF_GROUP, params![*id, now]);
                 batch.any(Guard::Fresh, &DELETE_GRANTS, params![*id]);
             }
             PurgeItem::Secret { id, .. } => {
                 batch.one(Guard::SecretState, &PURGE_SECRET, params![*id, now]);
                 batch.any(Guard::Fresh, &PURGE_VERSIONS_OF_SECRET, params![*id, now]);
+                batch.any(Guard::Fresh, &LEAVE_ENTRY_OF_SECRET, params![*id, now]);
             }
         }
         audit::insert(&mut batch, event);

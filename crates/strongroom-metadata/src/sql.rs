@@ -128,6 +128,7 @@ id_values!(
     EventId,
     GroupId,
     IntegrationId,
+    OperationId,
     SecretId,
     SigningKeyId,
     TokenId,

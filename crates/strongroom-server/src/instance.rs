@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
@@ -16,7 +17,7 @@ use strongroom_stores::egress::{AddressPolicy, EgressClient};
 use strongroom_stores::{EmbeddedStore, Owner, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{App, Caches, Context, Limits, RunningWrites, StoreBuilder, TurnoverStep};
+use crate::app::{self, App, Caches, Context, Limits, Patience, RunningWrites, StoreBuilder, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -147,6 +148,34 @@ pub struct World {
     pub store: Option<Arc<dyn SecretStore>>,
     /// Other stores in the place of those that integrations' manifests describe.
     pub outer: Option<OuterStores>,
+    /// How long one call of an outer store may take.
+    pub patience: Option<Duration>,
+    /// Is waited for after each step of a write to an outer store, so that a test can stop it there.
+    pub steps: Option<StepHook>,
+}
+
+/// Is told which step is done.
+pub type StepHook = Arc<dyn Fn(Step) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A step of a write to an outer store, or of settling one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The intent is recorded.
+    Begun,
+    /// One value was put, or could not be.
+    Put,
+    /// All values are there, and nothing is flipped yet.
+    AllPut,
+    /// Our pointers are flipped.
+    Flipped,
+    /// It is recorded that it doesn't happen.
+    GivenUp,
+    /// One old value was written again.
+    WrittenAgain,
+    /// Everything was taken back, which is not recorded yet.
+    TakenBack,
+    /// It is the store's newest everywhere, which is not recorded yet.
+    Shown,
 }
 
 /// Gives the store of an integration by its FQN; `None` for the one that its manifest describes.
@@ -154,7 +183,7 @@ pub type OuterStores = Arc<dyn Fn(&str) -> Option<Arc<dyn SecretStore>> + Send +
 
 impl Default for World {
     fn default() -> Self {
-        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None }
+        Self { clock: None, entropy: Arc::new(SystemEntropy), store: None, outer: None, patience: None, steps: None }
     }
 }
 
@@ -255,6 +284,7 @@ impl Instance {
             keys: ring,
             store: world.store.unwrap_or_else(|| Arc::new(EmbeddedStore::new(settings.max_value_bytes))),
             outer: world.outer,
+            steps: world.steps,
             clock,
             entropy: world.entropy,
             ids,
@@ -262,6 +292,7 @@ impl Instance {
             instance_id: instance.instance_id,
             issuer,
             account_id: instance.account_id,
+            patience: world.patience.map_or_else(Patience::default, Patience::of_calls),
             limits,
             rate_limits,
             rules: PolicyRules { values_hidden_from_people: settings.disable_secret_value_view },
@@ -295,7 +326,13 @@ impl Instance {
     pub fn start_jobs(&self) -> tokio::task::JoinHandle<()> {
         let app = self.app.clone();
         tokio::spawn(async move {
-            tokio::join!(jobs::run_purge(app.clone()), jobs::run_rotation(app.clone()), jobs::run_pruning(app.clone()));
+            tokio::join!(
+                jobs::run_purge(app.clone()),
+                jobs::run_rotation(app.clone()),
+                jobs::run_pruning(app.clone()),
+                app::run_settling(app.clone()),
+                app::run_reaping(app.clone()),
+            );
         })
     }
 
@@ -334,6 +371,16 @@ impl Instance {
         let store = self.app.store_of(id).await;
         let store = store.map_err(|error| http::ApiError::from(error).message().to_owned())?;
         Ok((store.store, store.target.to_string()))
+    }
+
+    /// Settles at once the writes to outer stores whose writers have stopped, and says how many are settled.
+    pub async fn settle_now(&self) -> Result<usize, String> {
+        self.app.settle_all_due().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Removes at once from outer stores what is due there, and says how many entries and versions that were.
+    pub async fn reap_now(&self) -> Result<usize, String> {
+        self.app.reap_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
     /// How many requests were too many.

@@ -22,7 +22,7 @@ mod run;
 pub use admin_token::{admin_token_command, run_admin_token};
 pub use doctor::{doctor_command, run_doctor};
 pub use first_start::FirstStart;
-pub use instance::{Instance, OuterStores, StartError, SystemEntropy, World};
+pub use instance::{Instance, OuterStores, StartError, Step, StepHook, SystemEntropy, World};
 pub use keys::{KeyFileError, make_root_key_file};
 pub use limits::Refusals;
 pub use migrate_database::{MigrateError, migrate_database_command, run_migrate_database};

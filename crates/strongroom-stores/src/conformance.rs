@@ -23,7 +23,9 @@ pub async fn run(store: &dyn SecretStore, round: u128) -> Vec<&'static str> {
     bench.a_missing_version_is_not_found().await;
     bench.values_at_the_limit().await;
     bench.removing_twice_is_success().await;
+    bench.one_beside_another_lives_with_it().await;
     store.probe().await.expect("a healthy store answers a probe");
+    store.answers().await.expect("a healthy store answers");
     let can = store.description();
     macro_rules! optional {
         ($able:expr, $check:ident) => {
@@ -35,9 +37,11 @@ pub async fn run(store: &dyn SecretStore, round: u128) -> Vec<&'static str> {
     optional!(can.enumerates, listing_pages_through_everything);
     optional!(can.conditional_put, conditions_are_kept);
     optional!(can.marks && can.enumerates, marks_come_back);
+    optional!(can.marks, a_marked_put_is_found);
     optional!(can.staging && can.enumerates, staged_versions_are_unseen_until_promoted);
     optional!(can.removes_versions, one_version_can_be_removed);
-    optional!(can.enumerates && !can.soft_delete, a_removed_name_can_be_used_again);
+    optional!(can.removes_versions && can.enumerates, an_entry_without_its_newest_takes_another);
+    optional!(can.enumerates, a_removed_name_can_be_used_again);
     skipped
 }
 
@@ -51,6 +55,12 @@ impl Bench<'_> {
     fn entry<'a>(&self, group: &'a str, key: &'a str) -> Entry<'a> {
         let id = Uuid::from_u128(self.round << 64 | (group.len() as u128) << 32 | u128::from(key.as_bytes()[0]));
         Entry { tenant: "acme", group, key, secret_id: SecretId::from(id), beside: false }
+    }
+
+    /// Another secret of the same name.
+    fn beside(entry: Entry<'_>) -> Entry<'_> {
+        let id = Uuid::from_u128(!Uuid::from_bytes(*entry.secret_id.as_bytes()).as_u128());
+        Entry { secret_id: SecretId::from(id), beside: true, ..entry }
     }
 
     fn binding(entry: &Entry<'_>, version: i64) -> Binding {
@@ -241,12 +251,83 @@ impl Bench<'_> {
         assert_eq!(self.get(entry, 2, &second).await.as_deref(), Ok("two"));
     }
 
+    async fn an_entry_without_its_newest_takes_another(&self) {
+        let entry = self.entry("no-newest", "KEY");
+        let (first, second) = (self.put(entry, 1, "one").await, self.put(entry, 2, "two").await);
+        self.store.remove(&entry, Removal::Version(&second.version)).await.expect("a removal");
+        assert_ne!(self.latest(entry).await.as_deref(), Some("two"));
+        if self.store.description().conditional_put {
+            let taken = self.put_if(entry, 3, "x", Condition::Absent).await;
+            assert_eq!(taken.map(|_| ()), Err(StoreErrorKind::AlreadyExists), "the entry is there all the same");
+        }
+        let third = self.put(entry, 3, "three").await;
+        assert_eq!(self.latest(entry).await.as_deref(), Some("three"));
+        assert_eq!(self.get(entry, 1, &first).await.as_deref(), Ok("one"));
+        assert_eq!(self.get(entry, 3, &third).await.as_deref(), Ok("three"));
+    }
+
+    async fn one_beside_another_lives_with_it(&self) {
+        let first = self.entry("beside", "KEY");
+        let second = Self::beside(first);
+        let (one, two) = (self.put(first, 1, "first").await, self.put_if(second, 1, "second", Condition::Absent).await);
+        let two = two.expect("a put beside another");
+        assert_eq!(self.get(first, 1, &one).await.as_deref(), Ok("first"));
+        assert_eq!(self.get(second, 1, &two).await.as_deref(), Ok("second"));
+        let enumerates = self.store.description().enumerates;
+        if enumerates {
+            assert_eq!(self.latest(first).await.as_deref(), Some("first"));
+            assert_eq!(self.latest(second).await.as_deref(), Some("second"));
+        }
+        self.put(second, 2, "newer").await;
+        self.store.remove(&first, Removal::Entry).await.expect("a removal");
+        if enumerates {
+            assert_eq!(self.latest(first).await, None);
+            assert_eq!(self.latest(second).await.as_deref(), Some("newer"), "the other's end leaves it alone");
+        }
+        self.store.remove(&second, Removal::Entry).await.expect("a removal");
+    }
+
+    async fn find(&self, entry: Entry<'_>, mark: &str, version: i64) -> Option<StoreVersion> {
+        self.store.find(&entry, mark, version).await.expect("a search")
+    }
+
+    async fn a_marked_put_is_found(&self) {
+        let entry = self.entry("finding", "KEY");
+        assert_eq!(self.find(entry, "operation-1", 1).await, None, "nothing is there");
+        let put = async |version, mark, staged| {
+            let value = format!("value {version}");
+            self.put_full(entry, version, &value, Condition::Always, Some(mark), staged).await.expect("a marked put")
+        };
+        let one = put(1, "operation-1", false).await;
+        assert_eq!(self.find(entry, "operation-1", 1).await.as_ref(), Some(&one.version));
+        assert_eq!(self.find(entry, "operation-1", 2).await, None, "another number");
+        assert_eq!(self.find(entry, "operation-2", 1).await, None, "another mark");
+        let two = put(2, "operation-2", false).await;
+        // An operation that puts the old value again puts a second version.
+        let three = put(3, "operation-2", false).await;
+        self.put(entry, 4, "without a mark").await;
+        for (mark, number, placed) in [("operation-1", 1, &one), ("operation-2", 2, &two), ("operation-2", 3, &three)] {
+            assert_eq!(self.find(entry, mark, number).await.as_ref(), Some(&placed.version), "after other puts");
+        }
+        assert_eq!(self.find(self.entry("finding", "OTHER"), "operation-1", 1).await, None, "another entry");
+        if self.store.description().staging {
+            let staged = put(5, "operation-5", true).await;
+            assert_eq!(self.find(entry, "operation-5", 5).await.as_ref(), Some(&staged.version), "unseen");
+            assert_eq!(self.get(entry, 5, &staged).await.as_deref(), Ok("value 5"));
+        }
+        self.store.remove(&entry, Removal::Entry).await.expect("a removal");
+        assert_eq!(self.find(entry, "operation-1", 1).await, None, "it is gone with its entry");
+    }
+
     async fn a_removed_name_can_be_used_again(&self) {
         let entry = self.entry("reuse", "KEY");
         self.put(entry, 1, "old").await;
         self.store.remove(&entry, Removal::Entry).await.expect("a removal");
         assert_eq!(self.latest(entry).await, None);
-        let again = self.put(entry, 1, "new").await;
+        // Where the name stays taken, by another secret beside it.
+        let entry = if self.store.description().soft_delete { Self::beside(entry) } else { entry };
+        let again = self.put_if(entry, 1, "new", Condition::Absent).await.expect("a put under the name");
         assert_eq!(self.get(entry, 1, &again).await.as_deref(), Ok("new"));
+        assert_eq!(self.latest(entry).await.as_deref(), Some("new"));
     }
 }

@@ -17,6 +17,8 @@ pub enum Call {
     Get,
     /// `latest`
     Latest,
+    /// `find`
+    Find,
     /// `promote`
     Promote,
     /// `remove`
@@ -25,6 +27,8 @@ pub enum Call {
     List,
     /// `probe`
     Probe,
+    /// `answers`
+    Answers,
 }
 
 type Rule = Box<dyn FnMut(Call) -> Option<StoreErrorKind> + Send>;
@@ -96,6 +100,11 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
         self.inner.latest(entry).await
     }
 
+    async fn find(&self, entry: &Entry<'_>, mark: &str, version: i64) -> Result<Option<StoreVersion>, StoreError> {
+        self.check(Call::Find)?;
+        self.inner.find(entry, mark, version).await
+    }
+
     async fn promote(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         self.check(Call::Promote)?;
         self.inner.promote(entry, version).await
@@ -114,5 +123,10 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
     async fn probe(&self) -> Result<(), StoreError> {
         self.check(Call::Probe)?;
         self.inner.probe().await
+    }
+
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.check(Call::Answers)?;
+        self.inner.answers().await
     }
 }

@@ -13,6 +13,9 @@ mod embedded;
 mod error;
 mod faulty;
 mod memory;
+#[cfg(feature = "conformance")]
+pub mod model;
+pub mod naming;
 pub mod outer;
 mod store;
 mod vault;

@@ -35,8 +35,14 @@ pub trait SecretStore: Send + Sync {
     /// Up to `limit` names under a prefix that sort after `after`.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError>;
 
-    /// Whether the store answers and would let us write and remove.
+    /// Whether the store answers and would let us do all that we have to. It may have to try, on an entry of its own
+    /// that it removes again.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Whether the store answers and would let us remove, as far as can be told without making anything.
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.probe().await
+    }
 }
 
 /// What a store can do.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use strongroom_domain::{Entropy, token};
 use strongroom_server::config::{Settings, serve_command};
-use strongroom_server::{Instance, OuterStores, StartError, SystemEntropy, World};
+use strongroom_server::{Instance, OuterStores, StartError, StepHook, SystemEntropy, World};
 use strongroom_stores::{EmbeddedStore, FaultPlan, Faulty, SecretStore};
 use strongroom_throwaway::{psql, with_database};
 use tempfile::TempDir;
@@ -75,6 +75,8 @@ pub struct Setup {
     seed: Option<u64>,
     store: Option<Arc<dyn SecretStore>>,
     outer: Option<OuterStores>,
+    patience: Option<Duration>,
+    steps: Option<StepHook>,
 }
 
 impl Setup {
@@ -103,6 +105,20 @@ impl Setup {
     #[must_use]
     pub fn outer(mut self, stores: OuterStores) -> Self {
         self.outer = Some(stores);
+        self
+    }
+
+    /// Waits for the hook after each step of a write to an outer store.
+    #[must_use]
+    pub fn steps(mut self, hook: StepHook) -> Self {
+        self.steps = Some(hook);
+        self
+    }
+
+    /// How long one call of an outer store may take.
+    #[must_use]
+    pub const fn patience(mut self, call: Duration) -> Self {
+        self.patience = Some(call);
         self
     }
 
@@ -218,6 +234,8 @@ impl TestApp {
             entropy: self.entropy.clone(),
             store: Some(self.setup.store.clone().unwrap_or_else(embedded)),
             outer: self.setup.outer.clone(),
+            patience: self.setup.patience,
+            steps: self.setup.steps.clone(),
         };
         let instance = Instance::open(&settings, world).await?;
         if let Some(first) = instance.first_start() {

@@ -1,5 +1,6 @@
 //! Rules that every statement keeps, and one run of each of them.
 
+mod operations;
 mod runs;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,8 @@ use rusqlite::Connection;
 use crate::sql::{Sql, Value};
 use crate::{
     access, audit, changes, groups, history, identity, identity_change, instance, integrations, leases, machines,
-    migrations, policies, prune, purge, replicas, secrets, signing_keys, trash, users,
+    migrations, operations as operation_statements, policies, prune, purge, replicas, secrets, signing_keys,
+    store_entries, trash, users,
 };
 
 /// Statements that a batch may run without a count of rows.
@@ -30,15 +32,20 @@ const ANY: &[&str] = &[
     "DELETE_ROLE_GRANTS_OF_SOURCE",
     "DELETE_ROLE_GRANTS_OF_SUBJECT",
     "DELETE_ROLE_GRANTS_ON",
+    "LEAVE_ENTRIES_OF_GROUP",
+    "LEAVE_ENTRY_OF_SECRET",
     "LEAVE_PURGED_GROUPS",
     "MOVE_TOKENS_END",
     "PRUNE_BATCHES",
     "PRUNE_ENDED_TOKENS",
     "PRUNE_GRANTS",
     "PRUNE_INVITATIONS",
+    "PRUNE_OPERATIONS",
+    "PRUNE_PUTS",
     "PRUNE_REVOKED_TOKENS",
     "PRUNE_ROLE_GRANTS",
     "RELEASE_LEASES",
+    "REMOVED_LEFTOVERS",
     "REVOKE_TOKENS",
     "SHORTEN_OLDER_TOKENS",
     "SHORTEN_TOKENS",
@@ -125,12 +132,14 @@ fn all() -> Vec<&'static Sql> {
         integrations::ALL,
         leases::ALL,
         machines::ALL,
+        operation_statements::ALL,
         policies::ALL,
         prune::ALL,
         purge::ALL,
         replicas::ALL,
         secrets::ALL,
         signing_keys::ALL,
+        store_entries::ALL,
         trash::ALL,
         users::ALL,
     ];
@@ -167,7 +176,7 @@ fn the_lists_are_whole_and_names_are_unique() {
         let path = entry.as_ref().unwrap().path();
         path.is_file() && std::fs::read_to_string(path).unwrap().contains("\nstatements! {")
     });
-    assert_eq!(declaring.count(), 19, "a module with statements is missing from `all`");
+    assert_eq!(declaring.count(), 21, "a module with statements is missing from `all`");
 }
 
 #[test]

@@ -17,19 +17,19 @@ macro_rules! params {
     ($($value:expr),* $(,)?) => { vec![$(Value::from($value)),*] };
 }
 
-const ID: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";
-const GONE: &str = "0192f0c1-2b3c-7d4e-8f50-112233445577";
-const BYTES: &[u8; 32] = &[7; 32];
-const ACTOR: &str = r#"{"id":"i","type":"user","slug":"s"}"#;
+pub(super) const ID: &str = "0192f0c1-2b3c-7d4e-8f50-112233445566";
+pub(super) const GONE: &str = "0192f0c1-2b3c-7d4e-8f50-112233445577";
+pub(super) const BYTES: &[u8; 32] = &[7; 32];
+pub(super) const ACTOR: &str = r#"{"id":"i","type":"user","slug":"s"}"#;
 const A: &str = "user:a@x.io";
 const CI: &str = "virtualaccount:ci";
 const DEVS: &str = "team:devs";
 
-type Runs = Vec<(&'static str, Vec<Value>, usize)>;
+pub(super) type Runs = Vec<(&'static str, Vec<Value>, usize)>;
 
 /// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
 fn runs() -> Runs {
-    [identities(), policies(), groups(), access(), trash(), endings(), jobs()].concat()
+    [identities(), policies(), groups(), access(), super::operations::runs(), trash(), endings(), jobs()].concat()
 }
 
 /// A person in a team, a machine, and what they were given.

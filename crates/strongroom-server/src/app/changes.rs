@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use strongroom_domain::names::GroupName;
 use strongroom_domain::{Backoff, GroupId, SecretId, SecretValue};
-use strongroom_metadata::{CommitError, GroupChange, GroupState, IntegrationRow, NewSecret, NewVersion, SecretState};
+use strongroom_metadata::{CommitError, GroupChange, GroupState, GroupWrite, IntegrationRow, NewSecret, SecretState};
 
 use super::draft::{Draft, Share};
+use super::group_queues::Turn;
+use super::new_versions::NewVersions;
+use super::outer::{Drafted, Intent, LOOK, Outcome, Waiting};
 use super::revision::Subject;
-use super::values::Sealing;
-use super::{AppError, Context};
+use super::{AppError, Context, Store};
 
 /// How often a change is decided again when others were faster.
 const ATTEMPTS: u32 = 10;
@@ -94,8 +96,10 @@ impl Context {
         decide: impl Fn(&GroupState, A::Found) -> Result<Option<Plan<'a>>, AppError>,
     ) -> Result<GroupState, AppError> {
         let app = self.app();
-        let mut turn = app.caches.queues.turn(id).await;
-        for attempt in 1..=ATTEMPTS {
+        let waiting = Waiting::default();
+        let mut turn = self.turn(id, &waiting).await?;
+        let mut attempt = 0;
+        while attempt < ATTEMPTS {
             self.still_stands(app.metadata.identity_stamp()).await?;
             let Some(state) = app.metadata.group(id, self.caller().viewpoint()).await? else {
                 return Err(AppError::NotFound(super::Resource::SecretGroup));
@@ -104,75 +108,102 @@ impl Context {
             let Some(plan) = decide(&state, also)? else { return Ok(state) };
             // A change vouches for all that is current after it: what was altered from outside must not be signed.
             app.verify(&state)?;
-            let (change, after) = self.draft(state, plan).await?;
-            match app.metadata.change_group(&change).await {
-                Ok(()) => {
+            let integration = plan.integration.as_ref().map_or(state.group.integration_id, |row| row.id);
+            let store = app.store_of(integration).await?;
+            match self.write_change(&store, state, plan, &waiting).await? {
+                Outcome::Written(after) => {
                     turn.won();
                     app.remember_verified(&after);
-                    return Ok(after);
+                    return Ok(*after);
                 }
-                Err(CommitError::Missed { .. }) => {
+                // That was no race: it is not one of those who lose again and again.
+                Outcome::Waited => turn.lost(),
+                // Or whoever it names may have gone: decided anew, that is told.
+                Outcome::Overtaken | Outcome::Missed(_) => {
                     turn.lost();
+                    attempt += 1;
                     tokio::time::sleep(BACKOFF.wait(attempt, &*app.entropy)).await;
                 }
-                Err(error) => return Err(error.into()),
             }
         }
         Err(AppError::Busy)
     }
 
+    /// Waits for the writers of the group that came before; not for ever where one of them waits for a store.
+    async fn turn(&self, id: GroupId, waiting: &Waiting) -> Result<Turn<'_>, AppError> {
+        let app = self.app();
+        let mut turn = std::pin::pin!(app.caches.queues.turn(id));
+        loop {
+            if let Ok(turn) = tokio::time::timeout(waiting.left().max(LOOK), turn.as_mut()).await {
+                return Ok(turn);
+            }
+            if let Some(open) = app.metadata.open_operation(id).await? {
+                return Err(AppError::OperationInProgress(open.id));
+            }
+        }
+    }
+
+    async fn write_change(
+        &self,
+        store: &Store,
+        state: GroupState,
+        plan: Plan<'_>,
+        waiting: &Waiting,
+    ) -> Result<Outcome, AppError> {
+        let app = self.app();
+        let key = app.data_key(state.group.id, state.group.data_key.as_deref(), state.group.data_key_kek)?;
+        let revision = state.group.revision;
+        let (change, after, intents) = self.draft(store, state, plan).await?;
+        if store.is_outer() {
+            let (action, revision) = (change.revision.action.to_string(), Some(revision));
+            let write = GroupWrite::Change(Box::new(change));
+            let drafted = Drafted { write, after, intents, revision, claimed_name: None, action };
+            return self.write_outer(store, drafted, &key, waiting).await;
+        }
+        match app.metadata.change_group(&change).await {
+            Ok(()) => Ok(Outcome::Written(Box::new(after))),
+            Err(CommitError::Missed { .. }) => Ok(Outcome::Overtaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Puts new values and draws up the batch and the state after it.
-    async fn draft(&self, before: GroupState, plan: Plan<'_>) -> Result<(GroupChange, GroupState), AppError> {
+    async fn draft<'a>(
+        &self,
+        store: &Store,
+        before: GroupState,
+        plan: Plan<'a>,
+    ) -> Result<(GroupChange, GroupState, Vec<Intent<'a>>), AppError> {
         let app = self.app();
         // A clock that went back doesn't make history go back.
         let at = app.clock.now().max(before.group.updated_at);
         let key = app.data_key(before.group.id, before.group.data_key.as_deref(), before.group.data_key_kek)?;
         let mut draft = Draft::new(before, &plan, at, app.limits.retention_days);
+        let adds = plan.steps.iter().any(|step| matches!(step, Step::Add { .. }));
+        let mut values = NewVersions::of(app, store, &key, &draft.after.group, adds).await?;
         for step in plan.steps {
             match step {
                 Step::Add { key: name, value } => {
                     let id = app.ids.at(at);
                     draft.secrets.push(NewSecret { id, key: name.clone() });
-                    let version = self.new_version(&key, &draft, id, &name, 1, value).await?;
+                    let version = values.first(id, &name, at, value).await?;
                     draft.add(self, version, name);
                 }
                 Step::Set { id, value } => {
-                    let Some(at) = draft.position(id) else { continue };
-                    let (name, number) = (draft.after.secrets[at].key.clone(), draft.after.secrets[at].version + 1);
-                    let version = self.new_version(&key, &draft, id, &name, number, value).await?;
-                    draft.set(at, version);
+                    let Some(position) = draft.position(id) else { continue };
+                    let version = values.next(&draft.after.secrets[position], at, value).await?;
+                    draft.set(position, version);
                 }
                 Step::Drop { id } => draft.drop_secret(id),
                 Step::Revive { secret, key } => draft.revive(*secret, key),
             }
         }
+        let intents = values.intents;
         draft.after.secrets.sort_by_key(|secret| secret.id);
         let mac = app.revision_mac(&key, &Subject::of(&draft.after), &draft.after.secrets);
         draft.after.group.revision_mac = mac.to_vec();
-        Ok(draft.finish(self, plan.action, plan.grants, mac))
-    }
-
-    async fn new_version(
-        &self,
-        key: &strongroom_crypto::DataKey,
-        draft: &Draft,
-        secret_id: SecretId,
-        name: &str,
-        version: i64,
-        value: &SecretValue,
-    ) -> Result<NewVersion, AppError> {
-        let app = self.app();
-        let group = &draft.after.group;
-        let sealing = Sealing { group_id: group.id, group_name: &group.name, key: name, secret_id, version, value };
-        let placed = app.put(key, &sealing).await?;
-        Ok(NewVersion {
-            secret_id,
-            version,
-            id: app.ids.at(draft.at),
-            digest: app.digest(key, group.id, secret_id, value),
-            store_version: placed.version.0,
-            sealed: placed.sealed,
-        })
+        let (change, after) = draft.finish(self, plan.action, plan.grants, mac);
+        Ok((change, after, intents))
     }
 }
 

@@ -1,7 +1,8 @@
-use strongroom_domain::Violation;
-use strongroom_metadata::{AuditRow, CommitError, MachineKind, ReadError};
+use strongroom_domain::{OperationId, Violation};
+use strongroom_metadata::{AuditRow, CommitError, MachineKind, PutRow, ReadError};
 use strongroom_stores::StoreError;
 
+use super::outer::Settled;
 use crate::http::ApiError;
 use crate::limits::RetryAfter;
 
@@ -59,6 +60,12 @@ pub(crate) enum AppError {
     Invalid(Vec<Violation>),
     /// There is no such secret store integration.
     NoIntegration,
+    /// A write to an outer store is under way on the same group, and took too long to wait for.
+    OperationInProgress(OperationId),
+    /// What an outer store holds is not what was put there.
+    ChangedOutside { store: String, what: String },
+    /// A write was not done, as a store failed.
+    OuterWrite(Box<OuterWriteFailed>),
     /// The store failed.
     Store(StoreError),
     /// Stores can't be used as a manifest describes them; by the place of each.
@@ -79,6 +86,18 @@ pub(crate) enum AppError {
     Internal { internal: String },
     /// The body could not be taken, as HTTP says it.
     Body(Box<ApiError>),
+}
+
+/// Why a write to an outer store was not done, and what became of it.
+#[derive(Debug)]
+pub(crate) struct OuterWriteFailed {
+    pub(crate) operation: OperationId,
+    /// The integration's FQN.
+    pub(crate) integration: String,
+    pub(crate) error: StoreError,
+    /// What was known of each put then.
+    pub(crate) puts: Vec<PutRow>,
+    pub(crate) settled: Settled,
 }
 
 impl AppError {

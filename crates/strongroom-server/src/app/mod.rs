@@ -3,6 +3,7 @@
 mod access;
 mod account_checks;
 mod accounts;
+mod after;
 mod applied;
 mod apply;
 mod audit_logs;
@@ -28,6 +29,8 @@ mod machines;
 mod manifests;
 mod missing;
 mod new_groups;
+mod new_versions;
+mod outer;
 mod providers;
 mod recovery;
 mod restore;
@@ -65,7 +68,7 @@ use strongroom_stores::SecretStore;
 use tokio::sync::watch;
 
 use crate::auth::{self, Credential};
-use crate::instance::OuterStores;
+use crate::instance::{OuterStores, StepHook};
 use crate::limits::RateLimits;
 
 pub(crate) use access::{AccessGrant, Explanation, GrantOrigin};
@@ -76,12 +79,13 @@ pub(crate) use audit_logs::AuditQuery;
 pub(crate) use authorized::{Authorized, Manage, ReadValues, See, WriteSecrets};
 pub(crate) use binding_manifests::RolesOf;
 pub(crate) use column_filter::ColumnFilter;
-pub(crate) use error::{AppError, Resource};
+pub(crate) use error::{AppError, OuterWriteFailed, Resource};
 pub(crate) use inline_bindings::InlineRole;
 pub(crate) use machine_tokens::Regenerate;
 pub(crate) use machine_views::{MachineQuery, MachineView};
 pub(crate) use manifests::AppliedGroup;
 pub(crate) use missing::Missing;
+pub(crate) use outer::{Patience, Settled, run_reaping, run_settling};
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
@@ -103,6 +107,8 @@ pub(crate) struct App {
     pub(crate) builder: StoreBuilder,
     /// Itself, for what it does as nobody asked for.
     pub(crate) me: Weak<Self>,
+    /// Where tests stop writes.
+    pub(crate) steps: Option<StepHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,
@@ -111,6 +117,8 @@ pub(crate) struct App {
     /// What our own JWTs say who made them.
     pub(crate) issuer: String,
     pub(crate) account_id: AccountId,
+    /// What outer stores may take.
+    pub(crate) patience: Patience,
     pub(crate) limits: Limits,
     pub(crate) rate_limits: RateLimits,
     pub(crate) rules: PolicyRules,
@@ -166,6 +174,7 @@ pub(crate) struct Limits {
 pub(crate) struct Caches {
     data_keys: Cache<GroupId, Arc<DataKey>>,
     verified: Cache<GroupId, Arc<revision::Verified>, revision::ByPointers>,
+    pub(crate) flights: outer::Flights,
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
@@ -182,6 +191,7 @@ impl Caches {
         Self {
             data_keys: Cache::new(10_000),
             verified: Cache::with_weighter(10_000, 1_000_000, revision::ByPointers),
+            flights: outer::Flights::default(),
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),

@@ -4,16 +4,17 @@ use serde_json::json;
 use strongroom_crypto::constant_time_eq;
 use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::role::GroupRole;
-use strongroom_domain::{GroupId, SecretId, SecretValue, Timestamp};
+use strongroom_domain::{GroupId, SecretValue, Timestamp};
 use strongroom_metadata::{
-    CommitError, GroupCreation, GroupRow, GroupState, Guard, IntegrationRow, NewSecret, NewVersion, RevisionRow,
-    SecretState,
+    CommitError, GroupCreation, GroupRow, GroupState, GroupWrite, Guard, IntegrationRow, NewSecret, NewVersion,
+    RevisionRow, SecretState,
 };
 
 use super::draft::{Share, shares_json};
+use super::new_versions::NewVersions;
+use super::outer::{Drafted, Outcome, Waiting};
 use super::revision::Subject;
-use super::values::Sealing;
-use super::{AppError, Context};
+use super::{AppError, Context, Store};
 use crate::audit::{Event, Target};
 
 /// How long a repeated POST is taken for the same one.
@@ -28,6 +29,14 @@ pub(crate) struct NewGroup {
     pub(crate) grants: Vec<Share>,
 }
 
+/// What became of making a group.
+enum Made {
+    New(Box<GroupState>),
+    NameTaken,
+    /// Somebody else was writing, and it is to be tried again.
+    Overtaken,
+}
+
 impl NewGroup {
     /// The group that a dry run would make.
     pub(crate) fn preview(&self, context: &Context) -> GroupState {
@@ -40,51 +49,91 @@ impl Context {
     /// Writes a new group; `None` when its name is taken.
     pub(crate) async fn write_new_group(&self, new: &NewGroup) -> Result<Option<GroupState>, AppError> {
         let app = self.app();
+        let store = app.store_of(new.integration.id).await?;
+        let waiting = Waiting::default();
+        loop {
+            match self.try_to_make(new, &store, &waiting).await? {
+                Made::New(state) => return Ok(Some(*state)),
+                Made::NameTaken => return Ok(None),
+                Made::Overtaken => {
+                    // Who was in the way may have made the group meanwhile.
+                    if app.metadata.group_name_taken(&new.name.folded()).await? {
+                        return Ok(None);
+                    }
+                    self.still_stands(app.metadata.identity_stamp()).await?;
+                }
+            }
+        }
+    }
+
+    async fn try_to_make(&self, new: &NewGroup, store: &Store, waiting: &Waiting) -> Result<Made, AppError> {
+        let app = self.app();
         let at = app.clock.now();
         let id: GroupId = app.ids.at(at);
         let (key, wrapped, kek) = app.make_data_key(id);
         let mut state = GroupState { group: self.new_row(new, id, at, wrapped, kek), secrets: Vec::new() };
+        let mut made = NewVersions::of(app, store, &key, &state.group, !new.secrets.is_empty()).await?;
         let mut versions = Vec::with_capacity(new.secrets.len());
         for (name, value) in &new.secrets {
-            let (secret_id, version_id): (SecretId, _) = (app.ids.at(at), app.ids.at(at));
-            let (group_name, name) = (new.name.as_str(), name.as_str());
-            let sealing = Sealing { group_id: id, group_name, key: name, secret_id, version: 1, value };
-            let placed = app.put(&key, &sealing).await?;
-            let digest = app.digest(&key, id, secret_id, value);
-            state.secrets.push(SecretState {
-                id: secret_id,
-                key: name.to_owned(),
-                version: 1,
-                created_by: self.caller().actor.clone(),
-                created_at: at,
-                updated_at: at,
-                version_id,
-                digest: digest.to_vec(),
-                store_version: placed.version.0.clone(),
-                version_created_at: at,
-                sealed: None,
-            });
-            versions.push(NewVersion {
-                secret_id,
-                version: 1,
-                id: version_id,
-                digest,
-                store_version: placed.version.0,
-                sealed: placed.sealed,
-            });
+            let secret_id = app.ids.at(at);
+            let version = made.first(secret_id, name.as_str(), at, value).await?;
+            state.secrets.push(self.first_state(&version, name.as_str(), at));
+            versions.push(version);
         }
+        let intents = made.intents;
         let mac = app.revision_mac(&key, &Subject::of(&state), &state.secrets);
         state.group.revision_mac = mac.to_vec();
-        match app.metadata.create_group(&self.creation(new, &state, versions, mac)).await {
-            Ok(()) => {
+        let creation = self.creation(new, &state, versions, mac);
+        let missed = if intents.is_empty() {
+            match app.metadata.create_group(&creation).await {
+                Ok(()) => None,
+                Err(CommitError::Missed { guard }) => Some(guard),
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            let drafted = Drafted {
+                revision: None,
+                claimed_name: Some(new.name.folded()),
+                action: creation.revision.action.to_string(),
+                write: GroupWrite::Create(Box::new(creation)),
+                after: state.clone(),
+                intents,
+            };
+            match self.write_outer(store, drafted, &key, waiting).await? {
+                Outcome::Written(after) => {
+                    state = *after;
+                    None
+                }
+                Outcome::Overtaken | Outcome::Waited => return Ok(Made::Overtaken),
+                Outcome::Missed(guard) => Some(guard),
+            }
+        };
+        match missed {
+            None => {
                 state.secrets.sort_by_key(|secret| secret.id);
                 app.remember_verified(&state);
-                Ok(Some(state))
+                Ok(Made::New(Box::new(state)))
             }
-            Err(CommitError::Missed { guard: Guard::GroupName }) => Ok(None),
+            Some(Guard::GroupName) => Ok(Made::NameTaken),
             // Somebody whom it is shared with has gone.
-            Err(CommitError::Missed { guard: Guard::SubjectName }) => Err(AppError::Busy),
-            Err(error) => Err(error.into()),
+            Some(Guard::SubjectName) => Err(AppError::Busy),
+            Some(guard) => Err(CommitError::Missed { guard }.into()),
+        }
+    }
+
+    fn first_state(&self, version: &NewVersion, key: &str, at: Timestamp) -> SecretState {
+        SecretState {
+            id: version.secret_id,
+            key: key.to_owned(),
+            version: 1,
+            created_by: self.caller().actor.clone(),
+            created_at: at,
+            updated_at: at,
+            version_id: version.id,
+            digest: version.digest.to_vec(),
+            store_version: version.store_version.clone(),
+            version_created_at: at,
+            sealed: None,
         }
     }
 
@@ -131,8 +180,8 @@ impl Context {
                 revision: 1,
                 at: group.created_at,
                 actor: group.created_by.clone(),
-                action: "create",
-                source: self.request().operation,
+                action: "create".into(),
+                source: self.request().operation.into(),
                 request_id: self.request().id.clone(),
                 name: group.name.clone(),
                 integration_id: group.integration_id,

@@ -7,7 +7,7 @@ use strongroom_crypto::constant_time_eq;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::names::{GroupName, SecretKey};
 use strongroom_domain::role::GroupRole;
-use strongroom_domain::{GroupId, SecretValue, Violation};
+use strongroom_domain::{GroupId, IntegrationId, SecretValue, Violation};
 use strongroom_metadata::{GroupFilter, GroupState, IntegrationRow, Page, SecretState};
 
 use super::changes::{Action, Plan, Step};
@@ -139,7 +139,7 @@ impl Context {
         // Whether the store would allow it is asked once, and only for those who may delete.
         let state = living(self.app().metadata.group(id, self.caller().viewpoint()).await?)?;
         self.authorize::<_, Manage>(&state)?;
-        self.check_store(force).await?;
+        self.check_store(state.group.integration_id, force).await?;
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;
             if_match.check(state.group.revision)?;
@@ -174,8 +174,12 @@ impl Context {
     }
 
     /// 424 unless the store answers, or the caller forces.
-    pub(crate) async fn check_store(&self, force: bool) -> Result<(), AppError> {
-        if force { Ok(()) } else { Ok(self.app().store.probe().await?) }
+    pub(crate) async fn check_store(&self, integration: IntegrationId, force: bool) -> Result<(), AppError> {
+        if force {
+            return Ok(());
+        }
+        let store = self.app().store_of(integration).await?;
+        Ok(store.store.probe().await?)
     }
 
     pub(super) fn check_count(&self, keys: usize) -> Result<(), AppError> {

@@ -127,7 +127,7 @@ impl Context {
         let found = self.app().metadata.secret(id, self.caller().viewpoint(), 1).await?;
         let (secret, _) = found.filter(|(row, _)| lives(row)).ok_or(AppError::NotFound(Resource::Secret))?;
         self.authorize::<_, WriteSecrets>(&secret)?;
-        self.check_store(force).await?;
+        self.check_store(secret.integration_id, force).await?;
         let decide = |state: &GroupState| {
             let state = &*self.authorize::<_, WriteSecrets>(state)?;
             let there = state.group.deleted_at.is_none() && state.secrets.iter().any(|secret| secret.id == id);

@@ -283,8 +283,9 @@ impl Context {
         let Some(TokenTarget::Group { group: name, .. }) = &terms.target else { return Ok(()) };
         let group = machine.target_group.ok_or_else(|| unbound(name))?;
         let state = self.app().metadata.group(group, self.caller().viewpoint()).await?;
-        bound(&state.ok_or_else(|| unbound(name))?, name)?;
-        self.check_store(false).await
+        let state = state.ok_or_else(|| unbound(name))?;
+        bound(&state, name)?;
+        self.check_store(state.group.integration_id, false).await
     }
 
     async fn note_failure(&self, machine: &MachineRow, error: AppError, lease: &Lease) -> Result<bool, AppError> {

@@ -7,7 +7,7 @@ use strongroom_domain::{GroupId, SecretId, SecretValue};
 use strongroom_metadata::SecretRow;
 use strongroom_stores::{Condition, Entry, Pinned, Placed, Put, Seal, StoreError, StoreErrorKind, StoreVersion};
 
-use super::{App, AppError, Authorized, Context, ReadValues};
+use super::{App, AppError, Authorized, Context, ReadValues, Store};
 
 /// A group has one data key until keys can be rotated; its number is bound into what it seals all the same.
 const DATA_KEY_NUMBER: u64 = 1;
@@ -68,10 +68,10 @@ impl App {
         key.value_digest(&binding, value.expose().as_bytes())
     }
 
-    /// Puts a value into the store.
-    pub(crate) async fn put(&self, key: &DataKey, sealing: &Sealing<'_>) -> Result<Placed, AppError> {
+    /// Seals a value for an inline store.
+    pub(crate) async fn put(&self, store: &Store, key: &DataKey, sealing: &Sealing<'_>) -> Result<Placed, AppError> {
         let binding = self.value_binding(sealing.group_id, sealing.secret_id, sealing.version);
-        let placed = self.store.put(Put {
+        let placed = store.store.put(Put {
             entry: self.entry(sealing.group_name, sealing.key, sealing.secret_id),
             value: sealing.value,
             version: sealing.version,
@@ -119,6 +119,10 @@ impl Context {
         if !self.is_current(row).await? {
             return Ok(None);
         }
+        let store = app.store_of(row.integration_id).await?;
+        if store.is_outer() {
+            return app.read_outer(&store, row, &key).await.map(Some);
+        }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
         let pinned = Pinned {
             entry: app.entry(&row.group_name, &row.key, row.id),
@@ -126,7 +130,7 @@ impl Context {
             sealed: row.sealed.as_deref(),
             seal: Seal { key: &key, binding: &binding },
         };
-        let value = app.store.get(pinned).await.map_err(|error| unreadable(row, error))?;
+        let value = store.store.get(pinned).await.map_err(|error| unreadable(row, error))?;
         let digest = app.digest(&key, row.group_id, row.id, &value);
         if constant_time_eq(&digest, &row.version.digest) {
             Ok(Some(value))

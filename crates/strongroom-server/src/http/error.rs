@@ -7,9 +7,12 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{StatusCode, header};
 use strongroom_api::{ErrorBody, ErrorDetail};
 use strongroom_domain::Violation;
+use strongroom_domain::operation::PutState;
+use strongroom_metadata::PutRow;
+use strongroom_stores::StoreErrorKind;
 
 use super::router::json_response;
-use crate::app::{AppError, Resource};
+use crate::app::{AppError, OuterWriteFailed, Resource, Settled};
 
 /// An error as it goes over the wire, and what the log is told beside it.
 #[derive(Debug)]
@@ -172,6 +175,18 @@ impl From<AppError> for ApiError {
                     failed.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.message));
                 Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", message).with_details(failed)
             }
+            AppError::ChangedOutside { store, what } => {
+                let message = format!("secret store {store}: {what}; it was changed outside of this server");
+                Self::new(StatusCode::FAILED_DEPENDENCY, "changed_outside", message)
+            }
+            AppError::OperationInProgress(id) => {
+                let message = format!(
+                    "a write to the group's secret store is still under way; try again; GET /api/v1/operations/{id} tells \
+                     how far it is"
+                );
+                Self::new(StatusCode::CONFLICT, "operation_in_progress", message).with_header(RETRY_AFTER, "2")
+            }
+            AppError::OuterWrite(failed) => outer_write(*failed),
             AppError::Integrity { public, internal } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "integrity", public).with_internal(internal)
             }
@@ -213,4 +228,32 @@ impl From<AppError> for ApiError {
             AppError::Body(error) => *error,
         }
     }
+}
+
+/// A write that an outer store has kept from happening. What the store refuses by a rule of its own is the caller's to
+/// mend; anything else is the store's failure.
+fn outer_write(failed: OuterWriteFailed) -> ApiError {
+    let OuterWriteFailed { operation, integration, error, puts, settled } = failed;
+    let rest = match settled {
+        Settled::Undone => "nothing was changed".to_owned(),
+        Settled::Done | Settled::Later => format!(
+            "what was written is being taken back, and nobody sees it here; GET /api/v1/operations/{operation} tells how \
+             far that is"
+        ),
+    };
+    let message = format!("secret store {integration} ({}): {}; {rest}", error.store, error.reason);
+    let (status, code) = match error.kind {
+        StoreErrorKind::Refused | StoreErrorKind::AlreadyExists => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_input"),
+        _ => (StatusCode::FAILED_DEPENDENCY, "secret_store_failed"),
+    };
+    let told = |put: PutRow| {
+        let state = match put.state {
+            PutState::Placed => "it was in the store already",
+            PutState::Waiting => "nobody knows whether it is in the store",
+            _ => "not in the store",
+        };
+        let reason = put.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        Violation::new(put.key, format!("{state}{reason}"))
+    };
+    ApiError::new(status, code, message).with_details(puts.into_iter().map(told).collect())
 }

@@ -18,7 +18,7 @@ const LEASE: Duration = Duration::from_secs(10);
 
 impl App {
     /// Takes a job's lease, or renews it; `None` while another replica has it.
-    async fn job(&self, name: &'static str) -> Result<Option<Lease>, AppError> {
+    pub(crate) async fn job(&self, name: &'static str) -> Result<Option<Lease>, AppError> {
         self.metadata.lease(name, &self.replica, LEASE).await.map_err(|error| match error {
             LeaseError::Read(error) => error.into(),
             LeaseError::Write(error) => AppError::from(error),

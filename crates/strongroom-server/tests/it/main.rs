@@ -21,6 +21,7 @@ mod integrity;
 mod leaving;
 mod limits;
 mod machines;
+mod outer;
 mod policy;
 mod references;
 mod rotation;

@@ -10,7 +10,7 @@ use crate::store::{
     Condition, Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription,
     StoreVersion,
 };
-use crate::{StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind, naming};
 
 const NAME: &str = "memory";
 
@@ -35,6 +35,8 @@ struct Versions {
 struct Version {
     value: SecretValue,
     mark: Option<String>,
+    /// Our own.
+    number: i64,
 }
 
 impl Default for MemoryStore {
@@ -76,7 +78,7 @@ impl SecretStore for MemoryStore {
             return Err(StoreError::new(NAME, StoreErrorKind::Refused, "a value has at most 65536 bytes"));
         }
         let mut entries = self.entries();
-        let name = name(&put.entry);
+        let name = naming::plain(&put.entry);
         let latest = entries.get(&name).and_then(|versions| versions.latest);
         match put.condition {
             Condition::Always => {}
@@ -92,7 +94,8 @@ impl SecretStore for MemoryStore {
         let versions = entries.entry(name).or_default();
         versions.next += 1;
         let made = versions.next;
-        versions.kept.insert(made, Version { value: put.value.clone(), mark: put.mark.map(str::to_owned) });
+        let (value, mark) = (put.value.clone(), put.mark.map(str::to_owned));
+        versions.kept.insert(made, Version { value, mark, number: put.version });
         if !put.staged {
             versions.latest = Some(made);
         }
@@ -105,14 +108,14 @@ impl SecretStore for MemoryStore {
         }
         let entries = self.entries();
         let version = number(pinned.version)
-            .and_then(|number| entries.get(&name(&pinned.entry))?.kept.get(&number))
+            .and_then(|number| entries.get(&naming::plain(&pinned.entry))?.kept.get(&number))
             .ok_or_else(|| StoreError::new(NAME, StoreErrorKind::NotFound, "there is no such version"))?;
         Ok(version.value.clone())
     }
 
     async fn latest(&self, entry: &Entry<'_>) -> Result<Option<Latest>, StoreError> {
         let entries = self.entries();
-        Ok(entries.get(&name(entry)).and_then(|versions| {
+        Ok(entries.get(&naming::plain(entry)).and_then(|versions| {
             let latest = versions.latest?;
             let version = versions.kept.get(&latest)?;
             Some(Latest {
@@ -123,10 +126,17 @@ impl SecretStore for MemoryStore {
         }))
     }
 
+    async fn find(&self, entry: &Entry<'_>, mark: &str, version: i64) -> Result<Option<StoreVersion>, StoreError> {
+        let entries = self.entries();
+        let mut kept = entries.get(&naming::plain(entry)).into_iter().flat_map(|versions| versions.kept.iter().rev());
+        let found = kept.find(|(_, kept)| kept.mark.as_deref() == Some(mark) && kept.number == version);
+        Ok(found.map(|(made, _)| StoreVersion(made.to_string())))
+    }
+
     async fn promote(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let mut entries = self.entries();
         let missing = || StoreError::new(NAME, StoreErrorKind::NotFound, "there is no such version");
-        let versions = entries.get_mut(&name(entry)).ok_or_else(missing)?;
+        let versions = entries.get_mut(&naming::plain(entry)).ok_or_else(missing)?;
         let number = number(version).filter(|number| versions.kept.contains_key(number)).ok_or_else(missing)?;
         versions.latest = Some(number);
         Ok(())
@@ -135,9 +145,9 @@ impl SecretStore for MemoryStore {
     async fn remove(&self, entry: &Entry<'_>, removal: Removal<'_>) -> Result<(), StoreError> {
         let mut entries = self.entries();
         match removal {
-            Removal::Entry => drop(entries.remove(&name(entry))),
+            Removal::Entry => drop(entries.remove(&naming::plain(entry))),
             Removal::Version(version) => {
-                if let (Some(versions), Some(number)) = (entries.get_mut(&name(entry)), number(version)) {
+                if let (Some(versions), Some(number)) = (entries.get_mut(&naming::plain(entry)), number(version)) {
                     versions.kept.remove(&number);
                     if versions.latest == Some(number) {
                         versions.latest = None;
@@ -161,11 +171,6 @@ impl SecretStore for MemoryStore {
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
-}
-
-/// The contract's layout; names hold no `/`, so no two secrets meet.
-fn name(entry: &Entry<'_>) -> String {
-    format!("tfy-secret/{}/{}/{}", entry.tenant, entry.group, entry.key)
 }
 
 fn number(version: &StoreVersion) -> Option<u64> {

@@ -23,6 +23,8 @@ const INSTANCE: &str = "strongroom_instance";
 const SECRET: &str = "strongroom_secret";
 /// How often a put that is to happen whatever is there looks again at what is there.
 const MOST_RACES: u32 = 5;
+/// How many versions may have been put after one that is looked for by its mark.
+const MOST_AFTER: u32 = 8;
 
 /// No entry can be excepted from it (tried).
 pub(super) const VERSIONS_VANISH: &str = "the KV engine deletes versions by itself after a while: set its \
@@ -83,10 +85,12 @@ impl VaultStore {
             value: put.value.expose(),
             strongroom_secret: put.entry.secret_id.to_string(),
             strongroom_operation: put.mark,
+            strongroom_version: put.mark.map(|_| put.version.to_string()),
         };
         let body = to_json(&WriteVersion { options: WriteOptions { cas }, data: fields });
         let repeat = if put.mark.is_some() { Repeat::Idempotent } else { Repeat::Never };
-        let ask = self.ask((Method::POST, "create and update"), Api::Data, &name(&put.entry), &[], body, repeat)?;
+        let ask =
+            self.ask((Method::POST, "create and update"), Api::Data, &name(&put.entry).parts(), &[], body, repeat)?;
         let answered = self.api.send(attempt, &ask).await;
         let facts: Result<VersionFacts, StoreError> = match answered {
             Ok(Reply::Done(answer)) => self.api.data(&answer.body, repeat),
@@ -175,7 +179,7 @@ impl VaultStore {
                 .into();
         let body = to_json(&WriteEntry { max_versions: KEPT_VERSIONS.into(), custom_metadata });
         let method = (Method::POST, "create and update");
-        let ask = self.ask(method, Api::Metadata, &name(entry), &[], body, Repeat::Idempotent)?;
+        let ask = self.ask(method, Api::Metadata, &name(entry).parts(), &[], body, Repeat::Idempotent)?;
         match self.api.send(attempt, &ask).await? {
             Reply::Done(_) => Ok(()),
             _ => Err(self.api.nonsense(Repeat::Idempotent)),
@@ -245,6 +249,41 @@ impl VaultStore {
         Ok(Some(Latest { version, value, mark }))
     }
 
+    /// The version that the put of this mark and number made: the newest, or one of the few before it.
+    pub(super) async fn marked(
+        &self,
+        entry: &Entry<'_>,
+        mark: &str,
+        number: i64,
+    ) -> Result<Option<StoreVersion>, StoreError> {
+        let attempt = self.api.client.attempt();
+        let (secret, number) = (entry.secret_id.to_string(), number.to_string());
+        let is_it = |fields: &ReadFields| {
+            fields.strongroom_secret.is(&secret)
+                && fields.strongroom_operation.is(mark)
+                && fields.strongroom_version.is(&number)
+        };
+        let mut at = None;
+        for _ in 0..=MOST_AFTER {
+            let Some(found) = self.version(&attempt, entry, at).await? else { return Ok(None) };
+            let version = found.metadata.version;
+            if at.is_some_and(|asked| asked != version) {
+                return Err(self.error(StoreErrorKind::Integrity, "it gave another version than the one asked for"));
+            }
+            // In another's entry there is none of ours.
+            if self.whose(found.metadata.custom_metadata.as_ref(), entry) == Whose::Foreign {
+                return Ok(None);
+            }
+            if found.data.as_ref().is_some_and(is_it) {
+                return Ok(Some(StoreVersion(version.to_string())));
+            }
+            // Version 0 would be the newest again.
+            let Some(before) = version.checked_sub(1).filter(|before| *before > 0) else { break };
+            at = Some(before);
+        }
+        Ok(None)
+    }
+
     fn value(&self, fields: ReadFields, entry: &Entry<'_>) -> Result<SecretValue, StoreError> {
         let no_text = || {
             let reason = format!("{} has no text in its field `value`", self.path(entry));
@@ -262,7 +301,7 @@ impl VaultStore {
     ) -> Result<Option<ReadVersion>, StoreError> {
         let number = version.map(|version| version.to_string());
         let query: Vec<(&str, &str)> = number.as_deref().map(|number| ("version", number)).into_iter().collect();
-        match self.read(attempt, Api::Data, &name(entry), &query).await? {
+        match self.read(attempt, Api::Data, &name(entry).parts(), &query).await? {
             Reply::Done(answer) => self.api.data(&answer.body, Repeat::Read).map(Some),
             Reply::Missing(Some(body)) => self.api.data(&body, Repeat::Read).map(Some),
             Reply::Missing(None) => Ok(None),
@@ -283,7 +322,8 @@ impl VaultStore {
 
     async fn send_destroy(&self, attempt: &Attempt<'_>, entry: &Entry<'_>, version: u64) -> Result<(), StoreError> {
         let body = to_json(&Destroy { versions: [version] });
-        let ask = self.ask((Method::POST, "update"), Api::Destroy, &name(entry), &[], body, Repeat::Idempotent)?;
+        let ask =
+            self.ask((Method::POST, "update"), Api::Destroy, &name(entry).parts(), &[], body, Repeat::Idempotent)?;
         self.api.send(attempt, &ask).await.map(drop)
     }
 
@@ -293,13 +333,13 @@ impl VaultStore {
             return Ok(());
         }
         let method = (Method::DELETE, "delete");
-        let ask = self.ask(method, Api::Metadata, &name(entry), &[], Bytes::new(), Repeat::Idempotent)?;
+        let ask = self.ask(method, Api::Metadata, &name(entry).parts(), &[], Bytes::new(), Repeat::Idempotent)?;
         self.api.send(&attempt, &ask).await.map(drop)
     }
 
     /// What is known of an entry before something of it is removed: there is no check-and-set on removing.
     async fn entry_of_ours(&self, attempt: &Attempt<'_>, entry: &Entry<'_>) -> Result<Option<ReadEntry>, StoreError> {
-        let found: ReadEntry = match self.read(attempt, Api::Metadata, &name(entry), &[]).await? {
+        let found: ReadEntry = match self.read(attempt, Api::Metadata, &name(entry).parts(), &[]).await? {
             Reply::Done(answer) => self.api.data(&answer.body, Repeat::Read)?,
             Reply::Missing(_) => return Ok(None),
             Reply::CasMismatch { .. } => return Err(self.api.nonsense(Repeat::Read)),
@@ -339,7 +379,7 @@ impl VaultStore {
     }
 
     fn path(&self, entry: &Entry<'_>) -> String {
-        self.api.paths.policy_path(Api::Data, &name(entry))
+        self.api.paths.policy_path(Api::Data, &name(entry).parts())
     }
 
     fn not_ours(&self, entry: &Entry<'_>) -> String {

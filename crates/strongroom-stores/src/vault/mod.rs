@@ -165,6 +165,10 @@ impl SecretStore for VaultStore {
         self.newest(&attempt, entry).await
     }
 
+    async fn find(&self, entry: &Entry<'_>, mark: &str, version: i64) -> Result<Option<StoreVersion>, StoreError> {
+        self.marked(entry, mark, version).await
+    }
+
     async fn promote(&self, _entry: &Entry<'_>, _version: &StoreVersion) -> Result<(), StoreError> {
         Err(self.error(StoreErrorKind::NotSupported, "versions are not staged"))
     }
@@ -182,6 +186,10 @@ impl SecretStore for VaultStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.check_access().await
+    }
+
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.check_removing().await
     }
 }
 

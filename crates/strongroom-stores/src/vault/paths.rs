@@ -2,13 +2,13 @@
 //!
 //! Names are told apart by case, and no part of one has a slash in it, so no two secrets meet.
 
+use std::borrow::Cow;
+
 use crate::{
     egress::{EgressUrl, UrlError},
+    naming::{self, ROOT},
     store::Entry,
 };
-
-/// The contract's root.
-const ROOT: &str = "tfy-secret";
 
 /// A part of the KV engine's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +58,17 @@ impl Paths {
     }
 }
 
-/// The parts of an entry's name.
-pub(super) fn name<'a>(entry: &Entry<'a>) -> [&'a str; 4] {
-    [ROOT, entry.tenant, entry.group, entry.key]
+/// An entry's name.
+pub(super) struct Name<'a>([Cow<'a, str>; 4]);
+
+impl Name<'_> {
+    pub(super) fn parts(&self) -> [&str; 4] {
+        self.0.each_ref().map(|part| &**part)
+    }
+}
+
+pub(super) fn name<'a>(entry: &Entry<'a>) -> Name<'a> {
+    Name(naming::vault(entry))
 }
 
 /// The parts of the path that all of a tenant's entries lie below.
@@ -78,6 +86,9 @@ pub(super) fn check_name(entry: &Entry<'_>, longest_key: usize) -> Result<(), St
             "{bad:?} can't be part of a path in Vault: it must not be empty, `.` or `..`, nor have slashes or control \
              characters in it"
         ));
+    }
+    if entry.key.contains('~') {
+        return Err("a key in Vault has no `~` here: the name beside another's has it".to_owned());
     }
     if entry.key.len() > longest_key {
         return Err(format!("a key in Vault has at most {longest_key} bytes here"));

@@ -15,24 +15,38 @@ use crate::{
     outer::{Attempt, Repeat, to_json},
 };
 
-/// What the policy must allow. The names stand for any group and key.
-const NEEDED: [(Api, &[&str], &[&str]); 4] = [
+/// A part of the API, a name below the tenant, and what the policy must allow there. The names stand for any group and
+/// key.
+type Needed = (Api, &'static [&'static str], &'static [&'static str]);
+
+const NEEDED: [Needed; 4] = [
     (Api::Data, &["strongroom-probe", "probe"], &["create", "update", "read"]),
     (Api::Metadata, &["strongroom-probe", "probe"], &["create", "update", "read", "delete"]),
     (Api::Metadata, &[""], &["list"]),
     (Api::Destroy, &["strongroom-probe", "probe"], &["update"]),
 ];
 
+/// For removing an entry: looking whose it is, and removing it.
+const NEEDED_TO_REMOVE: [Needed; 2] = [
+    (Api::Data, &["strongroom-probe", "probe"], &["read"]),
+    (Api::Metadata, &["strongroom-probe", "probe"], &["read", "delete"]),
+];
+
 impl VaultStore {
+    /// It writes nothing, and asks nothing of what removing doesn't need.
+    pub(super) async fn check_removing(&self) -> Result<(), StoreError> {
+        self.check_capabilities(&self.api.client.attempt(), &NEEDED_TO_REMOVE).await
+    }
+
     pub(super) async fn check_access(&self) -> Result<(), StoreError> {
         let attempt = self.api.client.attempt();
-        self.check_capabilities(&attempt).await?;
+        self.check_capabilities(&attempt, &NEEDED).await?;
         self.check_mount(&attempt).await?;
         self.check_retention(&attempt).await
     }
 
-    async fn check_capabilities(&self, attempt: &Attempt<'_>) -> Result<(), StoreError> {
-        let paths: Vec<String> = NEEDED
+    async fn check_capabilities(&self, attempt: &Attempt<'_>, needed: &[Needed]) -> Result<(), StoreError> {
+        let paths: Vec<String> = needed
             .iter()
             .map(|(api, below, _)| self.api.paths.policy_path(*api, &[&of_tenant(&self.owner.tenant), *below].concat()))
             .collect();
@@ -40,7 +54,7 @@ impl VaultStore {
         let answer = self.ask_sys(attempt, Method::POST, &["sys", "capabilities-self"], body, "update").await?;
         let allowed: Capabilities = self.api.data(&answer, Repeat::Read)?;
         let mut missing = Vec::new();
-        for (path, (_, _, needed)) in paths.iter().zip(NEEDED) {
+        for (path, (_, _, needed)) in paths.iter().zip(needed) {
             let given = allowed.get(path).map_or(&[][..], Vec::as_slice);
             let has = |capability: &str| given.iter().any(|given| given == capability || given == "root");
             let lacking: Vec<&str> = needed.iter().copied().filter(|capability| !has(capability)).collect();

@@ -38,6 +38,9 @@ pub(super) struct WrittenFields<'a> {
     pub(super) strongroom_secret: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) strongroom_operation: Option<&'a str>,
+    /// Our own number of it: an operation may put more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) strongroom_version: Option<String>,
 }
 
 /// A version with what it holds.
@@ -68,6 +71,8 @@ pub(super) struct ReadFields {
     pub(super) strongroom_secret: Loose,
     #[serde(default)]
     pub(super) strongroom_operation: Loose,
+    #[serde(default)]
+    pub(super) strongroom_version: Loose,
 }
 
 #[derive(Serialize)]

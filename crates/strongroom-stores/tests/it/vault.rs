@@ -39,8 +39,9 @@ async fn a_direct_reader_finds_the_contracts_layout() {
     put(&store, entry, "hunter2", Condition::Absent, Some("operation-1")).await.unwrap();
     let read = server.ask("GET", "secret/data/tfy-secret/acme/payments/DB_PASSWORD", &[], "").unwrap();
     let id = entry.secret_id;
-    let fields =
-        format!(r#""data":{{"strongroom_operation":"operation-1","strongroom_secret":"{id}","value":"hunter2"}}"#);
+    let fields = format!(
+        r#""data":{{"strongroom_operation":"operation-1","strongroom_secret":"{id}","strongroom_version":"1","value":"hunter2"}}"#
+    );
     assert!(read.contains(&fields), "{read}");
     let entry = server.ask("GET", "secret/metadata/tfy-secret/acme/payments/DB_PASSWORD", &[], "").unwrap();
     let marks = format!(r#""custom_metadata":{{"strongroom_instance":"instance-1","strongroom_secret":"{id}"}}"#);

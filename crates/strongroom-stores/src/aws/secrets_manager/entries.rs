@@ -27,8 +27,8 @@ pub(super) enum Owner {
 
 impl Turn<'_> {
     /// The entry of this very secret, if it is there and not in AWS' trash.
-    pub(super) async fn find(&self, entry: &Entry<'_>) -> Result<Option<Found>, StoreError> {
-        for place in Place::ALL {
+    pub(super) async fn find_entry(&self, entry: &Entry<'_>) -> Result<Option<Found>, StoreError> {
+        for place in Place::of(entry).iter().copied() {
             if let Some(description) = self.look(&naming::name(entry, place)).await?
                 && description.deleted.is_none()
                 && self.owner(&description, entry) == Owner::This
@@ -61,7 +61,7 @@ impl Turn<'_> {
     /// Deletes what is this secret's, under whichever name, in AWS' trash too. Nothing else: what is under the name now
     /// may be another's.
     pub(super) async fn delete(&self, entry: &Entry<'_>) -> Result<(), StoreError> {
-        for place in Place::ALL {
+        for place in Place::of(entry).iter().copied() {
             let name = naming::name(entry, place);
             let Some(description) = self.look(&name).await? else { continue };
             if self.owner(&description, entry) != Owner::This {

@@ -221,6 +221,10 @@ impl SecretStore for AwsSecretsManagerStore {
         self.turn().current_version(entry).await
     }
 
+    async fn find(&self, entry: &Entry<'_>, mark: &str, version: i64) -> Result<Option<StoreVersion>, StoreError> {
+        self.turn().marked(entry, mark, version).await
+    }
+
     async fn promote(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         self.turn().promote_version(entry, version).await
     }
@@ -239,5 +243,9 @@ impl SecretStore for AwsSecretsManagerStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.turn().try_everything().await
+    }
+
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.turn().ask_for_nothing().await
     }
 }

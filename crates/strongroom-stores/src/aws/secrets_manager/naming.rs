@@ -3,10 +3,11 @@
 use strongroom_domain::SecretId;
 use uuid::Uuid;
 
-use crate::{Entry, StoreVersion};
+use crate::{
+    Entry, StoreVersion,
+    naming::{LONGEST_IN_SECRETS_MANAGER as LONGEST_NAME, id, secrets_manager},
+};
 
-/// Of a name, in characters.
-pub(super) const LONGEST_NAME: usize = 512;
 /// Of a version's id, in characters.
 const SHORTEST_ID: usize = 32;
 const LONGEST_ID: usize = 64;
@@ -28,16 +29,15 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) const ALL: [Self; 2] = [Self::Plain, Self::Aside];
+    /// Where this secret's entry may be, in the order in which they are tried.
+    pub(super) const fn of(entry: &Entry<'_>) -> &'static [Self] {
+        if entry.beside { &[Self::Aside] } else { &[Self::Plain, Self::Aside] }
+    }
 }
 
 /// The entry's name in AWS. No two secrets meet: a name of ours has neither `/` nor `@`, and AWS tells cases apart.
 pub(super) fn name(entry: &Entry<'_>, place: Place) -> String {
-    let plain = format!("/tfy-secret/{}/{}/{}", entry.tenant, entry.group, entry.key);
-    match place {
-        Place::Plain => plain,
-        Place::Aside => format!("{plain}@{}", simple(entry.secret_id)),
-    }
+    secrets_manager(&Entry { beside: place == Place::Aside, ..*entry })
 }
 
 /// The rule of AWS that the name breaks.
@@ -102,8 +102,8 @@ pub(super) fn from_store_version(version: &StoreVersion) -> (&str, Place) {
 }
 
 /// A secret's id in tags and names.
-pub(super) fn simple(id: SecretId) -> String {
-    Uuid::from_bytes(*id.as_bytes()).simple().to_string()
+pub(super) fn simple(secret: SecretId) -> String {
+    id(secret)
 }
 
 fn is_number(digits: &str) -> bool {

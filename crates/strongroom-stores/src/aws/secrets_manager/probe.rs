@@ -40,6 +40,22 @@ impl Findings<'_> {
 }
 
 impl Turn<'_> {
+    /// Asks for the description and the removal of what isn't there: AWS says so to who might have done it, and
+    /// refuses who might not.
+    pub(super) async fn ask_for_nothing(&self) -> Result<(), StoreError> {
+        let name = format!("{PREFIX}{}", self.store.random_id().simple());
+        let mut findings = Findings { name: &name, missing: Vec::new(), trouble: None };
+        findings.note::<DescribeSecret<'_>>(self.call(&DescribeSecret { secret_id: &name }).await);
+        if findings.missing.is_empty() && findings.trouble.is_some() {
+            return findings.verdict(false);
+        }
+        // Without force, which would be a success whatever is there.
+        let delete =
+            DeleteSecret { secret_id: &name, recovery_window_in_days: None, force_delete_without_recovery: None };
+        findings.note::<DeleteSecret<'_>>(self.call(&delete).await);
+        findings.verdict(false)
+    }
+
     /// Makes an entry, does with it all that is ever done, and deletes it for good: AWS has no way to ask. All
     /// permissions are tried, so that one error names all that are missing.
     pub(super) async fn try_everything(&self) -> Result<(), StoreError> {

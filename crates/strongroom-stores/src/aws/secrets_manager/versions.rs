@@ -29,7 +29,7 @@ impl Turn<'_> {
             Condition::Always => None,
             Condition::LatestIs(version) => Some(naming::from_store_version(version)),
         };
-        let Some(found) = self.find(&put.entry).await? else {
+        let Some(found) = self.find_entry(&put.entry).await? else {
             return match expected {
                 None => self.create(put, &id).await,
                 Some(_) => Err(precondition("the entry isn't there")),
@@ -59,7 +59,7 @@ impl Turn<'_> {
     async fn create(&self, put: &Put<'_>, id: &str) -> Result<StoreVersion, StoreError> {
         let mut tags = self.store.tags.clone();
         tags.push(Tag { key: SECRET_TAG.to_owned(), value: naming::simple(put.entry.secret_id) });
-        for place in Place::ALL {
+        for place in Place::of(&put.entry).iter().copied() {
             let name = naming::name(&put.entry, place);
             let call = CreateSecret {
                 name: &name,
@@ -77,10 +77,8 @@ impl Turn<'_> {
                 Err(failure) => return Err(explain_hiding::<CreateSecret<'_>>(failure, &name, put.value)),
             }
         }
-        Err(refused(format!(
-            "{} and the name beside it are both in AWS' trash",
-            naming::name(&put.entry, Place::Plain)
-        )))
+        let names = Place::of(&put.entry).iter().map(|place| naming::name(&put.entry, *place)).collect::<Vec<_>>();
+        Err(refused(format!("{}: in AWS' trash, so the name is taken", names.join(", "))))
     }
 
     /// Whether what has the name is on its way out.
@@ -120,7 +118,7 @@ impl Turn<'_> {
 
     pub(super) async fn promote_version(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let (id, place) = naming::from_store_version(version);
-        let found = self.find(entry).await?.filter(|found| found.place == place);
+        let found = self.find_entry(entry).await?.filter(|found| found.place == place);
         let found = found.ok_or_else(|| not_found("the entry isn't there"))?;
         self.make_current(entry, place, &found.description, id).await
     }
@@ -221,7 +219,7 @@ impl Turn<'_> {
     }
 
     pub(super) async fn current_version(&self, entry: &Entry<'_>) -> Result<Option<Latest>, StoreError> {
-        let Some(found) = self.find(entry).await? else { return Ok(None) };
+        let Some(found) = self.find_entry(entry).await? else { return Ok(None) };
         let name = naming::name(entry, found.place);
         // The label is named, as not every policy and not every emulator takes it for granted.
         let call = GetSecretValue { secret_id: &found.description.arn, version_id: None, version_stage: Some(CURRENT) };
@@ -238,10 +236,32 @@ impl Turn<'_> {
         Ok(Some(Latest { version, value, mark }))
     }
 
+    /// The version that a put with this mark and number made, shown or not.
+    pub(super) async fn marked(
+        &self,
+        entry: &Entry<'_>,
+        mark: &str,
+        number: i64,
+    ) -> Result<Option<StoreVersion>, StoreError> {
+        let id = naming::version_id(Some(mark), number, self.store.random_id()).map_err(refused)?;
+        let Some(found) = self.find_entry(entry).await? else { return Ok(None) };
+        let version = naming::to_store_version(&id, found.place);
+        if !found.description.labels(&id).is_empty() {
+            return Ok(Some(version));
+        }
+        // One without labels isn't told, but AWS has it for a while.
+        let call = GetSecretValue { secret_id: &found.description.arn, version_id: Some(&id), version_stage: None };
+        match self.call(&call).await {
+            Ok(held) => Ok((held.version_id == id).then_some(version)),
+            Err(failure) if failure.code() == "ResourceNotFoundException" || failure.is_about_trash() => Ok(None),
+            Err(failure) => Err(explain::<GetSecretValue<'_>>(failure, &naming::name(entry, found.place))),
+        }
+    }
+
     /// Takes all labels from a version: AWS drops it when it has a hundred others, and a day has gone by.
     pub(super) async fn let_go(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let (id, place) = naming::from_store_version(version);
-        let Some(found) = self.find(entry).await?.filter(|found| found.place == place) else { return Ok(()) };
+        let Some(found) = self.find_entry(entry).await?.filter(|found| found.place == place) else { return Ok(()) };
         let name = naming::name(entry, place);
         let labels = found.description.labels(id);
         if labels.iter().any(|label| label == CURRENT) {

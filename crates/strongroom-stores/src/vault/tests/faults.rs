@@ -86,6 +86,47 @@ async fn an_entry_of_another_instance_or_secret_is_not_ours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_marked_version_is_found_behind_what_others_wrote() {
+    let model = Model::new();
+    let store = store(&model, token());
+    let find = async || store.find(&entry(), "operation-1", 1).await.map_err(|error| error.kind);
+    assert_eq!(find().await, Ok(None));
+    assert_eq!(model.requests(), 1, "where nothing is there nothing more is asked");
+    put(&store, Condition::Absent, Some("operation-1")).await.unwrap();
+    let found = Ok(Some(StoreVersion("1".to_owned())));
+    for _ in 0..8 {
+        assert_eq!(find().await, found);
+        model.write(PATH, json!({"value": "theirs", "strongroom_operation": "operation-1"}));
+    }
+    assert_eq!(find().await, found);
+    // What many others were written after isn't looked for.
+    model.write(PATH, ours());
+    assert_eq!(find().await, Ok(None));
+    // In an entry of somebody else there is nothing of ours.
+    let marks = json!({"strongroom_instance": "another", "strongroom_secret": id().to_string()});
+    model.state.lock().unwrap().entries.get_mut(PATH).unwrap().custom_metadata = marks.as_object().cloned();
+    model.write(
+        PATH,
+        json!({"value": "x", "strongroom_secret": id().to_string(), "strongroom_operation": "operation-1",
+        "strongroom_version": "1"}),
+    );
+    assert_eq!(find().await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_is_given_another_version_is_an_error() {
+    let model = Model::new();
+    let store = store(&model, token());
+    model.write(PATH, ours());
+    model.write(PATH, ours());
+    let other = r#"{"data":{"data":{"value":"x"},"metadata":{"version":7,"custom_metadata":null}}}"#;
+    model.plan(&[Fault::None, Fault::Body(other)]);
+    let error = store.find(&entry(), "operation-1", 1).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Integrity);
+    assert_eq!(model.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_put_whatever_is_there_looks_again_after_a_race() {
     let model = Model::new();
     model.write(PATH, ours());

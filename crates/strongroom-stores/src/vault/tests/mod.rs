@@ -104,6 +104,7 @@ async fn names_and_sizes_are_checked_before_anything_is_sent() {
         of("g", "..", 1, "\"..\" can't be part of a path in Vault: it must not be empty, `.` or `..`"),
         of("a/b", "k", 1, "nor have slashes"),
         of("g", "", 1, "must not be empty"),
+        of("g", "k~00000000000000000000000000000007", 1, "a key in Vault has no `~` here"),
         of("g", "k", LARGEST_VALUE + 1, "a value in Vault has at most 131072 bytes"),
     ] {
         let entry = Entry { tenant: "acme", group, key: &key, secret_id: id(), beside: false };

@@ -11,7 +11,7 @@ use strongroom_stores::{
 };
 
 use super::{
-    setting::{Bench, Wanted, access_key, entry, seconds_now, settings, store_under},
+    setting::{Bench, SKIPPED, Wanted, access_key, entry, seconds_now, settings, store_under},
     strict::{Aws, Part, Trouble, labels_of},
 };
 
@@ -57,7 +57,7 @@ async fn update(
 async fn the_suite_passes() {
     let aws = Aws::start().await;
     let skipped = conformance::run(&store_under(ours(&aws), OuterPolicy::default()), 1).await;
-    assert_eq!(skipped, ["a_row_opens_only_where_it_belongs", "one_version_can_be_removed"]);
+    assert_eq!(skipped, SKIPPED);
 }
 
 #[tokio::test]
@@ -72,6 +72,57 @@ async fn an_update_costs_four_requests_and_a_read_one() {
     assert_eq!(aws.asked(), ["DescribeSecret", "PutSecretValue", "DescribeSecret", "UpdateSecretVersionStage"]);
     bench.get(entry, &three).await.unwrap();
     assert_eq!(aws.asked(), ["GetSecretValue"]);
+}
+
+#[tokio::test]
+async fn a_marked_version_is_found_with_its_labels_and_without() {
+    let (aws, entry) = (Aws::start().await, entry("db", 1));
+    let bench = bench(&aws);
+    bench.put(entry, Wanted::first("one")).await.unwrap();
+    let put = Wanted { mark: Some("operation-2"), ..Wanted::staged("two", 2) };
+    let two = bench.put(entry, put).await.unwrap();
+    aws.asked();
+    assert_eq!(bench.store.find(&entry, "operation-2", 2).await.unwrap().as_ref(), Some(&two));
+    assert_eq!(aws.asked(), ["DescribeSecret"]);
+    bench.store.remove(&entry, Removal::Version(&two)).await.unwrap();
+    assert_eq!(bench.store.find(&entry, "operation-2", 2).await.unwrap().as_ref(), Some(&two));
+    aws.state().entries.drop_unlabelled();
+    assert_eq!(bench.store.find(&entry, "operation-2", 2).await.unwrap(), None);
+    // A lost answer to the question is no answer.
+    aws.trouble("GetSecretValue", Trouble::Instead(400, r#"{"__type":"AccessDeniedException"}"#.to_owned()));
+    let error = bench.store.find(&entry, "operation-2", 2).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn one_beside_another_goes_straight_there() {
+    let (aws, plain) = (Aws::start().await, entry("db", 1));
+    let bench = bench(&aws);
+    let beside = Entry { beside: true, ..entry("db", 2) };
+    bench.put(plain, Wanted::first("plain")).await.unwrap();
+    aws.asked();
+    let version = bench.put(beside, Wanted::first("beside")).await.unwrap();
+    assert_eq!(aws.asked(), ["CreateSecret"]);
+    assert_eq!(bench.latest(beside).await.as_deref(), Some("beside"));
+    assert_eq!(bench.get(beside, &version).await.unwrap(), "beside");
+    assert_eq!(aws.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_store_that_answers_is_asked_to_make_nothing() {
+    let aws = Aws::start().await;
+    let bench = bench(&aws);
+    bench.put(entry("db", 1), Wanted::first("one")).await.unwrap();
+    aws.asked();
+    bench.store.answers().await.unwrap();
+    assert_eq!(aws.asked(), ["DescribeSecret", "DeleteSecret"]);
+    assert_eq!(aws.state().entries.count(), (1, 1));
+    for action in ["DescribeSecret", "DeleteSecret"] {
+        aws.trouble(action, Trouble::Instead(400, r#"{"__type":"AccessDeniedException"}"#.to_owned()));
+        let error = bench.store.answers().await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::PermissionDenied);
+        assert!(error.reason.contains(&format!("missing: secretsmanager:{action}")), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,128 @@
+//! What secrets have in outer stores: which names are taken there, and what is to be removed.
+
+use strongroom_domain::operation::PutState;
+use strongroom_domain::{IntegrationId, OperationId, SecretId, Timestamp};
+
+use crate::operations::{PutRow, insert_facts, read_put};
+use crate::sql::{params, statements};
+use crate::{Batch, CommitError, Guard, Lease, Metadata, PruneError, ReadError};
+
+statements! {
+    TAKEN_NAMES = "SELECT name FROM store_entries WHERE target = ?1 AND name >= ?2 AND name < ?3";
+    // The longest untried first: so one that can't be removed holds up no other.
+    DUE_ENTRIES = "SELECT e.secret_id, e.integration_id, e.place FROM store_entries e \
+        WHERE e.remove_at IS NOT NULL AND e.remove_at <= ?1 AND (e.tried_at IS NULL OR e.tried_at <= ?2) \
+        ORDER BY e.tried_at, e.remove_at LIMIT ?3";
+    REMOVED_ENTRY = "DELETE FROM store_entries WHERE secret_id = ?1 AND remove_at IS NOT NULL";
+    REMOVED_LEFTOVERS = "UPDATE operation_puts SET state = 'undone' \
+        WHERE secret_id = ?1 AND (state = 'leftover' OR state = 'abandoned')";
+    TRIED_ENTRY = "UPDATE store_entries SET tried_at = ?2, problem = ?3 WHERE secret_id = ?1";
+    LEFTOVERS = "SELECT p.operation_id, o.integration_id, p.secret_id, p.key, p.version, p.digest, p.place, p.before, \
+        p.kept, p.placed, p.state, p.reason FROM operation_puts p JOIN operations o ON o.id = p.operation_id \
+        WHERE p.state = 'leftover' AND o.finished_at <= ?1 AND p.operation_id > ?2 ORDER BY p.operation_id LIMIT ?3";
+    COUNT_PRUNABLE_OPERATIONS = "SELECT COUNT(*) FROM operations o WHERE o.finished_at IS NOT NULL \
+        AND o.finished_at <= ?1 AND NOT EXISTS (SELECT 1 FROM operation_puts l WHERE l.operation_id = o.id \
+        AND (l.state = 'leftover' OR l.state = 'abandoned'))";
+    PRUNE_PUTS = "DELETE FROM operation_puts WHERE operation_id IN (SELECT o.id FROM operations o \
+        WHERE o.finished_at IS NOT NULL AND o.finished_at <= ?1 AND NOT EXISTS (SELECT 1 FROM operation_puts l \
+        WHERE l.operation_id = o.id AND (l.state = 'leftover' OR l.state = 'abandoned')) ORDER BY o.finished_at LIMIT ?2)";
+    PRUNE_OPERATIONS = "DELETE FROM operations WHERE id IN (SELECT o.id FROM operations o \
+        WHERE o.finished_at IS NOT NULL AND o.finished_at <= ?1 AND NOT EXISTS (SELECT 1 FROM operation_puts l \
+        WHERE l.operation_id = o.id) ORDER BY o.finished_at LIMIT ?2)";
+}
+
+/// An entry that is to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueEntry {
+    /// Its secret.
+    pub secret_id: SecretId,
+    /// Where it is kept.
+    pub integration_id: IntegrationId,
+    /// Where it is in there.
+    pub place: String,
+}
+
+/// A version that an operation left in a store, and that is to be destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The operation.
+    pub operation: OperationId,
+    /// Where it is kept.
+    pub integration_id: IntegrationId,
+    /// What was put.
+    pub put: PutRow,
+}
+
+impl Metadata {
+    /// Which names that begin with `prefix` are taken in a target.
+    pub async fn taken_names(&self, target: &str, prefix: &str) -> Result<Vec<String>, ReadError> {
+        let end = format!("{prefix}\u{10ffff}");
+        self.rows(&TAKEN_NAMES, &params![target, prefix, end], |row| row.text(0)).await
+    }
+
+    /// Up to `limit` entries whose time to go came at or before `now`, and that were not tried after `tried`.
+    pub async fn due_entries(&self, now: Timestamp, tried: Timestamp, limit: i64) -> Result<Vec<DueEntry>, ReadError> {
+        self.rows(&DUE_ENTRIES, &params![now, tried, limit], |row| {
+            Ok(DueEntry {
+                secret_id: row.parsed(0, SecretId::parse)?,
+                integration_id: row.parsed(1, IntegrationId::parse)?,
+                place: row.text(2)?,
+            })
+        })
+        .await
+    }
+
+    /// An entry is gone, with all that operations had left in it.
+    pub async fn entry_removed(&self, secret: SecretId) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        batch.one(Guard::Operation, &REMOVED_ENTRY, params![secret]);
+        batch.any(Guard::Operation, &REMOVED_LEFTOVERS, params![secret]);
+        self.commit(batch).await
+    }
+
+    /// An entry could not be removed.
+    pub async fn entry_tried(&self, secret: SecretId, at: Timestamp, problem: &str) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        batch.one(Guard::Operation, &TRIED_ENTRY, params![secret, at, problem]);
+        self.commit(batch).await
+    }
+
+    /// Up to `limit` leftovers of operations that ended at or before `ended`, after an operation.
+    pub async fn leftovers(
+        &self,
+        ended: Timestamp,
+        after: Option<OperationId>,
+        limit: i64,
+    ) -> Result<Vec<Leftover>, ReadError> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.rows(&LEFTOVERS, &params![ended, after, limit], |row| {
+            Ok(Leftover {
+                operation: row.parsed(0, OperationId::parse)?,
+                integration_id: row.parsed(1, IntegrationId::parse)?,
+                put: read_put(row, 2)?,
+            })
+        })
+        .await
+    }
+
+    /// Removes up to `limit` operations that ended at or before `before` and left nothing behind; says how many could go.
+    pub async fn prune_operations(&self, lease: &Lease, before: Timestamp, limit: i64) -> Result<i64, PruneError> {
+        let count = self.first(&COUNT_PRUNABLE_OPERATIONS, &params![before], |row| row.int(0)).await?.unwrap_or(0);
+        if count > 0 {
+            let mut batch = Batch::default();
+            batch.any(Guard::Fresh, &PRUNE_PUTS, params![before, limit]);
+            batch.any(Guard::Fresh, &PRUNE_OPERATIONS, params![before, limit]);
+            lease.guard(&mut batch);
+            self.commit(batch).await?;
+        }
+        Ok(count.min(limit))
+    }
+
+    /// What became of a leftover.
+    pub async fn leftover_done(&self, leftover: &Leftover, state: PutState) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        let put = PutRow { state, ..leftover.put.clone() };
+        insert_facts(&mut batch, leftover.operation, &[put]);
+        self.commit(batch).await
+    }
+}

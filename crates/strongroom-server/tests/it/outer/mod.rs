@@ -1,0 +1,105 @@
+//! Groups whose values are kept in another system, which is a model that misbehaves on order.
+
+mod basics;
+mod failures;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use strongroom_stores::SecretStore;
+use strongroom_stores::model::{EntryView, ModelControl, ModelKind, ModelStore, VersionState};
+use strongroom_testkit::{Answer, Client, TestApp};
+
+use crate::support::{GROUPS, group_path, list, secret_id, text, value_of};
+
+/// The kinds of store that there are.
+pub(crate) fn kinds() -> Vec<(&'static str, ModelKind)> {
+    vec![
+        ("checked", ModelKind::checked()),
+        ("staging", ModelKind::staging()),
+        ("plain", ModelKind::plain()),
+        ("soft delete", ModelKind::soft_delete()),
+    ]
+}
+
+/// A server with an integration whose store is a model.
+pub(crate) struct Outer {
+    pub(crate) app: TestApp,
+    pub(crate) store: ModelControl,
+    pub(crate) admin: Client,
+    pub(crate) integration: String,
+}
+
+const CALL: Duration = Duration::from_millis(300);
+
+impl Outer {
+    pub(crate) async fn start(kind: ModelKind) -> Self {
+        let model = Arc::new(ModelStore::new(kind));
+        let store = model.control();
+        let stores = move |fqn: &str| fqn.ends_with(":model").then(|| -> Arc<dyn SecretStore> { model.clone() });
+        let app = strongroom_testkit::Setup::default().outer(Arc::new(stores)).patience(CALL).start().await;
+        let admin = app.admin();
+        let manifest = json!({
+            "type": "provider-account/truefoundry", "name": "elsewhere",
+            "integrations": [{"type": "integration/secret-store/truefoundry/db", "name": "model", "authorized_subjects": ["team:everyone"]}],
+        });
+        let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest})).await.expect(200);
+        let integration = text(&list(&applied, "/data/integrations")[0], "/id").to_owned();
+        Self { app, store, admin, integration }
+    }
+
+    pub(crate) async fn create(&self, name: &str, secrets: &[(&str, &str)]) -> Answer {
+        let secrets: Value = secrets.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        self.admin.post(GROUPS, json!({"name": name, "integrationId": self.integration, "secrets": secrets})).await
+    }
+
+    pub(crate) async fn group(&self, name: &str, secrets: &[(&str, &str)]) -> Value {
+        self.create(name, secrets).await.expect(200)["data"].clone()
+    }
+
+    /// The group as it is.
+    pub(crate) async fn again(&self, group: &Value) -> Value {
+        self.admin.get(&group_path(group)).await.expect(200)["data"].clone()
+    }
+
+    pub(crate) async fn value(&self, group: &Value, key: &str) -> String {
+        value_of(&self.admin, secret_id(group, key)).await
+    }
+
+    /// What somebody gets who reads the store directly.
+    pub(crate) fn direct(&self, group: &str, key: &str) -> Option<String> {
+        self.store.direct_latest(&strongroom_stores::model::name(&strongroom_stores::Entry {
+            tenant: "default",
+            group,
+            key,
+            secret_id: strongroom_domain::SecretId::from(uuid::Uuid::nil()),
+            beside: false,
+        }))
+    }
+
+    /// Lets the time pass after which nothing can arrive any more and what is due is removed, and does all that jobs do.
+    pub(crate) async fn settle(&self) {
+        self.store.heal();
+        for _ in 0..4 {
+            self.app.clock.advance_seconds(120);
+            self.app.instance().settle_now().await.unwrap();
+            self.app.instance().reap_now().await.unwrap();
+        }
+    }
+
+    /// Versions whose values are still there, of all entries that are not in the store's own trash.
+    pub(crate) fn held(&self) -> Vec<(String, String)> {
+        let held = |entry: EntryView| {
+            let name = entry.name;
+            let there = entry.versions.into_iter().filter(|version| version.state != VersionState::Removed);
+            there.filter_map(move |version| Some((name.clone(), version.value?))).collect::<Vec<_>>()
+        };
+        self.store.entries().into_iter().filter(|entry| !entry.is_trash).flat_map(held).collect()
+    }
+
+    /// How many operations are not at their end.
+    pub(crate) fn open(&self) -> i64 {
+        self.app.tamper().number("SELECT COUNT(*) FROM operations WHERE finished_at IS NULL")
+    }
+}
