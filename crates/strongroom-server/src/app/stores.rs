@@ -344,6 +344,9 @@ impl Slot {
         match error {
             AppError::NotFound(_) => self.unusable(&format!("`{fqn}`, which its manifest refers to, doesn't exist")),
             AppError::Store(error) => self.unusable(&format!("`{fqn}` can't be read: {error}")),
+            AppError::ChangedOutside { store, what } => {
+                self.unusable(&format!("`{fqn}` can't be read: secret store {store}: {what}"))
+            }
             AppError::Integrity { public, internal } => {
                 tracing::error!(integration = &*self.fqn, internal, "a referenced secret can't be read");
                 self.unusable(&format!("`{fqn}` can't be read: {public}"))

@@ -79,4 +79,8 @@ impl SecretStore for WatchedStore {
     async fn probe(&self) -> Result<(), StoreError> {
         self.look(self.store.probe().await)
     }
+
+    async fn answers(&self) -> Result<(), StoreError> {
+        self.look(self.store.answers().await)
+    }
 }

@@ -11,7 +11,7 @@ use strongroom_testkit::{Client, TestApp};
 use strongroom_throwaway::OpenBao;
 
 use super::{ACCOUNTS, MASK, account, put};
-use crate::support::{count_events, group_path, text, updates};
+use crate::support::{GROUPS, count_events, group_path, secret_id, secret_path, text, updates, value_of};
 
 /// A server, unless the test command has installed none.
 pub(super) fn openbao() -> Option<OpenBao> {
@@ -205,6 +205,46 @@ async fn a_referenced_token_is_followed() {
     assert!(app.instance().store_of(app.integration_id()).await.is_ok());
 }
 
+/// A group as its owner and as a direct reader see it; and a credential in such a group, which takes two stores to read.
+#[tokio::test]
+async fn a_group_is_kept_there_and_may_keep_another_stores_token() {
+    let Some(server) = openbao() else { return };
+    let mut app = app().await;
+    let admin = app.admin();
+    let made = put(&admin, &account(&[vault(&server.url(), server.root_token())])).await;
+    let second = token(
+        &server,
+        "second",
+        r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#,
+    );
+    let body = json!({"name": "tokens", "integrationId": made["integrations"][0]["id"],
+        "secrets": [{"key": "VAULT", "value": second}]});
+    let group = admin.post(GROUPS, body).await.expect(200)["data"].take();
+    let seen = server.ask("GET", "secret/data/tfy-secret/default/tokens/VAULT", &[], "").unwrap();
+    assert!(seen.contains(&second), "{seen}");
+    assert_eq!(value_of(&admin, secret_id(&group, "VAULT")).await, second);
+    let mut below = vault(&server.url(), "tfy-secret://default:tokens:VAULT");
+    below["root_path"] = json!("below");
+    let mut other = account(&[below]);
+    other["name"] = json!("other");
+    let referring = put(&admin, &other).await;
+    let body = json!({"name": "deeper", "integrationId": referring["integrations"][0]["id"],
+        "secrets": [{"key": "K", "value": "hunter2"}]});
+    let deeper = admin.post(GROUPS, body).await.expect(200)["data"].take();
+    app.restart().await;
+    assert_eq!(value_of(&admin, secret_id(&deeper, "K")).await, "hunter2");
+    // Both are in use.
+    for one in [&made, &referring] {
+        admin.delete(&format!("{ACCOUNTS}/{}", text(one, "/id"))).await.refused(422, "in_use");
+    }
+    // Without the store that has the token, the other one can't be made.
+    drop(server);
+    app.restart().await;
+    let answer = admin.get(&secret_path(secret_id(&deeper, "K"))).await;
+    let told = answer.refused(424, "secret_store_failed");
+    assert!(told.contains("other:secret-store:prod") && told.contains("tfy-secret://default:tokens:VAULT"), "{told}");
+}
+
 /// An integration without a store is an error that names it, and stands in nobody's way.
 #[tokio::test]
 async fn credentials_that_do_not_open_make_no_store() {
@@ -212,6 +252,10 @@ async fn credentials_that_do_not_open_make_no_store() {
     let mut app = app().await;
     let admin = app.admin();
     let made = put(&admin, &account(&[vault(&server.url(), server.root_token())])).await;
+    let body = json!({"name": "there", "integrationId": made["integrations"][0]["id"],
+        "secrets": [{"key": "K", "value": "v"}]});
+    let there = admin.post(GROUPS, body).await.expect(200)["data"].take();
+    let here = app.group(&admin, "here", &[("K", "v")]).await;
     app.stop().await;
     let tamper = app.tamper();
     let blob = tamper.blobs("provider_accounts", "credentials").remove(0);
@@ -221,8 +265,11 @@ async fn credentials_that_do_not_open_make_no_store() {
     assert!(told.contains("integration `default:hashicorp:vaults:secret-store:prod`"), "{told}");
     let found = check(&app, &admin, &made).await;
     assert!(found["ok"] == false && text(&found, "/reason").contains("do not open"), "{found}");
-    assert!(app.instance().store_of(app.integration_id()).await.is_ok());
+    let read = admin.get(&secret_path(secret_id(&there, "K"))).await;
+    assert_eq!(read.refused(424, "secret_store_failed"), told);
+    assert_eq!(value_of(&admin, secret_id(&here, "K")).await, "v");
     admin.put(ACCOUNTS, json!({"manifest": made["manifest"]})).await.refused(500, "integrity");
     put(&admin, &account(&[vault(&server.url(), server.root_token())])).await;
     assert_eq!(check(&app, &admin, &made).await["ok"], true);
+    assert_eq!(value_of(&admin, secret_id(&there, "K")).await, "v");
 }
