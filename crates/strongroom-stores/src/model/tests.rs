@@ -245,6 +245,16 @@ async fn staged_versions_are_seen_when_promoted_and_the_same_put_is_one_version(
 }
 
 #[tokio::test]
+async fn marks_are_lost_where_there_is_no_room_for_them() {
+    for (kind, is_kept) in [(ModelKind::checked(), true), (ModelKind::plain(), false)] {
+        let store = ModelStore::new(kind);
+        put(&store, wanted("one", 1)).await.unwrap();
+        assert_eq!(store.control().entries()[0].versions[0].mark.is_some(), is_kept);
+        assert_eq!(store.find(&entry(1), "op", 1).await.unwrap().is_some(), is_kept);
+    }
+}
+
+#[tokio::test]
 async fn a_removed_name_stays_taken_where_the_store_is_so() {
     let store = ModelStore::new(ModelKind::soft_delete());
     let control = store.control();

@@ -115,6 +115,13 @@ async fn a_marked_version_is_found_behind_what_others_wrote() {
     // What many others were written after isn't looked for.
     model.write(PATH, ours());
     assert_eq!(find().await, Ok(None));
+    // Not even what looks like it, of another secret.
+    model.write(
+        PATH,
+        json!({"value": "x", "strongroom_secret": "other", "strongroom_operation": "operation-1",
+        "strongroom_version": "1"}),
+    );
+    assert_eq!(find().await, Ok(None));
     // In an entry of somebody else there is nothing of ours.
     let marks = json!({"strongroom_instance": "another", "strongroom_secret": id().to_string()});
     model.state.lock().unwrap().entries.get_mut(PATH).unwrap().custom_metadata = marks.as_object().cloned();
