@@ -68,10 +68,6 @@ impl SecretStore for WatchedStore {
         self.look(self.store.list(prefix, after, limit).await)
     }
 
-    async fn answers(&self) -> Result<(), StoreError> {
-        self.look(self.store.answers().await)
-    }
-
     fn stats(&self) -> Option<OuterStats> {
         self.store.stats()
     }
