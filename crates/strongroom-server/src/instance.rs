@@ -251,6 +251,7 @@ impl Instance {
         }
         let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots().await?).await?;
         folder.note(&instance.instance_id)?;
+        metadata.keep_grants().await?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {
             name_rule: match settings.group_name_rule {
@@ -364,15 +365,6 @@ impl Instance {
         self.app.purge_if_ours().await.map_err(|error| format!("{error:?}"))
     }
 
-    /// What speaks to an integration's store, and what names are unique in there; the error is what callers are told.
-    #[doc(hidden)]
-    pub async fn store_of(&self, integration: &str) -> Result<(Arc<dyn SecretStore>, String), String> {
-        let id = IntegrationId::parse(integration).ok_or("no id of an integration")?;
-        let store = self.app.store_of(id).await;
-        let store = store.map_err(|error| http::ApiError::from(error).message().to_owned())?;
-        Ok((store.store, store.target.to_string()))
-    }
-
     /// Settles at once the writes to outer stores whose writers have stopped, and says how many are settled.
     pub async fn settle_now(&self) -> Result<usize, String> {
         self.app.settle_all_due().await.map_err(|error| format!("{error:?}"))
@@ -381,6 +373,15 @@ impl Instance {
     /// Removes at once from outer stores what is due there, and says how many entries and versions that were.
     pub async fn reap_now(&self) -> Result<usize, String> {
         self.app.reap_if_ours().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// What speaks to an integration's store, and what names are unique in there; the error is what callers are told.
+    #[doc(hidden)]
+    pub async fn store_of(&self, integration: &str) -> Result<(Arc<dyn SecretStore>, String), String> {
+        let id = IntegrationId::parse(integration).ok_or("no id of an integration")?;
+        let store = self.app.store_of(id).await;
+        let store = store.map_err(|error| http::ApiError::from(error).message().to_owned())?;
+        Ok((store.store, store.target.to_string()))
     }
 
     /// How many requests were too many.

@@ -103,6 +103,7 @@ operations! {
     RestoreSecret = specs::trash::RESTORE_SECRET,
     ExplainAccess = specs::access::EXPLAIN_ACCESS,
     ListReaders = specs::access::LIST_READERS,
+    GetOperation = specs::operations::GET_OPERATION,
     Healthz = specs::service::HEALTHZ,
     Readyz = specs::service::READYZ,
     OpenApi = specs::service::OPEN_API,

@@ -61,6 +61,8 @@ impl World {
     pub(crate) async fn started() -> Self {
         let world = Self::empty().await;
         world.metadata.create_instance(&world.new).await.unwrap();
+        // As the server does.
+        world.metadata.keep_grants().await.unwrap();
         world
     }
 

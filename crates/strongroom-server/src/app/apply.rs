@@ -41,7 +41,7 @@ impl Context {
         };
         match manifest_type(manifest).unwrap_or_default() {
             SecretGroupManifest::TYPE => {
-                let applied = self.apply_secret_group(manifest, if_match, dry_run).await?;
+                let applied = Box::pin(self.apply_secret_group(manifest, if_match, dry_run)).await?;
                 let existing_manifest = applied.existing_manifest.clone();
                 Ok(Applied { existing_manifest, entity: Entity::Group(Box::new(applied)) })
             }

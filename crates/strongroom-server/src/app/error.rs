@@ -21,6 +21,7 @@ pub(crate) enum Resource {
     ProviderAccount,
     ProviderIntegration,
     IdentityProvider,
+    Operation,
 }
 
 impl From<MachineKind> for Resource {

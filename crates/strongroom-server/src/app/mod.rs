@@ -104,11 +104,11 @@ pub(crate) struct App {
     pub(crate) keys: KeyRing,
     pub(crate) store: Arc<dyn SecretStore>,
     pub(crate) outer: Option<OuterStores>,
+    /// Where tests stop writes.
+    pub(crate) steps: Option<StepHook>,
     pub(crate) builder: StoreBuilder,
     /// Itself, for what it does as nobody asked for.
     pub(crate) me: Weak<Self>,
-    /// Where tests stop writes.
-    pub(crate) steps: Option<StepHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use strongroom_domain::SecretValue;
+use strongroom_stores::outer::OuterStats;
 use strongroom_stores::{
     Entry, Latest, Pinned, Placed, Put, Removal, SecretStore, StoreDescription, StoreError, StoreErrorKind,
     StoreVersion,
@@ -35,6 +36,10 @@ impl SecretStore for WatchedStore {
         self.store.description()
     }
 
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        self.store.check(entry, value_bytes)
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
         self.look(self.store.put(put).await)
     }
@@ -61,6 +66,10 @@ impl SecretStore for WatchedStore {
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StoreError> {
         self.look(self.store.list(prefix, after, limit).await)
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        self.store.stats()
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -109,6 +109,7 @@ async fn what_is_no_id_is_the_id_of_nothing() {
                 ("personal-access-tokens", "token_not_found"),
                 ("virtual-accounts", "virtual_account_not_found"),
                 ("agents", "agent_not_found"),
+                ("operations", "operation_not_found"),
                 ("users", "user_not_found"),
             ];
             let of_path = codes.into_iter().find(|(part, _)| spec.path.contains(&format!("/{part}/")));

@@ -6,6 +6,7 @@ pub(super) mod agents;
 pub(super) mod audit_logs;
 pub(super) mod keys;
 pub(super) mod manifests;
+pub(super) mod operations;
 pub(super) mod policies;
 pub(super) mod providers;
 pub(super) mod secret_groups;

@@ -106,13 +106,12 @@ impl App {
     async fn destroy_in(&self, store: &super::super::Store, leftover: &Leftover) -> Result<(), StoreError> {
         let Some(place) = Place::parse(&leftover.put.place) else { return Ok(()) };
         let entry = place.entry(&self.tenant, leftover.put.secret_id);
-        let version = match &leftover.put.placed {
-            Some(version) => Some(StoreVersion(version.clone())),
+        let version = if let Some(version) = &leftover.put.placed {
+            Some(StoreVersion(version.clone()))
+        } else {
             // Nobody knew then whether it was put.
-            None => {
-                let mark = leftover.operation.to_string();
-                self.timed(store, store.store.find(&entry, &mark, leftover.put.version)).await?
-            }
+            let mark = leftover.operation.to_string();
+            self.timed(store, store.store.find(&entry, &mark, leftover.put.version)).await?
         };
         let Some(version) = version else { return Ok(()) };
         self.timed(store, store.store.remove(&entry, Removal::Version(&version))).await

@@ -14,6 +14,7 @@ use strongroom_stores::{StoreError, StoreErrorKind, StoreVersion};
 use super::super::{App, AppError, Standing, Store, after};
 use super::Place;
 use super::calls::{Hold, side_by_side};
+use super::sealed_write::read_write;
 use crate::instance::Step;
 
 /// How often it is looked for what nobody finished.
@@ -62,9 +63,9 @@ impl App {
     /// Takes over an operation whose holder's time has passed, and settles it.
     pub(super) async fn settle_due(&self, row: &OperationRow) -> Result<Settled, AppError> {
         let taken = self.metadata.take_operation(row, &self.replica, self.hold_until(), self.clock.now()).await?;
-        let Some(held) = taken else { return Ok(Settled::Later) };
-        let hold = Hold::new(held);
-        let settled = self.holding(&hold, self.settle(&hold)).await;
+        let Some(taken) = taken else { return Ok(Settled::Later) };
+        let hold = Hold::new(taken);
+        let settled = self.holding(&hold, Box::pin(self.settle(&hold))).await;
         let settled = match settled {
             Ok(Some(settled)) => settled,
             Ok(None) => return Ok(Settled::Later),
@@ -77,14 +78,14 @@ impl App {
     }
 
     /// Settles an operation that is ours, as far as that goes in a moment.
-    pub(super) async fn settle_soon(&self, id: OperationId, held: &HeldOperation) -> Settled {
-        let hold = Hold::new(held.clone());
+    pub(super) async fn settle_soon(&self, id: OperationId, operation: &HeldOperation) -> Settled {
+        let hold = Hold::new(operation.clone());
         match tokio::time::timeout(SOON, self.settle(&hold)).await {
             Ok(Ok(settled @ (Settled::Done | Settled::Undone))) => return settled,
             Ok(Ok(Settled::Later)) | Err(_) => {}
             Ok(Err(error)) => tracing::warn!(?error, operation = %id, "an operation is left to be settled"),
         }
-        self.leave(held, EVERY).await;
+        self.leave(operation, EVERY).await;
         Settled::Later
     }
 
@@ -128,9 +129,14 @@ impl App {
         store: &Store,
         mut puts: Vec<PutRow>,
     ) -> Result<bool, AppError> {
-        let write: Option<GroupWrite> = serde_json::from_str(&row.change).ok();
-        let before = self.group_before(row, write.as_ref()).await?;
+        let read = read_write(&row.change);
+        let before = self.group_before(row, read.as_ref().map(|(write, _)| write)).await?;
         let key = before.as_ref().map(|before| self.key_of(before)).transpose()?;
+        let write = match (read, &key) {
+            // Nobody but a writer of ours says what is to be flipped.
+            (Some((write, mac)), Some(key)) if self.is_sealed(row, &write, &mac, key)? => Some(write),
+            _ => None,
+        };
         let looks = puts.iter().enumerate().map(|(at, put)| {
             let key = key.as_deref();
             async move { (at, self.look_for(store, row, key, put).await) }

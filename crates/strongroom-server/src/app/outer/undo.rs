@@ -48,13 +48,12 @@ impl App {
         let (new, known): (Vec<PutRow>, Vec<PutRow>) = puts.into_iter().partition(|put| put.kept.is_none());
         let mut undone = Undone::default();
         for mut put in new {
-            match put.state {
-                PutState::Failed => undone.never_made.push(put.secret_id),
+            if put.state == PutState::Failed {
+                undone.never_made.push(put.secret_id);
+            } else {
                 // It may still arrive; so what is there then is removed only then.
-                _ => {
-                    put.state = PutState::Undone;
-                    undone.left.push((put.secret_id, self.all_arrived()));
-                }
+                put.state = PutState::Undone;
+                undone.left.push((put.secret_id, self.all_arrived()));
             }
             undone.puts.push(put);
         }
@@ -153,7 +152,7 @@ impl App {
             if let Some(latest) = &latest {
                 let marked = latest.mark.as_deref();
                 if marked == Some(mark) && is(latest, &secret.digest) {
-                    return Ok(taken_back(put, secret, latest.version.clone(), ours, description.removes_versions));
+                    return Ok(taken_back(put, secret, &latest.version, ours, description.removes_versions));
                 }
                 let by_mark = marked == Some(row.id.to_string().as_str());
                 let by_digest =
@@ -162,10 +161,7 @@ impl App {
                     ours = Some(latest.version.clone());
                 }
             }
-            let old = match pinned(&secret.store_version) {
-                Some(old) => old,
-                None => break,
-            };
+            let Some(old) = pinned(&secret.store_version) else { break };
             let pin = Pinned { entry, version: &old.version, sealed: None, seal };
             let value = match self.timed(store, store.store.get(pin)).await {
                 Ok(value)
@@ -188,7 +184,7 @@ impl App {
             self.step(Step::WrittenAgain).await;
             match written {
                 Ok(placed) => {
-                    return Ok(taken_back(put, secret, placed.version, ours, description.removes_versions));
+                    return Ok(taken_back(put, secret, &placed.version, ours, description.removes_versions));
                 }
                 Err(error) if error.kind == StoreErrorKind::Precondition && !error.may_have_happened => {}
                 Err(error) if is_gone(error.kind) && !error.may_have_happened => break,
@@ -212,7 +208,7 @@ const fn is_gone(kind: StoreErrorKind) -> bool {
 fn taken_back(
     mut put: PutRow,
     secret: &SecretState,
-    stands: StoreVersion,
+    stands: &StoreVersion,
     ours: Option<StoreVersion>,
     removes_versions: bool,
 ) -> TakenBack {

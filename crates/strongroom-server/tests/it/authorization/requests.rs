@@ -204,6 +204,7 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
             (PROVIDERS.into(), Some(json!({"manifest": provider(&format!("{name}-new"))})))
         }
         Operation::DeleteIdentityProvider => (format!("{PROVIDERS}/{other_id}"), None),
+        Operation::GetOperation => (format!("/api/v1/operations/{other_id}"), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
@@ -252,6 +253,17 @@ pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operatio
             team
         }
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
+        Operation::GetOperation => {
+            let id = format!("0192f0c1-2b3c-7d4e-8f50-{number:012x}");
+            app.tamper().run(&format!(
+                "INSERT INTO operations (id, group_id, integration_id, action, state, change, actor, holder, fence, \
+                 expires_at, created_at, finished_at) VALUES ('{id}', '{}', '{}', 'update', 'done', '', \
+                 '{{\"id\":\"i\",\"type\":\"user\",\"slug\":\"s\"}}', '', 1, 1, 1, 1)",
+                text(&group, "/id"),
+                app.integration_id(),
+            ));
+            id
+        }
         Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
         Operation::DeleteProviderAccount => made(stores(&name), STORES).await,
         Operation::GetVirtualAccount
