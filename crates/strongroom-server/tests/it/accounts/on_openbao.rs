@@ -245,6 +245,21 @@ async fn a_group_is_kept_there_and_may_keep_another_stores_token() {
     assert!(told.contains("other:secret-store:prod") && told.contains("tfy-secret://default:tokens:VAULT"), "{told}");
 }
 
+#[tokio::test]
+async fn other_replicas_follow() {
+    let Some(server) = openbao() else { return };
+    let app = app().await;
+    let Some(other) = app.replica().await else { return };
+    let made = put(&app.admin(), &account(&[vault(&server.url(), server.root_token())])).await;
+    let (_, before) = store_of(&other, &made).await;
+    let mut below = vault(&server.url(), MASK);
+    below["root_path"] = json!("below");
+    put(&app.admin(), &account(&[below])).await;
+    while store_of(&other, &made).await.1 == before {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 /// An integration without a store is an error that names it, and stands in nobody's way.
 #[tokio::test]
 async fn credentials_that_do_not_open_make_no_store() {
