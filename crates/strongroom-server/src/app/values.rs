@@ -121,7 +121,11 @@ impl Context {
         }
         let store = app.store_of(row.integration_id).await?;
         if store.is_outer() {
-            return app.read_outer(&store, row, &key).await.map(Some);
+            let read = app.read_outer(&store, row, &key).await?;
+            if let Some(seconds) = read.read_before {
+                self.request().read_before.note(seconds);
+            }
+            return Ok(Some(read.value));
         }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
         let pinned = Pinned {

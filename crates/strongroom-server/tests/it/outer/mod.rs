@@ -33,6 +33,19 @@ pub(crate) struct Outer {
 
 const CALL: Duration = Duration::from_millis(300);
 
+/// An account whose integration the model stands in for.
+fn manifest() -> Value {
+    json!({
+        "type": "provider-account/hashicorp", "name": "elsewhere",
+        "integrations": [{
+            "type": "integration/secret-store/hashicorp/vault", "name": "model",
+            "vault_url": "https://vault.example.com", "kv_mount_path": "secret",
+            "auth_data": {"type": "token", "token": "credential-canary"},
+            "authorized_subjects": ["team:everyone"],
+        }],
+    })
+}
+
 impl Outer {
     pub(crate) async fn start(kind: ModelKind) -> Self {
         let model = Arc::new(ModelStore::new(kind));
@@ -40,13 +53,16 @@ impl Outer {
         let stores = move |fqn: &str| fqn.ends_with(":model").then(|| -> Arc<dyn SecretStore> { model.clone() });
         let app = strongroom_testkit::Setup::default().outer(Arc::new(stores)).patience(CALL).start().await;
         let admin = app.admin();
-        let manifest = json!({
-            "type": "provider-account/truefoundry", "name": "elsewhere",
-            "integrations": [{"type": "integration/secret-store/truefoundry/db", "name": "model", "authorized_subjects": ["team:everyone"]}],
-        });
-        let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest})).await.expect(200);
+        let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest()})).await.expect(200);
         let integration = text(&list(&applied, "/data/integrations")[0], "/id").to_owned();
         Self { app, store, admin, integration }
+    }
+
+    /// Lets values be given from memory for so many minutes.
+    pub(crate) async fn serve_cached(&self, minutes: u32) {
+        let mut manifest = manifest();
+        manifest["integrations"][0]["serve_cached_minutes"] = minutes.into();
+        self.admin.put("/api/svc/v1/apply", json!({"manifest": manifest})).await.expect(200);
     }
 
     pub(crate) async fn create(&self, name: &str, secrets: &[(&str, &str)]) -> Answer {
