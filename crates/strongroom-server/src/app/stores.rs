@@ -129,7 +129,7 @@ impl App {
                 Made::Embedded => self.store.clone(),
                 Made::Broken(reason) => return Err(slot.unusable(reason)),
                 Made::Store(store) => store.clone(),
-                Made::Referring { .. } => self.referring(&slot, false).await?,
+                Made::Referring { .. } => Box::pin(self.referring(&slot, false)).await?,
             },
         };
         Ok(slot.with(store, None))
@@ -163,7 +163,8 @@ impl App {
     async fn slot(&self, integration: IntegrationId) -> Result<Arc<Slot>, AppError> {
         let slots = match self.caches.stores.as_of(self.metadata.identity_stamp()) {
             Some(slots) => slots,
-            None => self.read_slots().await?,
+            // Rare, and large: whoever only looks one up doesn't carry it along.
+            None => Box::pin(self.read_slots()).await?,
         };
         slots.get(&integration).cloned().ok_or(AppError::NoIntegration)
     }
