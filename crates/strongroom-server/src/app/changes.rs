@@ -158,7 +158,7 @@ impl Context {
             let (action, revision) = (change.revision.action.to_string(), Some(revision));
             let write = GroupWrite::Change(Box::new(change));
             let drafted = Drafted { write, after, intents, revision, claimed_name: None, action };
-            return self.write_outer(store, drafted, &key, waiting).await;
+            return Box::pin(self.write_outer(store, drafted, &key, waiting)).await;
         }
         match app.metadata.change_group(&change).await {
             Ok(()) => Ok(Outcome::Written(Box::new(after))),

@@ -99,7 +99,7 @@ impl Context {
                 after: state.clone(),
                 intents,
             };
-            match self.write_outer(store, drafted, &key, waiting).await? {
+            match Box::pin(self.write_outer(store, drafted, &key, waiting)).await? {
                 Outcome::Written(after) => {
                     state = *after;
                     None
