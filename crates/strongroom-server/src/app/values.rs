@@ -155,7 +155,8 @@ impl Context {
                 return Err(altered(row, "its group is gone".into()));
             };
             let verified = app.verify(&state)?;
-            if state.group.revision > row.revision {
+            // A pointer that has moved to another version of the store makes no revision, but another MAC.
+            if state.group.revision > row.revision || state.group.revision_mac != row.revision_mac {
                 return Ok(false);
             }
             verified
