@@ -8,7 +8,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::{Viewpoint, entrance, granted, read_role};
+use crate::groups::{Found, Viewpoint, entrance, granted, read_role};
 use crate::sql::{Row, params, statements};
 use crate::{Grant, GrantSource, Metadata, ReadError, RoleGrant};
 
@@ -208,7 +208,7 @@ impl Metadata {
 
     /// The strongest role that grants give somebody on a group; whether that exists isn't asked.
     pub async fn role_on(&self, group: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupRole>, ReadError> {
-        if let Some(entrance) = self.entrance(Some(group), viewpoint) {
+        if let Some(entrance) = self.entrance(Found::of((group, true)), viewpoint) {
             tokio::task::coop::consume_budget().await;
             return Ok(entrance.role);
         }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use strongroom_domain::{Clock, GroupId, SystemClock, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::groups::Viewpoint;
+use crate::groups::{Found, Viewpoint};
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
 use crate::sqlite::Entrance;
@@ -157,8 +157,8 @@ impl Metadata {
         }
     }
 
-    /// What grants give somebody on a group (`None`: on one that isn't there), where that is kept in memory.
-    pub(crate) fn entrance(&self, group: Option<GroupId>, viewpoint: &Viewpoint) -> Option<Entrance> {
+    /// What grants give somebody on a group, where that is kept in memory.
+    pub(crate) fn entrance(&self, group: Found, viewpoint: &Viewpoint) -> Option<Entrance> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.grants().entrance(group, &viewpoint.subject, self.now()),
             Engine::Postgres(_) => None,

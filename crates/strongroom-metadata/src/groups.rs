@@ -169,7 +169,10 @@ statements! {
         entrance!(id_of_name!("?3"), "?4"),
         " e CROSS JOIN secret_groups g WHERE g.id = e.group_id"
     );
-    GROUP_OF_NAME = "SELECT id FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
+    GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
+    // Of a name that no group has, too, a row is read: the nearest.
+    GROUP_OF_NAME = "SELECT id, name_search FROM secret_groups WHERE name_search <= ?1 AND deleted_at IS NULL \
+        ORDER BY name_search DESC LIMIT 1";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
     GROUP_ENTERED = group_entered!("NULL");
     GROUP_ENTERED_SEALED = group_entered!("v.sealed");
@@ -197,6 +200,27 @@ impl Viewpoint {
     /// Whether they see every group, whatever is granted.
     pub(crate) fn sees_all(&self) -> bool {
         self.floor.is_some()
+    }
+}
+
+/// A group that was looked for by something else: the one that it is, or the nearest to it. Grants are looked for on either,
+/// so that what is hidden takes no longer than what isn't there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) nearest: Option<GroupId>,
+    pub(crate) is_it: bool,
+}
+
+impl Found {
+    pub(crate) const NOTHING: Self = Self { nearest: None, is_it: false };
+
+    pub(crate) fn of((nearest, is_it): (GroupId, bool)) -> Self {
+        Self { nearest: Some(nearest), is_it }
+    }
+
+    /// The group, if it is it.
+    pub(crate) fn id(self) -> Option<GroupId> {
+        self.nearest.filter(|_| self.is_it)
     }
 }
 
@@ -337,7 +361,7 @@ impl Metadata {
         id: GroupId,
         viewpoint: &Viewpoint,
     ) -> Result<Option<GroupState>, ReadError> {
-        match self.way(Some(id), viewpoint).await {
+        match self.way(Found::of((id, true)), viewpoint).await {
             Way::Asked => {}
             Way::Shut => return Ok(None),
             Way::Open(entrance) => {
@@ -350,9 +374,9 @@ impl Metadata {
         self.group_state(asking, viewpoint, id.into()).await
     }
 
-    /// How somebody gets at a group (`None`: at one that isn't there). What is read by an open way is of the moment of
+    /// How somebody gets at a group. What is read by an open way is of the moment of
     /// this answer only if [`Metadata::holds`] afterwards.
-    pub(crate) async fn way(&self, group: Option<GroupId>, viewpoint: &Viewpoint) -> Way {
+    pub(crate) async fn way(&self, group: Found, viewpoint: &Viewpoint) -> Way {
         match self.entrance(group, viewpoint) {
             None => Way::Asked,
             Some(entrance) if entrance.role.is_some() || viewpoint.sees_all() => Way::Open(entrance),
@@ -366,20 +390,22 @@ impl Metadata {
 
     /// Whether a living group has a name (folded), visible or not.
     pub async fn group_name_taken(&self, folded: &str) -> Result<bool, ReadError> {
-        Ok(self.group_of_name(folded).await?.is_some())
+        Ok(self.first(&GROUP_NAME_TAKEN, &params![folded], |row| row.int(0)).await?.is_some())
     }
 
     /// The living group that has a name (folded), visible or not.
-    pub(crate) async fn group_of_name(&self, folded: &str) -> Result<Option<GroupId>, ReadError> {
-        self.first(&GROUP_OF_NAME, &params![folded], |row| row.parsed(0, GroupId::parse)).await
+    pub(crate) async fn group_of_name(&self, folded: &str) -> Result<Found, ReadError> {
+        let read = |row: &Row<'_>| Ok((row.parsed(0, GroupId::parse)?, row.text(1)? == folded));
+        Ok(self.first(&GROUP_OF_NAME, &params![folded], read).await?.map_or(Found::NOTHING, Found::of))
     }
 
     /// The visible living group of a name (folded).
     pub async fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
         let named = |state| agrees(state, &GROUP_BY_NAME, folded, |state: &GroupState| &state.group.name);
         if self.keeps_grants() {
-            let id = self.group_of_name(folded).await?;
-            match self.way(id, viewpoint).await {
+            let asked = self.group_of_name(folded).await?;
+            let id = asked.id();
+            match self.way(asked, viewpoint).await {
                 Way::Asked => {}
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {
@@ -398,8 +424,9 @@ impl Metadata {
     pub async fn group_ref_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupRef>, ReadError> {
         let named = |group| agrees(group, &GROUP_REF_BY_NAME, folded, |group: &GroupRef| &group.name);
         if self.keeps_grants() {
-            let id = self.group_of_name(folded).await?;
-            match self.way(id, viewpoint).await {
+            let asked = self.group_of_name(folded).await?;
+            let id = asked.id();
+            match self.way(asked, viewpoint).await {
                 Way::Asked => {}
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {

@@ -4,7 +4,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::groups::{Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
+use crate::groups::{Found, Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Sql, Value, params, statements};
 use crate::sqlite::Entrance;
@@ -97,7 +97,7 @@ statements! {
     );
     // Of one that isn't there, too, a row is read: the nearest.
     GROUP_OF_SECRET =
-        "SELECT CASE WHEN x.id = ?1 THEN x.group_id END FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
+        "SELECT x.group_id, x.id FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
     // As SECRET_BY_ID, for whom it is known already that they see it, and by what role.
     SECRET_ENTERED = concat!(
         secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})", "CAST(NULL AS {int})"),
@@ -203,8 +203,9 @@ impl Metadata {
         versions: i64,
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         if self.keeps_grants() {
-            let group = self.first(&GROUP_OF_SECRET, &params![id], |row| row.opt_parsed(0, GroupId::parse)).await?;
-            match self.way(group.flatten(), viewpoint).await {
+            let read = |row: &Row<'_>| Ok((row.parsed(0, GroupId::parse)?, row.parsed(1, SecretId::parse)? == id));
+            let group = self.first(&GROUP_OF_SECRET, &params![id], read).await?.map_or(Found::NOTHING, Found::of);
+            match self.way(group, viewpoint).await {
                 Way::Asked => {}
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {
@@ -254,7 +255,7 @@ impl Metadata {
                 Way::Open(entrance) => {
                     let found = self.read_secret_by_name(folded_group, key, version, &Viewpoint::inside()).await?;
                     // Another group may have the name by now.
-                    if self.holds(entrance) && found.as_ref().is_none_or(|secret| Some(secret.group_id) == group) {
+                    if self.holds(entrance) && found.as_ref().is_none_or(|secret| Some(secret.group_id) == group.id()) {
                         return Ok(found.map(|secret| secret.entered(entrance)));
                     }
                 }

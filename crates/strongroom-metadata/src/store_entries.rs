@@ -1,7 +1,7 @@
 //! What secrets have in outer stores: which names are taken there, and what is to be removed.
 
 use strongroom_domain::operation::PutState;
-use strongroom_domain::{IntegrationId, OperationId, SecretId, Timestamp};
+use strongroom_domain::{GroupId, IntegrationId, OperationId, SecretId, Timestamp};
 
 use crate::operations::{PutRow, insert_facts, read_put};
 use crate::sql::{params, statements};
@@ -17,7 +17,9 @@ statements! {
     REMOVED_LEFTOVERS = "UPDATE operation_puts SET state = 'undone' \
         WHERE secret_id = ?1 AND (state = 'leftover' OR state = 'abandoned')";
     TRIED_ENTRY = "UPDATE store_entries SET tried_at = ?2, problem = ?3 WHERE secret_id = ?1";
-    LEFTOVERS = "SELECT p.operation_id, o.integration_id, p.secret_id, p.key, p.version, p.digest, p.place, p.before, \
+    // Whether a value of ours is kept in a version of a store.
+    COUNT_PINS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1 AND store_version = ?2 AND gone_at IS NULL";
+    LEFTOVERS = "SELECT p.operation_id, o.integration_id, o.group_id, p.secret_id, p.key, p.version, p.digest, p.place, p.before, \
         p.kept, p.placed, p.state, p.reason FROM operation_puts p JOIN operations o ON o.id = p.operation_id \
         WHERE p.state = 'leftover' AND o.finished_at <= ?1 AND p.operation_id > ?2 ORDER BY p.operation_id LIMIT ?3";
     COUNT_PRUNABLE_OPERATIONS = "SELECT COUNT(*) FROM operations o WHERE o.finished_at IS NOT NULL \
@@ -49,6 +51,8 @@ pub struct Leftover {
     pub operation: OperationId,
     /// Where it is kept.
     pub integration_id: IntegrationId,
+    /// The group.
+    pub group_id: GroupId,
     /// What was put.
     pub put: PutRow,
 }
@@ -99,7 +103,8 @@ impl Metadata {
             Ok(Leftover {
                 operation: row.parsed(0, OperationId::parse)?,
                 integration_id: row.parsed(1, IntegrationId::parse)?,
-                put: read_put(row, 2)?,
+                group_id: row.parsed(2, GroupId::parse)?,
+                put: read_put(row, 3)?,
             })
         })
         .await
@@ -116,6 +121,12 @@ impl Metadata {
             self.commit(batch).await?;
         }
         Ok(count.min(limit))
+    }
+
+    /// Whether a value of ours is kept in a version of a store.
+    pub async fn is_pinned(&self, secret: SecretId, store_version: &str) -> Result<bool, ReadError> {
+        let count = self.first(&COUNT_PINS, &params![secret, store_version], |row| row.int(0)).await?;
+        Ok(count.is_some_and(|count| count > 0))
     }
 
     /// What became of a leftover.

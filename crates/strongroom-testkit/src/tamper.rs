@@ -92,7 +92,7 @@ impl Tamper {
             }
         };
         let mut schema: Vec<(String, Vec<Column>)> = Vec::new();
-        for line in self.list(columns) {
+        for line in self.lines(columns) {
             let [table, column, kind, key] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
             if schema.last().is_none_or(|(last, _)| last != table) {
                 schema.push((table.to_owned(), Vec::new()));
@@ -124,7 +124,7 @@ impl Tamper {
             let bytes = (0..hex.len()).step_by(2).map(byte).collect();
             Blob { table: table.into(), column: column.into(), row: row.into(), bytes }
         };
-        self.list(&sql).into_iter().map(blob).collect()
+        self.lines(&sql).into_iter().map(blob).collect()
     }
 
     /// All that stands in the tables: the place of each field, and its bytes.
@@ -138,7 +138,7 @@ impl Tamper {
                     all.extend(self.blobs(&table, &column).into_iter().map(|blob| (place.clone(), blob.bytes)));
                 } else {
                     let text = format!("SELECT CAST({column} AS TEXT) FROM {table} WHERE {column} IS NOT NULL");
-                    all.extend(self.list(&text).into_iter().map(|line| (place.clone(), line.into_bytes())));
+                    all.extend(self.lines(&text).into_iter().map(|line| (place.clone(), line.into_bytes())));
                 }
             }
         }
@@ -239,8 +239,10 @@ impl Tamper {
         }
     }
 
+    /// The first column of every row.
+    #[must_use]
     #[track_caller]
-    fn list(&self, sql: &str) -> Vec<String> {
+    pub fn lines(&self, sql: &str) -> Vec<String> {
         match &self.0 {
             Way::Sqlite(connection) => {
                 let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -132,6 +132,17 @@ impl<'a> Fields<'a> {
     }
 
     /// A number of days that may be left out.
+    /// A number of minutes, at most so many.
+    pub(super) fn minutes(&self, field: &str, most: u32) -> Option<u32> {
+        let value = self.get(field)?;
+        let minutes = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let minutes = minutes.filter(|number| (1..=most).contains(number));
+        if minutes.is_none() {
+            self.fault(field, format!("must be a number of minutes from 1 to {most}"));
+        }
+        minutes
+    }
+
     pub(super) fn days(&self, field: &str, least: u32) -> Option<u32> {
         const MOST: u32 = 36_500;
         let days = self.get(field)?.as_u64().and_then(|days| u32::try_from(days).ok());

@@ -19,6 +19,8 @@ pub struct IntegrationManifest {
     pub store: StoreManifest,
     /// Who may create groups on it; `None` when the manifest doesn't say.
     pub authorized_subjects: Option<Vec<SubjectName>>,
+    /// For how long after it was read a value is given while the store can't be reached; `None`: not at all.
+    pub serve_cached_minutes: Option<u32>,
 }
 
 /// A secret store as a manifest describes it.
@@ -106,6 +108,9 @@ const TO_COME: [&str; 4] = [
     "integration/secret-store/custom/generic",
 ];
 
+/// A day: long enough to mend a store, short enough that nobody forgets that it is broken.
+const LONGEST_CACHED: u32 = 1_440;
+
 impl IntegrationManifest {
     pub(super) fn read(entry: &Fields<'_>, provider: &Provider) -> Option<Self> {
         let own = match provider {
@@ -128,7 +133,11 @@ impl IntegrationManifest {
         });
         let authorized_subjects = entry.texts("authorized_subjects", SubjectName::parse);
         entry.unique("authorized_subjects", authorized_subjects.iter().flatten().map(SubjectName::as_str));
-        Some(Self { name: name?, store: store?, authorized_subjects })
+        let serve_cached_minutes = entry.minutes("serve_cached_minutes", LONGEST_CACHED);
+        if *provider == Provider::Truefoundry {
+            entry.refuse("serve_cached_minutes", "the values are in this server's own database");
+        }
+        Some(Self { name: name?, store: store?, authorized_subjects, serve_cached_minutes })
     }
 }
 
@@ -140,6 +149,7 @@ impl From<&IntegrationManifest> for Value {
             .store
             .write(written)
             .maybe("authorized_subjects", integration.authorized_subjects.as_deref().map(subjects))
+            .maybe("serve_cached_minutes", integration.serve_cached_minutes)
             .into()
     }
 }

@@ -16,6 +16,7 @@ use strongroom_domain::{GroupId, Timestamp};
 
 use crate::batch::Step;
 use crate::changes::INSERT_GRANT;
+use crate::groups::Found;
 use crate::identity_change::INSERT_MEMBER;
 use crate::sql::{Sql, Value};
 
@@ -114,8 +115,8 @@ impl Grants {
         }
     }
 
-    /// What grants give somebody on a group (`None`: on one that isn't there); `None` where it has to be read.
-    pub(crate) fn entrance(&self, group: Option<GroupId>, subject: &str, now: Timestamp) -> Option<Entrance> {
+    /// What grants give somebody on a group; `None` where it has to be read.
+    pub(crate) fn entrance(&self, group: Found, subject: &str, now: Timestamp) -> Option<Entrance> {
         let stamp = self.stamp.load(SeqCst);
         if !stamp.is_multiple_of(2) || !self.loaded.load(SeqCst) {
             return None;
@@ -124,7 +125,7 @@ impl Grants {
         let mut entrance = Entrance { role: None, until: None, stamp };
         {
             let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-            let held = group.and_then(|group| tables.groups.get(&key(group))).unwrap_or(&self.decoys);
+            let held = group.nearest.and_then(|group| tables.groups.get(&key(group))).unwrap_or(&self.decoys);
             let teams = tables.teams.get(&own).map_or(&[][..], Vec::as_slice);
             reach(held, own, teams, |held| {
                 if held.until > now.micros() {
@@ -133,6 +134,9 @@ impl Grants {
                     entrance.until = [entrance.until, until].into_iter().flatten().min();
                 }
             });
+        }
+        if !group.is_it {
+            (entrance.role, entrance.until) = (None, None);
         }
         self.holds(entrance).then_some(entrance)
     }

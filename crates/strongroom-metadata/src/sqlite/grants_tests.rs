@@ -2,6 +2,7 @@ use strongroom_domain::{GroupId, Timestamp};
 
 use super::tests::thread;
 use super::*;
+use crate::groups::Found;
 use crate::sql::params;
 use crate::sqlite::Entrance;
 use crate::{Metadata, access, changes, identity_change};
@@ -35,7 +36,8 @@ impl World {
     fn compare(&self, when: &str) {
         for group in 0..=GROUPS {
             for subject in SUBJECTS {
-                let kept = self.thread.grants.entrance(Some(id(group)), subject, NOW).expect("all is kept");
+                let kept =
+                    self.thread.grants.entrance(Found::of((id(group), true)), subject, NOW).expect("all is kept");
                 let sql = access::ROLE_ON_GROUP.sqlite();
                 let asked = params![subject, NOW, id(group)];
                 let read = |row: &rusqlite::Row<'_>| row.get::<_, Option<i64>>(0);
@@ -66,7 +68,7 @@ impl World {
     }
 
     fn entrance(&self) -> Option<Entrance> {
-        self.thread.grants.entrance(Some(id(1)), SUBJECTS[0], NOW)
+        self.thread.grants.entrance(Found::of((id(1), true)), SUBJECTS[0], NOW)
     }
 }
 

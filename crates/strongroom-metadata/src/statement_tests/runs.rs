@@ -212,6 +212,7 @@ fn groups() -> Runs {
         ("GROUP_BY_ID", params![CI, 4, ID, 0], 1),
         ("GROUP_BY_ID", params![CI, 5, ID, 0], 0),
         ("GROUP_BY_ID_SEALED", look(params![ID, 0]), 1),
+        ("GROUP_NAME_TAKEN", params!["g"], 1),
         ("GROUP_OF_NAME", params!["g"], 1),
         ("GROUP_BY_NAME", look(params!["g", 0]), 1),
         ("GROUP_REF_BY_NAME", look(params!["g", 0]), 1),

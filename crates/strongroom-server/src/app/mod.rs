@@ -54,7 +54,7 @@ mod values;
 mod watched_store;
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 use quick_cache::sync::Cache;
@@ -175,6 +175,7 @@ pub(crate) struct Caches {
     data_keys: Cache<GroupId, Arc<DataKey>>,
     verified: Cache<GroupId, Arc<revision::Verified>, revision::ByPointers>,
     pub(crate) flights: outer::Flights,
+    pub(crate) kept_values: outer::KeptValues,
     queues: group_queues::GroupQueues,
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
@@ -192,6 +193,7 @@ impl Caches {
             data_keys: Cache::new(10_000),
             verified: Cache::with_weighter(10_000, 1_000_000, revision::ByPointers),
             flights: outer::Flights::default(),
+            kept_values: outer::KeptValues::default(),
             queues: group_queues::GroupQueues::default(),
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),
@@ -221,10 +223,27 @@ impl Caller {
 
 /// What is known of the request that a use case serves.
 pub(crate) struct RequestInfo {
+    /// How old the oldest value is that is given because its store can't be asked now.
+    pub(crate) read_before: ReadBefore,
     pub(crate) id: String,
     pub(crate) address: IpAddr,
     pub(crate) path: String,
     pub(crate) operation: &'static str,
+}
+
+/// The age in seconds of the oldest value that was given from memory, if any was.
+#[derive(Default)]
+pub(crate) struct ReadBefore(AtomicI64);
+
+impl ReadBefore {
+    /// A value of this age is given.
+    pub(crate) fn note(&self, seconds: i64) {
+        self.0.fetch_max(seconds.saturating_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        self.0.load(Ordering::Relaxed).checked_sub(1).filter(|seconds| *seconds >= 0)
+    }
 }
 
 /// The only way into the use cases: an authenticated caller in a request.
@@ -253,7 +272,9 @@ impl Context {
         let actor = Actor { controller: Some(controller.to_owned()), ..crate::jobs::system() };
         let caller = Caller { kind: SubjectKind::VirtualAccount, standing: Standing::of_server(), actor, token: None };
         let address = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-        let request = RequestInfo { id: String::new(), address, path: String::new(), operation: controller };
+        let read_before = ReadBefore::default();
+        let request =
+            RequestInfo { read_before, id: String::new(), address, path: String::new(), operation: controller };
         Self { app, caller: Arc::new(caller), credential: None, request: Arc::new(request) }
     }
 

@@ -271,12 +271,13 @@ impl Context {
                 group_id: row.group_id.to_string(),
             })
             .collect();
+        let read_before_seconds = self.request().read_before.seconds();
         let target = single
             .map_or_else(Target::secrets, |row| Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key));
         let event = Event {
             action,
             revision: single.map(|row| row.revision),
-            detail: serde_json::to_string(&Reveal { secrets }).unwrap_or_default(),
+            detail: serde_json::to_string(&Reveal { secrets, read_before_seconds }).unwrap_or_default(),
             ..Event::of(target)
         };
         Ok(self.app().metadata.record(self.event(event)).await?)
@@ -285,8 +286,12 @@ impl Context {
 
 /// What a reveal's event says.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Reveal {
     secrets: Vec<Opened>,
+    /// Set where a store could not be asked: how long ago the oldest of the values was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_before_seconds: Option<i64>,
 }
 
 #[derive(Serialize)]

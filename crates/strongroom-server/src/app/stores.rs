@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use strongroom_domain::manifest::{IntegrationManifest, ProviderAccountManifest};
 use strongroom_domain::{IntegrationId, Timestamp};
@@ -37,6 +38,8 @@ pub(crate) struct Store {
     pub(crate) target: Arc<str>,
     /// The integration's FQN, as errors name it.
     pub(crate) fqn: Arc<str>,
+    /// For how long after it was read a value is given while the store can't be reached.
+    pub(crate) serve_cached: Duration,
 }
 
 impl Store {
@@ -75,6 +78,7 @@ struct Slot {
     /// The store's name in errors.
     name: &'static str,
     account: Arc<Account>,
+    serve_cached: Duration,
     /// What decides which store it is, but for credentials.
     described: BTreeMap<&'static str, String>,
     made: Arc<Made>,
@@ -222,6 +226,7 @@ impl App {
             target: "".into(),
             name: "truefoundry/db",
             account: account.clone(),
+            serve_cached: Duration::ZERO,
             described: BTreeMap::new(),
             made: Arc::new(Made::Embedded),
         };
@@ -237,6 +242,7 @@ impl App {
         slot.name = kind.strip_prefix("integration/secret-store/").unwrap_or(kind);
         slot.target = self.builder.target(manifest, &integration.store).into();
         slot.described = described(manifest, &integration.store);
+        slot.serve_cached = Duration::from_mins(integration.serve_cached_minutes.unwrap_or(0).into());
         let same = |before: &&Arc<Slot>| {
             before.described == slot.described && before.account.row.credentials == account.row.credentials
         };
@@ -341,7 +347,7 @@ impl Account {
 impl Slot {
     fn with(&self, store: Arc<dyn SecretStore>, target: Option<Arc<str>>) -> Store {
         let target = target.unwrap_or_else(|| self.target.clone());
-        Store { store, integration: self.integration, target, fqn: self.fqn.clone() }
+        Store { store, integration: self.integration, target, fqn: self.fqn.clone(), serve_cached: self.serve_cached }
     }
 
     fn unusable(&self, reason: &str) -> AppError {

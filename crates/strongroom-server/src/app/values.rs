@@ -121,7 +121,11 @@ impl Context {
         }
         let store = app.store_of(row.integration_id).await?;
         if store.is_outer() {
-            return app.read_outer(&store, row, &key).await.map(Some);
+            let read = app.read_outer(&store, row, &key).await?;
+            if let Some(seconds) = read.read_before {
+                self.request().read_before.note(seconds);
+            }
+            return Ok(Some(read.value));
         }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
         let pinned = Pinned {
@@ -151,7 +155,8 @@ impl Context {
                 return Err(altered(row, "its group is gone".into()));
             };
             let verified = app.verify(&state)?;
-            if state.group.revision > row.revision {
+            // A pointer that has moved to another version of the store makes no revision, but another MAC.
+            if state.group.revision > row.revision || state.group.revision_mac != row.revision_mac {
                 return Ok(false);
             }
             verified

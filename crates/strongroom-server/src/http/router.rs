@@ -25,11 +25,13 @@ use super::handlers::{
     secrets, service, tokens, trash, users,
 };
 use super::transport::ClientAddress;
-use crate::app::{App, AppError, Context, RequestInfo};
+use crate::app::{App, AppError, Context, ReadBefore, RequestInfo};
 use crate::audit::Target;
 use crate::auth;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many seconds ago a value was read that is given because its store can't be asked now.
+const READ_BEFORE: HeaderName = HeaderName::from_static("x-strongroom-read-before-seconds");
 
 /// How often a request begins again because its caller got other roles: more often than clients write at once, as each
 /// of such writes may be what changes the roles of the others' caller.
@@ -264,10 +266,18 @@ async fn answer(handler: Arc<Handler>, spec: &'static OperationSpec, mut call: C
         admit(&call.context, spec)?;
         match handle(call.clone()).await {
             Err(AppError::StandingChanged) => call.context = call.context.anew().await?,
-            answer => return answer,
+            answer => return answer.map(|response| aged(response, &call.context)),
         }
     }
     Err(AppError::StandingChanged)
+}
+
+/// Says so where a value was given from memory, as its store could not be asked.
+fn aged(mut response: Response, context: &Context) -> Response {
+    if let Some(seconds) = context.request().read_before.seconds() {
+        response.headers_mut().insert(READ_BEFORE, seconds.into());
+    }
+    response
 }
 
 /// A use case's answer once its refusal, if it is one, has gone to the audit log.
@@ -302,6 +312,7 @@ async fn serve<F: Future<Output = Result<Response, ApiError>>>(
         .map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |address| address.0);
     let method = request.method().clone();
     let info = RequestInfo {
+        read_before: ReadBefore::default(),
         id: id.clone(),
         address,
         path: request.uri().path().to_owned(),

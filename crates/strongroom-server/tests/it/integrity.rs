@@ -38,7 +38,10 @@ fn stake(table: &str, column: &str) -> Stake {
         // Nothing that the scene reads is in an outer store.
         ("group_revisions", "mac") => Stake::Nothing,
         // Nobody is invited, nothing is signed, and nothing is kept elsewhere in the scene.
-        ("operation_puts", "digest") | ("invitations", "hash") | ("signing_keys", "public" | "sealed") => Stake::Absent,
+        ("operation_puts", "digest")
+        | ("provider_accounts", "credentials")
+        | ("invitations", "hash")
+        | ("signing_keys", "public" | "sealed") => Stake::Absent,
         _ => panic!("{table}.{column} holds blobs: say what is at stake when one is altered"),
     }
 }

@@ -16,17 +16,17 @@ use crate::instance::Step;
 /// An operation that is ours, as far as we know.
 pub(super) struct Hold {
     pub(super) held: HeldOperation,
-    /// When that was last confirmed.
-    seen: Mutex<Instant>,
+    /// When that was last confirmed, and until when it holds.
+    seen: Mutex<(Instant, Timestamp)>,
 }
 
 impl Hold {
-    pub(super) fn new(held: HeldOperation) -> Self {
-        Self { held, seen: Mutex::new(Instant::now()) }
+    pub(super) fn new(held: HeldOperation, until: Timestamp) -> Self {
+        Self { held, seen: Mutex::new((Instant::now(), until)) }
     }
 
-    fn confirmed(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn confirmed(&self, until: Timestamp) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), until);
     }
 }
 
@@ -48,10 +48,19 @@ impl App {
     }
 
     /// Whether a write may begin under an operation: it would end before anybody else could take that over. Who stood
-    /// still for a while is told so here.
+    /// still for a while is told so here, by the clock too: the other one stands still with a machine that sleeps.
     pub(super) fn may_begin(&self, hold: &Hold) -> bool {
-        let seen = *hold.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.elapsed() + self.patience.call < self.patience.hold
+        let (seen, until) = *hold.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.elapsed() + self.patience.call < self.patience.hold && self.later(self.patience.call) < until
+    }
+
+    /// The same as an error.
+    pub(super) fn check_hold(&self, hold: &Hold, store: &Store) -> Result<(), StoreError> {
+        if self.may_begin(hold) {
+            return Ok(());
+        }
+        let reason = "this server stood still for too long to go on with it";
+        Err(StoreError::new(store.store.description().name, StoreErrorKind::Unavailable, reason))
     }
 
     /// Does something under an operation, which stays held meanwhile. `None` when somebody else has taken it over.
@@ -75,9 +84,10 @@ impl App {
 
     /// Notes what is known of puts, and holds the operation; `false` when somebody else has taken it over.
     pub(super) async fn note(&self, hold: &Hold, puts: &[PutRow]) -> Result<bool, AppError> {
-        match self.metadata.note_puts(&hold.held, self.hold_until(), puts).await {
+        let until = self.hold_until();
+        match self.metadata.note_puts(&hold.held, until, puts).await {
             Ok(()) => {
-                hold.confirmed();
+                hold.confirmed(until);
                 Ok(true)
             }
             Err(CommitError::Missed { .. }) => Ok(false),

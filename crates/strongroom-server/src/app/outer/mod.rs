@@ -5,6 +5,7 @@
 //! everything is there, else it is taken back.
 
 mod calls;
+mod kept_values;
 mod place;
 mod read;
 mod reap;
@@ -17,6 +18,7 @@ mod write;
 use std::time::Duration;
 
 pub(crate) use calls::side_by_side;
+pub(crate) use kept_values::KeptValues;
 pub(crate) use place::{Place, Spot};
 pub(crate) use read::Flights;
 pub(crate) use reap::run_reaping;

@@ -11,6 +11,7 @@ use strongroom_metadata::SecretRow;
 use strongroom_stores::{Pinned, Seal, StoreError, StoreErrorKind};
 
 use super::super::{App, AppError, Store};
+use super::kept_values::ReadValue;
 use super::pinned;
 
 /// What a call of a store gave; shared between those who asked for the same.
@@ -47,7 +48,7 @@ impl App {
         store: &Store,
         row: &SecretRow,
         key: &Arc<DataKey>,
-    ) -> Result<SecretValue, AppError> {
+    ) -> Result<ReadValue, AppError> {
         let version = &row.version;
         let altered = |what: String| AppError::ChangedOutside { store: store.fqn.to_string(), what };
         let Some(spot) = pinned(&version.store_version) else {
@@ -71,7 +72,8 @@ impl App {
         });
         match flight.await {
             Ok(value) if constant_time_eq(&self.digest(key, row.group_id, row.id, &value), &version.digest) => {
-                Ok((*value).clone())
+                self.keep_value(store, row, key, &value);
+                Ok(ReadValue { value: (*value).clone(), read_before: None })
             }
             Ok(_) => Err(altered(format!("`{}` holds another value than was put there", row.key))),
             Err(error) => match error.kind {
@@ -81,6 +83,9 @@ impl App {
                 ))),
                 StoreErrorKind::NotFound | StoreErrorKind::Integrity | StoreErrorKind::AlreadyExists => {
                     Err(altered(format!("`{}`: {}", row.key, error.reason)))
+                }
+                StoreErrorKind::Unavailable | StoreErrorKind::Throttled => {
+                    self.kept_value(store, row, key).ok_or_else(|| AppError::Store(copied(&error)))
                 }
                 _ => Err(AppError::Store(copied(&error))),
             },

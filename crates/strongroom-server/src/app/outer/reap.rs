@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_crypto::{Binding, constant_time_eq};
 use strongroom_domain::operation::PutState;
 use strongroom_metadata::{CommitError, DueEntry, Leftover};
-use strongroom_stores::{Removal, StoreError, StoreErrorKind, StoreVersion};
+use strongroom_stores::{Entry, Pinned, Removal, Seal, StoreError, StoreErrorKind, StoreVersion};
 
-use super::super::{App, AppError};
+use super::super::{App, AppError, Store};
 use super::Place;
 use super::calls::side_by_side;
+use super::settle::server_viewpoint;
+use super::write::spot;
 
 const NAME: &str = "reaper";
 const EVERY: Duration = Duration::from_secs(10);
@@ -68,7 +71,11 @@ impl App {
             Some(place) => match self.store_of(due.integration_id).await {
                 Ok(store) => {
                     let entry = place.entry(&self.tenant, due.secret_id);
-                    self.timed(&store, store.store.remove(&entry, Removal::Entry)).await.map_err(|error| error.reason)
+                    match self.timed(&store, store.store.remove(&entry, Removal::Entry)).await {
+                        // Somebody else's has taken its place: so ours is gone.
+                        Err(error) if error.kind == StoreErrorKind::AlreadyExists && !error.may_have_happened => Ok(()),
+                        removed => removed.map_err(|error| error.reason),
+                    }
                 }
                 Err(error) => Err(format!("{error:?}")),
             },
@@ -85,11 +92,12 @@ impl App {
 
     /// Destroys a version that was taken back.
     async fn destroy(&self, leftover: &Leftover) -> Result<bool, AppError> {
+        let mut leftover = leftover.clone();
         let state = match self.store_of(leftover.integration_id).await {
             // The integration is gone, and with it all entries.
             Err(AppError::NoIntegration) => Some(PutState::Undone),
             Err(_) => None,
-            Ok(store) => match self.destroy_in(&store, leftover).await {
+            Ok(store) => match self.destroy_in(&store, &mut leftover).await {
                 Ok(()) => Some(PutState::Undone),
                 Err(error) if error.kind == StoreErrorKind::NotSupported => Some(PutState::Abandoned),
                 Err(error) => {
@@ -99,22 +107,60 @@ impl App {
             },
         };
         let Some(state) = state else { return Ok(false) };
-        noted_or_gone(self.metadata.leftover_done(leftover, state).await)
+        noted_or_gone(self.metadata.leftover_done(&leftover, state).await)
             .map(|noted| noted && state == PutState::Undone)
     }
 
-    async fn destroy_in(&self, store: &super::super::Store, leftover: &Leftover) -> Result<(), StoreError> {
+    async fn destroy_in(&self, store: &Store, leftover: &mut Leftover) -> Result<(), StoreError> {
         let Some(place) = Place::parse(&leftover.put.place) else { return Ok(()) };
         let entry = place.entry(&self.tenant, leftover.put.secret_id);
-        let version = if let Some(version) = &leftover.put.placed {
-            Some(StoreVersion(version.clone()))
-        } else {
-            // Nobody knew then whether it was put.
+        // An entry that was made again has the same names for other versions, and one of them may be what is current.
+        let found = if store.store.description().marks {
             let mark = leftover.operation.to_string();
-            self.timed(store, store.store.find(&entry, &mark, leftover.put.version)).await?
+            self.timed(store, store.store.find(&entry, &mark, leftover.put.version)).await
+        } else {
+            self.as_placed(store, &entry, leftover).await
+        };
+        let version = match found {
+            Ok(version) => version,
+            // Somebody else's has taken its place: so ours is gone.
+            Err(error) if matches!(error.kind, StoreErrorKind::AlreadyExists | StoreErrorKind::NotFound) => None,
+            Err(error) => return Err(error),
         };
         let Some(version) = version else { return Ok(()) };
-        self.timed(store, store.store.remove(&entry, Removal::Version(&version))).await
+        leftover.put.placed = Some(version.0.clone());
+        match self.timed(store, store.store.remove(&entry, Removal::Version(&version))).await {
+            Err(error) if error.kind == StoreErrorKind::AlreadyExists && !error.may_have_happened => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// The version that was noted, if it holds what was put there, and nothing of ours is kept in it since.
+    async fn as_placed(
+        &self,
+        store: &Store,
+        entry: &Entry<'_>,
+        leftover: &Leftover,
+    ) -> Result<Option<StoreVersion>, StoreError> {
+        let put = &leftover.put;
+        let Some(placed) = &put.placed else { return Ok(None) };
+        let unreadable =
+            |_| StoreError::new(store.store.description().name, StoreErrorKind::Unavailable, "its group can't be read");
+        let is_pinned = self.metadata.is_pinned(put.secret_id, &spot(put, placed)).await.map_err(unreadable)?;
+        let state = self.metadata.group(leftover.group_id, &server_viewpoint()).await.map_err(unreadable)?;
+        // What has no key any more is removed with its entry.
+        let Some(key) = state.and_then(|state| self.key_of(&state).ok()).filter(|_| !is_pinned) else {
+            return Ok(None);
+        };
+        let (version, binding) = (StoreVersion(placed.clone()), Binding::new("outer"));
+        let pin =
+            Pinned { entry: *entry, version: &version, sealed: None, seal: Seal { key: &key, binding: &binding } };
+        let value = match self.timed(store, store.store.get(pin)).await {
+            Err(error) if error.kind == StoreErrorKind::Integrity => return Ok(None),
+            value => value?,
+        };
+        let is_it = constant_time_eq(&self.digest(&key, leftover.group_id, put.secret_id, &value), &put.digest);
+        Ok(is_it.then_some(version))
     }
 }
 

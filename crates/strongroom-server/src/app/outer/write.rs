@@ -57,7 +57,6 @@ pub(crate) enum Outcome {
 
 impl Context {
     /// Writes to an outer store, or takes back what was put for it.
-    ///
     pub(crate) async fn write_outer(
         &self,
         store: &Store,
@@ -93,20 +92,23 @@ impl Context {
             Err(CommitError::Missed { .. }) => return Ok(Outcome::Overtaken),
             Err(error) => return Err(error.into()),
         };
-        let hold = Hold::new(begun);
+        let hold = Hold::new(begun, new.row.expires_at);
         app.step(Step::Begun).await;
         let mut intents = std::mem::take(&mut drafted.intents);
-        let putting = app.put_all(store, &hold, &mut intents, key);
+        let putting = Box::pin(app.put_all(store, &hold, &mut intents, key));
         let Some(failed) = app.holding(&hold, putting).await? else {
-            return self.overtaken_by_settler(new.row.id, group).await;
+            return Box::pin(self.overtaken_by_settler(new.row.id, group)).await;
         };
         let puts: Vec<PutRow> = intents.into_iter().map(|intent| intent.put).collect();
         if let Some(error) = failed {
-            return Err(self.give_up(&hold, store, puts, error).await);
+            return Box::pin(self.give_up(&hold, store, puts, error)).await;
         }
         if let Err(error) = self.still_stands(app.metadata.identity_stamp()).await {
-            app.take_back(&hold, &puts, "the caller's standing changed meanwhile").await;
-            return Err(error);
+            return match Box::pin(app.take_back(&hold, store, &puts, "the caller's standing changed meanwhile")).await?
+            {
+                Some(_) => Err(error),
+                None => Box::pin(self.overtaken_by_settler(new.row.id, group)).await,
+            };
         }
         app.step(Step::AllPut).await;
         app.fill(&mut drafted.after, &mut drafted.write, &puts, key);
@@ -115,14 +117,20 @@ impl Context {
                 app.step(Step::Flipped).await;
                 if store.store.description().staging {
                     // What direct readers get follows; nobody who reads through us waits for it.
-                    app.settle_soon(new.row.id, &hold.held).await;
+                    Box::pin(app.settle_soon(&hold, store)).await;
                 }
                 Ok(Outcome::Written(Box::new(drafted.after)))
             }
-            Err(CommitError::Missed { guard: Guard::Operation }) => self.overtaken_by_settler(new.row.id, group).await,
+            Err(CommitError::Missed { guard: Guard::Operation }) => {
+                Box::pin(self.overtaken_by_settler(new.row.id, group)).await
+            }
             Err(CommitError::Missed { guard }) => {
-                app.take_back(&hold, &puts, "something that it rests on has changed meanwhile").await;
-                Ok(Outcome::Missed(guard))
+                // Perhaps by whoever flipped in our stead.
+                let why = "something that it rests on has changed meanwhile";
+                match Box::pin(app.take_back(&hold, store, &puts, why)).await? {
+                    Some(_) => Ok(Outcome::Missed(guard)),
+                    None => Box::pin(self.overtaken_by_settler(new.row.id, group)).await,
+                }
             }
             Err(error) => Err(error.into()),
         }
@@ -201,16 +209,25 @@ impl Context {
     }
 
     /// Something could not be put: what was put is taken back, and the caller is told what became of each key.
-    async fn give_up(&self, hold: &Hold, store: &Store, puts: Vec<PutRow>, error: StoreError) -> AppError {
+    async fn give_up(
+        &self,
+        hold: &Hold,
+        store: &Store,
+        puts: Vec<PutRow>,
+        error: StoreError,
+    ) -> Result<Outcome, AppError> {
         let reason = format!("{}: {}", store.fqn, error.reason);
-        let settled = self.app().take_back(hold, &puts, &reason).await;
-        AppError::OuterWrite(Box::new(OuterWriteFailed {
+        let Some(settled) = self.app().take_back(hold, store, &puts, &reason).await? else {
+            // They may have found what we didn't get an answer to, and completed it.
+            return self.overtaken_by_settler(hold.held.id, hold.held.group_id).await;
+        };
+        Err(AppError::OuterWrite(Box::new(OuterWriteFailed {
             operation: hold.held.id,
             integration: store.fqn.to_string(),
             error,
             puts,
             settled,
-        }))
+        })))
     }
 }
 
@@ -313,10 +330,7 @@ impl App {
         // Outer stores seal nothing.
         let binding = Binding::new("outer");
         for _ in 0..OVERTAKEN {
-            if !self.may_begin(hold) {
-                let reason = "this server stood still for too long to go on with it";
-                return Err(StoreError::new(description.name, StoreErrorKind::Unavailable, reason));
-            }
+            self.check_hold(hold, store)?;
             let before = intent.put.before.clone().map(StoreVersion);
             let condition = match &before {
                 _ if !description.conditional_put => Condition::Always,
@@ -416,8 +430,15 @@ impl App {
         self.metadata.flip_operation(held, write, &next, placed).await
     }
 
-    /// Notes that an operation doesn't happen, and takes back what it can at once. The rest is for the settler.
-    pub(super) async fn take_back(&self, hold: &Hold, puts: &[PutRow], reason: &str) -> Settled {
+    /// Notes that an operation doesn't happen, and takes back what it can at once. The rest is for the settler. `None`:
+    /// it is in other hands, and may have happened.
+    pub(super) async fn take_back(
+        &self,
+        hold: &Hold,
+        store: &Store,
+        puts: &[PutRow],
+        reason: &str,
+    ) -> Result<Option<Settled>, AppError> {
         let next = NextState {
             state: OperationState::Undoing,
             reason: Some(reason.to_owned()),
@@ -428,11 +449,12 @@ impl App {
         match self.metadata.move_operation(&hold.held, &next, puts).await {
             Ok(()) => {
                 self.step(Step::GivenUp).await;
-                self.settle_soon(hold.held.id, &hold.held).await
+                Ok(Some(self.settle_soon(hold, store).await))
             }
+            Err(CommitError::Missed { .. }) => Ok(None),
             Err(error) => {
                 tracing::warn!(%error, operation = %hold.held.id, "an operation is left to be settled");
-                Settled::Later
+                Err(error.into())
             }
         }
     }

@@ -1,10 +1,13 @@
 //! What goes well: everything that a group can do, on every kind of store.
 
 use serde_json::json;
-use strongroom_stores::model::ModelKind;
+use strongroom_stores::model::{Fault, ModelKind};
+use strongroom_stores::{Call, StoreErrorKind};
 
 use super::{Outer, kinds};
-use crate::support::{SECRETS, group_path, list, secret_id, secret_path, text, updates};
+
+const READ_BEFORE: &str = "x-strongroom-read-before-seconds";
+use crate::support::{SECRETS, events, group_path, list, secret_id, secret_path, text, updates};
 
 #[tokio::test]
 async fn a_group_lives_in_another_system() {
@@ -94,7 +97,7 @@ async fn a_name_is_used_again_at_once() {
 async fn readers_who_ask_for_the_same_share_one_call() {
     let outer = Outer::start(ModelKind::checked()).await;
     let group = outer.group("pay", &[("A", "a1")]).await;
-    outer.store.next(strongroom_stores::Call::Get, strongroom_stores::model::Fault::hangs());
+    outer.store.next(Call::Get, Fault::hangs());
     let readers = (0..20).map(|_| outer.value(&group, "A"));
     let release = async {
         outer.store.until_hanging(1).await;
@@ -104,5 +107,35 @@ async fn readers_who_ask_for_the_same_share_one_call() {
     };
     let (values, ()) = tokio::join!(futures_util::future::join_all(readers), release);
     assert_eq!(values, vec!["a1".to_owned(); 20]);
-    assert_eq!(outer.store.calls(strongroom_stores::Call::Get), 1);
+    assert_eq!(outer.store.calls(Call::Get), 1);
+}
+
+#[tokio::test]
+async fn values_are_given_from_memory_only_where_the_integration_says_so() {
+    let outer = Outer::start(ModelKind::checked()).await;
+    let group = outer.group("pay", &[("A", "a1")]).await;
+    let path = secret_path(secret_id(&group, "A"));
+    outer.admin.get(&path).await.expect(200);
+    outer.store.take_down();
+    outer.admin.get(&path).await.refused(424, "secret_store_failed");
+    outer.store.bring_up();
+
+    outer.serve_cached(10).await;
+    let fresh = outer.admin.get(&path).await;
+    assert!(fresh.headers.get(READ_BEFORE).is_none(), "it was asked");
+    outer.store.take_down();
+    outer.app.clock.advance_seconds(300);
+    let kept = outer.admin.get(&path).await;
+    let age: i64 = kept.headers[READ_BEFORE].to_str().unwrap().parse().unwrap();
+    assert!((300..310).contains(&age), "{age}");
+    assert_eq!(text(&kept.expect(200), "/data/value"), "a1");
+    let event = &events(&outer.app, "action=READ_SECRET_VALUE").await[0];
+    assert!(event.to_string().contains("readBeforeSeconds"), "{event}");
+    // Whoever is told that the value was changed outside is not given the old one.
+    outer.store.bring_up();
+    outer.store.next(Call::Get, Fault::fails(StoreErrorKind::NotFound));
+    outer.admin.get(&path).await.refused(424, "changed_outside");
+    outer.store.take_down();
+    outer.app.clock.advance_seconds(301);
+    outer.admin.get(&path).await.refused(424, "secret_store_failed");
 }

@@ -2,6 +2,7 @@
 
 mod basics;
 mod failures;
+mod schedules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strongroom_stores::SecretStore;
 use strongroom_stores::model::{EntryView, ModelControl, ModelKind, ModelStore, VersionState};
-use strongroom_testkit::{Answer, Client, TestApp};
+use strongroom_testkit::{Answer, Client, Setup, TestApp};
 
 use crate::support::{GROUPS, group_path, list, secret_id, text, value_of};
 
@@ -23,6 +24,17 @@ pub(crate) fn kinds() -> Vec<(&'static str, ModelKind)> {
     ]
 }
 
+/// What the plain entry of a key is called in the store.
+pub(crate) fn entry_name(group: &str, key: &str) -> String {
+    strongroom_stores::model::name(&strongroom_stores::Entry {
+        tenant: "default",
+        group,
+        key,
+        secret_id: strongroom_domain::SecretId::from(uuid::Uuid::nil()),
+        beside: false,
+    })
+}
+
 /// A server with an integration whose store is a model.
 pub(crate) struct Outer {
     pub(crate) app: TestApp,
@@ -33,20 +45,40 @@ pub(crate) struct Outer {
 
 const CALL: Duration = Duration::from_millis(300);
 
+/// An account whose integration the model stands in for.
+fn manifest() -> Value {
+    json!({
+        "type": "provider-account/hashicorp", "name": "elsewhere",
+        "integrations": [{
+            "type": "integration/secret-store/hashicorp/vault", "name": "model",
+            "vault_url": "https://vault.example.com", "kv_mount_path": "secret",
+            "auth_data": {"type": "token", "token": "credential-canary"},
+            "authorized_subjects": ["team:everyone"],
+        }],
+    })
+}
+
 impl Outer {
     pub(crate) async fn start(kind: ModelKind) -> Self {
+        Self::over(kind, Setup::default().patience(CALL)).await
+    }
+
+    pub(crate) async fn over(kind: ModelKind, setup: Setup) -> Self {
         let model = Arc::new(ModelStore::new(kind));
         let store = model.control();
         let stores = move |fqn: &str| fqn.ends_with(":model").then(|| -> Arc<dyn SecretStore> { model.clone() });
-        let app = strongroom_testkit::Setup::default().outer(Arc::new(stores)).patience(CALL).start().await;
+        let app = setup.outer(Arc::new(stores)).start().await;
         let admin = app.admin();
-        let manifest = json!({
-            "type": "provider-account/truefoundry", "name": "elsewhere",
-            "integrations": [{"type": "integration/secret-store/truefoundry/db", "name": "model", "authorized_subjects": ["team:everyone"]}],
-        });
-        let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest})).await.expect(200);
+        let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest()})).await.expect(200);
         let integration = text(&list(&applied, "/data/integrations")[0], "/id").to_owned();
         Self { app, store, admin, integration }
+    }
+
+    /// Lets values be given from memory for so many minutes.
+    pub(crate) async fn serve_cached(&self, minutes: u32) {
+        let mut manifest = manifest();
+        manifest["integrations"][0]["serve_cached_minutes"] = minutes.into();
+        self.admin.put("/api/svc/v1/apply", json!({"manifest": manifest})).await.expect(200);
     }
 
     pub(crate) async fn create(&self, name: &str, secrets: &[(&str, &str)]) -> Answer {
@@ -69,13 +101,7 @@ impl Outer {
 
     /// What somebody gets who reads the store directly.
     pub(crate) fn direct(&self, group: &str, key: &str) -> Option<String> {
-        self.store.direct_latest(&strongroom_stores::model::name(&strongroom_stores::Entry {
-            tenant: "default",
-            group,
-            key,
-            secret_id: strongroom_domain::SecretId::from(uuid::Uuid::nil()),
-            beside: false,
-        }))
+        self.store.direct_latest(&entry_name(group, key))
     }
 
     /// Lets the time pass after which nothing can arrive any more and what is due is removed, and does all that jobs do.

@@ -1,0 +1,70 @@
+//! Schedules of faults over writes to outer stores, from seeds: whatever happens, what was acknowledged is there, nobody
+//! sees what wasn't, and nothing is left that isn't listed.
+//!
+//! `STRONGROOM_TEST_SCHEDULES` says how many are played, `STRONGROOM_TEST_SEED` from which seed on.
+
+mod checks;
+mod oracle;
+mod plan;
+mod run;
+mod stage;
+
+use std::time::Duration;
+
+use self::plan::all_kinds;
+use self::run::Run;
+use self::stage::Stage;
+
+pub(super) const KEYS: [&str; 4] = ["A", "B", "C", "D"];
+
+/// A server plays so many before its database is thrown away.
+const A_STAGE: usize = 100;
+const DEFAULT: u64 = 520;
+/// Nothing takes so long, even where writers wait for each other.
+const LONGEST: Duration = Duration::from_mins(1);
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+}
+
+/// The first of the seeds; another one each time, unless it is set.
+fn first_seed() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO);
+    number("STRONGROOM_TEST_SEED").unwrap_or_else(|| since.as_secs() * 10_000)
+}
+
+#[tokio::test]
+async fn whatever_happens_nothing_is_lost_mixed_or_left() {
+    let count = number("STRONGROOM_TEST_SCHEDULES").unwrap_or(DEFAULT);
+    let first = first_seed();
+    let kinds = all_kinds();
+    let workers = kinds.into_iter().enumerate().map(|(at, (name, kind))| {
+        let every = all_kinds().len() as u64;
+        let seeds: Vec<u64> = (first..first + count).filter(|seed| seed % every == at as u64).collect();
+        async move {
+            let mut failed = Vec::new();
+            for seeds in seeds.chunks(A_STAGE) {
+                let stage = Stage::open(kind.clone()).await;
+                for seed in seeds {
+                    let mut run = Run::new(&stage, *seed);
+                    let played = tokio::time::timeout(LONGEST, run.play()).await;
+                    let problems = played.unwrap_or_else(|_| vec!["it doesn't come to its end".to_owned()]);
+                    if !problems.is_empty() {
+                        failed.push((*seed, name, problems, stage.play.told()));
+                        break;
+                    }
+                }
+            }
+            failed
+        }
+    });
+    let failed: Vec<_> = futures_util::future::join_all(workers).await.into_iter().flatten().collect();
+    for (seed, kind, problems, told) in failed.iter().take(8) {
+        eprintln!(
+            "\nSTRONGROOM_TEST_SEED={seed} STRONGROOM_TEST_SCHEDULES=1 ({kind}):\n{told}\n  {}",
+            problems.join("\n  ")
+        );
+    }
+    let seeds: Vec<_> = failed.iter().map(|(seed, kind, problems, _)| (seed, kind, &problems[0])).collect();
+    assert!(failed.is_empty(), "{} of {count} schedules failed: {seeds:#?}", failed.len());
+}
