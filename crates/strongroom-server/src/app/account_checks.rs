@@ -200,7 +200,11 @@ impl Context {
             let path = format!("manifest.integrations[{at}]");
             let mut all = credentials.clone();
             for reference in references_of(&placed, Some(at)) {
-                let read = app.read_references(std::slice::from_ref(&reference)).await;
+                let read = tokio::time::timeout(PROBE, app.read_references(std::slice::from_ref(&reference))).await;
+                let Ok(read) = read else {
+                    let message = format!("`{}` can't be read within {} seconds", reference.fqn, PROBE.as_secs());
+                    return Err(AppError::StoreCheck(vec![Violation::new(path, message)]));
+                };
                 all.extend(read.map_err(|error| match error {
                     AppError::NotFound(_) => {
                         AppError::invalid(&*path, format!("there is no secret `{}`", reference.fqn))
@@ -226,20 +230,23 @@ impl App {
         &self,
         integration: strongroom_domain::IntegrationId,
     ) -> Result<Result<(), StoreError>, AppError> {
-        match self.fresh_store_of(integration).await {
-            Ok(store) => Ok(probe(store.store).await),
-            Err(AppError::Store(error)) => Ok(Err(error)),
-            Err(error) => Err(error),
+        match tokio::time::timeout(PROBE, self.fresh_store_of(integration)).await {
+            Ok(Ok(store)) => Ok(probe(store.store).await),
+            Ok(Err(AppError::Store(error))) => Ok(Err(error)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Ok(Err(late("integration"))),
         }
     }
 }
 
 async fn probe(store: Arc<dyn SecretStore>) -> Result<(), StoreError> {
-    let late = || {
-        let reason = format!("no answer within {} seconds", PROBE.as_secs());
-        StoreError::new(store.description().name, StoreErrorKind::Unavailable, reason)
-    };
-    tokio::time::timeout(PROBE, store.probe()).await.unwrap_or_else(|_| Err(late()))
+    let answer = tokio::time::timeout(PROBE, store.probe()).await;
+    answer.unwrap_or_else(|_| Err(late(store.description().name)))
+}
+
+fn late(store: &'static str) -> StoreError {
+    let reason = format!("no answer within {} seconds", PROBE.as_secs());
+    StoreError::new(store, StoreErrorKind::Unavailable, reason)
 }
 
 /// What is to be kept: what is given, and what was kept where the mask stands.

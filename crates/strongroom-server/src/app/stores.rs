@@ -129,7 +129,7 @@ impl App {
                 Made::Embedded => self.store.clone(),
                 Made::Broken(reason) => return Err(slot.unusable(reason)),
                 Made::Store(store) => store.clone(),
-                Made::Referring { .. } => Box::pin(self.referring(&slot, false)).await?,
+                Made::Referring { .. } => Box::pin(self.referring(&slot)).await?,
             },
         };
         Ok(slot.with(store, None))
@@ -143,8 +143,9 @@ impl App {
                 let fresh = self.make(&slot, &Credentials::new()).map_err(|reason| slot.unusable(&reason))?;
                 Ok(slot.with(fresh, None))
             }
-            Made::Referring { .. } if self.outer_of(&slot.fqn).is_none() => {
-                Ok(slot.with(self.referring(&slot, true).await?, None))
+            Made::Referring { references, .. } if self.outer_of(&slot.fqn).is_none() => {
+                self.present_pointers(&slot, references).await?;
+                Ok(slot.with(self.make_referring(&slot, references).await?, None))
             }
             _ => self.store_of(integration).await,
         }
@@ -275,12 +276,12 @@ impl App {
     }
 
     /// The store of an integration with references: the one that there is, or another one where they hold something else.
-    async fn referring(&self, slot: &Slot, at_once: bool) -> Result<Arc<dyn SecretStore>, AppError> {
+    async fn referring(&self, slot: &Slot) -> Result<Arc<dyn SecretStore>, AppError> {
         let Made::Referring { references, current, turn } = &*slot.made else {
             return Err(slot.unusable("it has no references"));
         };
         let known = || current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let holds = |known: &Current| !at_once && known.holds(self.clock.now());
+        let holds = |known: &Current| known.holds(self.clock.now());
         if let Some(known) = known().filter(holds) {
             return Ok(known.store);
         }
@@ -290,27 +291,36 @@ impl App {
             return Ok(known.store);
         }
         let looked_at = self.clock.now();
-        let mut pointers = Vec::new();
-        for reference in references {
-            pointers.push(self.present_pointer(slot, reference).await?);
-        }
+        let pointers = self.present_pointers(slot, references).await?;
         if let Some(known) = before.filter(|known| known.pointers == pointers) {
             known.refused.store(false, Ordering::SeqCst);
             let store = known.store.clone();
             *current.write().unwrap_or_else(PoisonError::into_inner) = Some(Current { looked_at, ..known });
             return Ok(store);
         }
-        let mut looked_up = Credentials::new();
-        for reference in references {
-            let read = self.read_references(std::slice::from_ref(reference)).await;
-            looked_up.extend(read.map_err(|error| slot.unreadable(reference, error))?);
-        }
-        let store = self.make(slot, &looked_up).map_err(|reason| slot.unusable(&reason))?;
+        let store = self.make_referring(slot, references).await?;
         let refused = Arc::new(AtomicBool::new(false));
         let store: Arc<dyn SecretStore> = Arc::new(WatchedStore::new(store, refused.clone()));
         let made = Current { store: store.clone(), pointers, looked_at, refused };
         *current.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
         Ok(store)
+    }
+
+    async fn make_referring(&self, slot: &Slot, references: &[Reference]) -> Result<Arc<dyn SecretStore>, AppError> {
+        let mut looked_up = Credentials::new();
+        for reference in references {
+            let read = self.read_references(std::slice::from_ref(reference)).await;
+            looked_up.extend(read.map_err(|error| slot.unreadable(reference, error))?);
+        }
+        self.make(slot, &looked_up).map_err(|reason| slot.unusable(&reason))
+    }
+
+    async fn present_pointers(&self, slot: &Slot, references: &[Reference]) -> Result<Vec<Pointer>, AppError> {
+        let mut pointers = Vec::new();
+        for reference in references {
+            pointers.push(self.present_pointer(slot, reference).await?);
+        }
+        Ok(pointers)
     }
 
     async fn present_pointer(&self, slot: &Slot, reference: &Reference) -> Result<Pointer, AppError> {
