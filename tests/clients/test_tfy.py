@@ -255,9 +255,9 @@ def test_row_29_dry_runs_of_every_type(api, everything, session, written):
 
 def test_row_31_some_of_many_are_bad(api, everything, name, session, written):
     good, bad = everything.manifests[2], everything.manifests[4]
-    unknown = [{"type": "workspace", "name": name}, {"type": "provider-account/aws", "name": name}]
+    unknown = [{"type": "workspace", "name": name}, {"type": "provider-account/gcp", "name": name}]
     code, said = session("apply", "-f", written(bad, *unknown, good))
     assert code != 0 and (said.count("✔"), said.count("✘")) == (1, 3), said
     assert f"there is no secret store integration `{everything.integration}`" in said
-    assert "this server applies manifests of the types" in said and "not supported yet" in said, said
+    assert "this server applies manifests of the types" in said and "aren't built yet" in said, said
     assert everything.names.group not in api.groups()

@@ -232,6 +232,7 @@ async fn instance(metadata: &Metadata, source: &Source) -> Result<()> {
     let at = SystemClock.now();
     let admin: UserId = source.id();
     let account = AccountRow {
+        credentials: None,
         id: source.id(),
         name: "truefoundry".to_owned(),
         provider: "truefoundry".to_owned(),
@@ -446,8 +447,8 @@ fn group(
             revision: 1,
             at: SystemClock.now(),
             actor: source.actor.clone(),
-            action: "create",
-            source: "bench",
+            action: "create".into(),
+            source: "bench".into(),
             request_id: "bench".to_owned(),
             manifest: format!(
                 r#"{{"type":"secret-group","name":"{name}","collaborators":[{}]}}"#,

@@ -1,6 +1,8 @@
-//! The key that wraps data keys and signing keys, and authenticates the audit log.
+//! The key that wraps data keys and signing keys, seals credentials, and authenticates the audit log.
 
 use std::{fmt, sync::OnceLock};
+
+use zeroize::Zeroizing;
 
 use crate::{
     Binding, DataKey, OpenError, SigningKey,
@@ -12,7 +14,8 @@ use crate::{
 /// The version of a key-encryption key: 1, 2, …
 pub type KeyId = u32;
 
-/// One version of the key that wraps data keys and signing keys and authenticates audit events.
+/// One version of the key that wraps data keys and signing keys, seals credentials for stores and authenticates audit
+/// events.
 ///
 /// Wiped on drop; `Debug` prints the id only.
 pub struct KeyEncryptionKey {
@@ -20,6 +23,7 @@ pub struct KeyEncryptionKey {
     bytes: KeyBytes,
     sealer: Sealer,
     signing: OnceLock<Sealer>,
+    credentials: OnceLock<Sealer>,
     event: OnceLock<MacKey>,
 }
 
@@ -58,6 +62,22 @@ impl KeyEncryptionKey {
         self.signing_sealer().open_key(&signing_key::binding(instance, id), blob).map(SigningKey::from_bytes)
     }
 
+    /// Encrypts the credentials of an account with a provider of stores, and ties them to the instance and the account.
+    #[must_use]
+    pub fn seal_credentials(&self, instance: &[u8], account: &[u8], credentials: &[u8]) -> Vec<u8> {
+        self.credentials_sealer().seal(&credentials_binding(instance, account), credentials)
+    }
+
+    /// The credentials that this key sealed for the same instance and account.
+    pub fn open_credentials(
+        &self,
+        instance: &[u8],
+        account: &[u8],
+        blob: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.credentials_sealer().open(&credentials_binding(instance, account), blob)
+    }
+
     /// The MAC of an audit event. Compare it with [`constant_time_eq`](crate::constant_time_eq).
     #[must_use]
     pub fn event_mac(&self, message: &Binding) -> [u8; 32] {
@@ -67,16 +87,24 @@ impl KeyEncryptionKey {
 
     pub(crate) fn from_bytes(id: KeyId, bytes: KeyBytes) -> Self {
         let sealer = Sealer::new(&bytes, "wrap-aes-256-gcm-siv");
-        Self { id, bytes, sealer, signing: OnceLock::new(), event: OnceLock::new() }
+        Self { id, bytes, sealer, signing: OnceLock::new(), credentials: OnceLock::new(), event: OnceLock::new() }
     }
 
     fn signing_sealer(&self) -> &Sealer {
         self.signing.get_or_init(|| Sealer::new(&self.bytes, "wrap-signing-key"))
     }
 
+    fn credentials_sealer(&self) -> &Sealer {
+        self.credentials.get_or_init(|| Sealer::new(&self.bytes, "seal-credentials"))
+    }
+
     pub(crate) fn bytes(&self) -> &KeyBytes {
         &self.bytes
     }
+}
+
+fn credentials_binding(instance: &[u8], account: &[u8]) -> Binding {
+    Binding::new("provider-credentials").field(instance).field(account)
 }
 
 impl fmt::Debug for KeyEncryptionKey {
@@ -119,6 +147,21 @@ mod tests {
         let kek = KeyEncryptionKey::make(1);
         let blob = kek.wrap(&binding(), &DataKey::make());
         assert_rejects_every_change(&blob, |blob| kek.unwrap(&binding(), blob).map(drop));
+    }
+
+    #[test]
+    fn credentials_open_where_they_were_sealed_only() {
+        let kek = KeyEncryptionKey::make(1);
+        let blob = kek.seal_credentials(b"instance", b"account", b"canary");
+        assert_eq!(*kek.open_credentials(b"instance", b"account", &blob).unwrap(), b"canary");
+        for (kek, instance, account) in [
+            (&kek, b"instance", b"accoun_"),
+            (&kek, b"instanc_", b"account"),
+            (&KeyEncryptionKey::make(1), b"instance", b"account"),
+        ] {
+            assert_eq!(kek.open_credentials(instance, account, &blob).unwrap_err(), OpenError::Authentication);
+        }
+        assert_rejects_every_change(&blob, |blob| kek.open_credentials(b"instance", b"account", blob).map(drop));
     }
 
     #[test]

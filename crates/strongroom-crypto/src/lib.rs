@@ -12,6 +12,7 @@
 //!        |    `- revision MACs          HMAC-SHA256
 //!        |- wraps SigningKey            stored wrapped; vouches to others
 //!        |    `- signatures             Ed25519
+//!        |- seals credentials           of accounts with providers of stores
 //!        `- audit event MACs            HMAC-SHA256
 //! ```
 //!

@@ -8,8 +8,10 @@ use futures_util::FutureExt;
 use strongroom_domain::{Clock, GroupId, SystemClock, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::groups::Viewpoint;
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
+use crate::sqlite::Entrance;
 use crate::stamps::Stamp;
 use crate::{Batch, CommitError, IdentityChange, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
 
@@ -144,6 +146,38 @@ impl Metadata {
             Engine::Sqlite(database) => database.stamps().group(group),
             // Groups change on other replicas, and no number is asked for that tells of it.
             Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Keeps all grants on groups in memory from now on, where one process does all the writing: for who serves requests.
+    pub async fn keep_grants(&self) -> Result<(), CommitError> {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.load_grants().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// What grants give somebody on a group (`None`: on one that isn't there), where that is kept in memory.
+    pub(crate) fn entrance(&self, group: Option<GroupId>, viewpoint: &Viewpoint) -> Option<Entrance> {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.grants().entrance(group, &viewpoint.subject, self.now()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Whether grants on groups are kept in memory.
+    pub(crate) fn keeps_grants(&self) -> bool {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.grants().is_loaded(),
+            Engine::Postgres(_) => false,
+        }
+    }
+
+    /// Whether what was read since is of the same moment.
+    pub(crate) fn holds(&self, entrance: Entrance) -> bool {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.grants().holds(entrance),
+            Engine::Postgres(_) => false,
         }
     }
 

@@ -6,6 +6,7 @@ use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
 use crate::integrations::read_actor;
 use crate::sql::{Row, Sql, Value, params, statements};
+use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError, dialect};
 
 /// The position of a group's name among its columns. What it is found by is stored beside it, and must agree.
@@ -105,6 +106,22 @@ macro_rules! group_state {
         )
     };
 }
+/// The group ?1, for whom it is known already that they see it, and by what role.
+macro_rules! group_entered {
+    ($sealed:expr) => {
+        concat!(
+            "SELECT ",
+            group_columns!(),
+            ", CAST(NULL AS {int}), ",
+            secret_columns!(),
+            ", ",
+            $sealed,
+            " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
+            current_secrets!(),
+            " WHERE g.id = ?1"
+        )
+    };
+}
 /// ?3 the search pattern or ''.
 macro_rules! group_matches {
     () => {
@@ -152,8 +169,10 @@ statements! {
         entrance!(id_of_name!("?3"), "?4"),
         " e CROSS JOIN secret_groups g WHERE g.id = e.group_id"
     );
-    GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
+    GROUP_OF_NAME = "SELECT id FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
+    GROUP_ENTERED = group_entered!("NULL");
+    GROUP_ENTERED_SEALED = group_entered!("v.sealed");
     GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
     GROUP_PAGE_MEMBER = group_page!(visible_to_member!("m.group_id < ?4 AND "), "");
     GROUP_COUNT_ALL = group_count!("");
@@ -170,10 +189,25 @@ pub struct Viewpoint {
 }
 
 impl Viewpoint {
+    /// Of whom it is known already that they see what is asked for. No name, so that no grants are looked for.
+    pub(crate) const fn inside() -> Self {
+        Self { floor: Some(GroupRole::Viewer), subject: String::new() }
+    }
+
     /// Whether they see every group, whatever is granted.
     pub(crate) fn sees_all(&self) -> bool {
         self.floor.is_some()
     }
+}
+
+/// How somebody gets at a group.
+pub(crate) enum Way {
+    /// By a statement that looks for their grants.
+    Asked,
+    /// Not at all: it is hidden or isn't there.
+    Shut,
+    /// They see it, and this is what grants give them.
+    Open(Entrance),
 }
 
 /// A group's own row.
@@ -289,32 +323,102 @@ impl<Id: Copy + ToString> Page<Id> {
 impl Metadata {
     /// A visible group by id, deleted ones too.
     pub async fn group(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_state(&GROUP_BY_ID, viewpoint, id.into()).await
+        self.group_by_id([&GROUP_BY_ID, &GROUP_ENTERED], id, viewpoint).await
     }
 
     /// A visible group by id with its sealed values.
     pub async fn group_sealed(&self, id: GroupId, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        self.group_state(&GROUP_BY_ID_SEALED, viewpoint, id.into()).await
+        self.group_by_id([&GROUP_BY_ID_SEALED, &GROUP_ENTERED_SEALED], id, viewpoint).await
+    }
+
+    async fn group_by_id(
+        &self,
+        [asking, entered]: [&'static Sql; 2],
+        id: GroupId,
+        viewpoint: &Viewpoint,
+    ) -> Result<Option<GroupState>, ReadError> {
+        match self.way(Some(id), viewpoint).await {
+            Way::Asked => {}
+            Way::Shut => return Ok(None),
+            Way::Open(entrance) => {
+                let found = self.group_states(entered, &params![id]).await?.pop();
+                if self.holds(entrance) {
+                    return Ok(found.map(|state| state.entered(entrance)));
+                }
+            }
+        }
+        self.group_state(asking, viewpoint, id.into()).await
+    }
+
+    /// How somebody gets at a group (`None`: at one that isn't there). What is read by an open way is of the moment of
+    /// this answer only if [`Metadata::holds`] afterwards.
+    pub(crate) async fn way(&self, group: Option<GroupId>, viewpoint: &Viewpoint) -> Way {
+        match self.entrance(group, viewpoint) {
+            None => Way::Asked,
+            Some(entrance) if entrance.role.is_some() || viewpoint.sees_all() => Way::Open(entrance),
+            Some(_) => {
+                // A loop of these must let others run, as one of reads does.
+                tokio::task::coop::consume_budget().await;
+                Way::Shut
+            }
+        }
     }
 
     /// Whether a living group has a name (folded), visible or not.
     pub async fn group_name_taken(&self, folded: &str) -> Result<bool, ReadError> {
-        Ok(self.first(&GROUP_NAME_TAKEN, &params![folded], |row| row.int(0)).await?.is_some())
+        Ok(self.group_of_name(folded).await?.is_some())
+    }
+
+    /// The living group that has a name (folded), visible or not.
+    pub(crate) async fn group_of_name(&self, folded: &str) -> Result<Option<GroupId>, ReadError> {
+        self.first(&GROUP_OF_NAME, &params![folded], |row| row.parsed(0, GroupId::parse)).await
     }
 
     /// The visible living group of a name (folded).
     pub async fn group_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupState>, ReadError> {
-        let state = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?;
-        agrees(state, &GROUP_BY_NAME, folded, |state| &state.group.name)
+        let named = |state| agrees(state, &GROUP_BY_NAME, folded, |state: &GroupState| &state.group.name);
+        if self.keeps_grants() {
+            let id = self.group_of_name(folded).await?;
+            match self.way(id, viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.group_state(&GROUP_BY_NAME, &Viewpoint::inside(), folded.into()).await?;
+                    // Another group may have got the name meanwhile.
+                    if self.holds(entrance) && found.as_ref().map(|state| state.group.id) == id {
+                        return named(found.map(|state| state.entered(entrance)));
+                    }
+                }
+            }
+        }
+        named(self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?)
     }
 
     /// The same without anything that is in it.
     pub async fn group_ref_by_name(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupRef>, ReadError> {
+        let named = |group| agrees(group, &GROUP_REF_BY_NAME, folded, |group: &GroupRef| &group.name);
+        if self.keeps_grants() {
+            let id = self.group_of_name(folded).await?;
+            match self.way(id, viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.group_ref(folded, &Viewpoint::inside()).await?;
+                    if self.holds(entrance) && found.as_ref().map(|group| group.id) == id {
+                        return named(found.map(|group| GroupRef { role: entrance.role, ..group }));
+                    }
+                }
+            }
+        }
+        named(self.group_ref(folded, viewpoint).await?)
+    }
+
+    async fn group_ref(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupRef>, ReadError> {
         let asked = params![&viewpoint.subject, self.now(), folded, i64::from(viewpoint.sees_all())];
-        let found = self.first(&GROUP_REF_BY_NAME, &asked, |row| {
+        self.first(&GROUP_REF_BY_NAME, &asked, |row| {
             Ok(GroupRef { id: row.parsed(0, GroupId::parse)?, name: row.text(NAME)?, role: read_role(row, 2)? })
-        });
-        agrees(found.await?, &GROUP_REF_BY_NAME, folded, |group| &group.name)
+        })
+        .await
     }
 
     /// A page of the visible groups, newest first, and how many match in all.
@@ -380,6 +484,13 @@ impl Metadata {
             state.secrets.sort_unstable_by_key(|secret| secret.id);
         }
         Ok(groups)
+    }
+}
+
+impl GroupState {
+    fn entered(mut self, entrance: Entrance) -> Self {
+        self.group.role = entrance.role;
+        self
     }
 }
 

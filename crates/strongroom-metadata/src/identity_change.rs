@@ -78,7 +78,8 @@ statements! {
     DELETE_GRANTS_OF_SUBJECT = "DELETE FROM grants WHERE subject = ?1";
     DELETE_EXPIRED_ROLE_GRANTS_OF = "DELETE FROM role_grants WHERE subject = ?1 AND expires_at <= ?2";
     DELETE_EXPIRED_GRANTS_OF = "DELETE FROM grants WHERE subject = ?1 AND expires_at <= ?2";
-    UPDATE_ACCOUNT = "UPDATE provider_accounts SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
+    UPDATE_ACCOUNT = "UPDATE provider_accounts SET manifest = ?2, updated_at = ?3, credentials = ?4, \
+        credentials_kek = ?5 WHERE id = ?1";
     DELETE_ACCOUNT = "DELETE FROM provider_accounts WHERE id = ?1";
     UPDATE_INTEGRATION = "UPDATE provider_integrations SET manifest = ?2, updated_at = ?3 WHERE id = ?1";
     // Of a purged group nothing is kept anywhere; its revisions go on saying where it was. It stands with the oldest of the
@@ -378,9 +379,11 @@ impl IdentityChange {
         integrations::insert_account(&mut self.batch, Guard::SubjectName, account);
     }
 
-    /// Writes a provider account's manifest.
+    /// Writes a provider account's manifest and what it hides.
     pub fn update_account(&mut self, account: &AccountRow) {
-        let params = params![account.id, &account.manifest, account.updated_at];
+        let kept = account.credentials.as_ref();
+        let (sealed, kek) = (kept.map(|kept| &kept.sealed), kept.map(|kept| i64::from(kept.kek)));
+        let params = params![account.id, &account.manifest, account.updated_at, sealed, kek];
         self.batch.one(Guard::NamedState, &UPDATE_ACCOUNT, params);
     }
 
@@ -399,6 +402,15 @@ impl IdentityChange {
     pub fn update_integration(&mut self, integration: &IntegrationRow) {
         let params = params![integration.id, &integration.manifest, integration.updated_at];
         self.batch.one(Guard::NamedState, &UPDATE_INTEGRATION, params);
+    }
+
+    /// Writes an integration's manifest where it points to somewhere else from now on. Misses [`Guard::SubjectInUse`] while
+    /// anything is kept where it pointed to: the row goes and comes again, as only its going takes the lock that a new
+    /// group on it would wait for.
+    pub fn move_integration(&mut self, integration: &IntegrationRow) {
+        self.batch.any(Guard::Fresh, &LEAVE_PURGED_GROUPS, params![integration.id]);
+        self.batch.one(Guard::SubjectInUse, &DELETE_INTEGRATION, params![integration.id]);
+        integrations::insert_integration(&mut self.batch, Guard::SubjectName, integration);
     }
 
     /// Removes an integration. Misses [`Guard::SubjectInUse`] while it keeps a group, be it in the trash.

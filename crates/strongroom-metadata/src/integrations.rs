@@ -8,14 +8,14 @@ use crate::sql::{Row, params, statements};
 use crate::{Batch, Guard, Metadata, ReadError};
 
 statements! {
-    SELECT_ACCOUNTS =
-        "SELECT id, name, provider, fqn, manifest, created_by, created_at, updated_at FROM provider_accounts ORDER BY id";
+    SELECT_ACCOUNTS = "SELECT id, name, provider, fqn, manifest, created_by, created_at, updated_at, credentials, \
+        credentials_kek FROM provider_accounts ORDER BY id";
     SELECT_INTEGRATIONS = "SELECT i.id, i.account_id, i.name, i.type, i.fqn, i.manifest, i.created_by, i.created_at, \
         i.updated_at, a.fqn FROM provider_integrations i JOIN provider_accounts a ON a.id = i.account_id ORDER BY i.id";
     KEPT_GROUPS = "SELECT COUNT(*), COUNT(purge_at), MAX(purge_at) FROM secret_groups \
         WHERE integration_id = ?1 AND data_key IS NOT NULL";
     INSERT_ACCOUNT = "INSERT INTO provider_accounts (id, name, provider, fqn, manifest, created_by, created_at, \
-        updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        updated_at, credentials, credentials_kek) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     INSERT_INTEGRATION = "INSERT INTO provider_integrations (id, account_id, name, type, fqn, manifest, created_by, \
         created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 }
@@ -31,6 +31,15 @@ pub struct KeptGroups {
     pub until: Option<Timestamp>,
 }
 
+/// What an account's manifest hides, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedCredentials {
+    /// A JSON object of paths and texts, sealed.
+    pub sealed: Vec<u8>,
+    /// Which key-encryption key seals it.
+    pub kek: u32,
+}
+
 /// A provider account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRow {
@@ -42,8 +51,10 @@ pub struct AccountRow {
     pub provider: String,
     /// `<tenant>:<provider>:<account>`
     pub fqn: String,
-    /// Manifest, JSON.
+    /// Manifest, JSON; with a mask where it hides a credential.
     pub manifest: String,
+    /// What it hides.
+    pub credentials: Option<SealedCredentials>,
     /// Who made it.
     pub created_by: Actor,
     /// When made.
@@ -87,6 +98,7 @@ impl Metadata {
                 provider: row.text(2)?,
                 fqn: row.text(3)?,
                 manifest: row.text(4)?,
+                credentials: read_credentials(row, 8)?,
                 created_by: read_actor(row, 5)?,
                 created_at: row.time(6)?,
                 updated_at: row.time(7)?,
@@ -136,7 +148,9 @@ pub(crate) fn insert_account(batch: &mut Batch, guard: Guard, account: &AccountR
             &account.manifest,
             actor_json(&account.created_by),
             account.created_at,
-            account.updated_at
+            account.updated_at,
+            account.credentials.as_ref().map(|kept| &kept.sealed),
+            account.credentials.as_ref().map(|kept| i64::from(kept.kek))
         ],
     );
 }
@@ -157,6 +171,12 @@ pub(crate) fn insert_integration(batch: &mut Batch, guard: Guard, integration: &
             integration.updated_at
         ],
     );
+}
+
+fn read_credentials(row: &Row<'_>, at: usize) -> Result<Option<SealedCredentials>, ReadError> {
+    let Some(sealed) = row.opt_bytes(at)? else { return Ok(None) };
+    let kek = row.opt_int(at + 1)?.and_then(|kek| u32::try_from(kek).ok());
+    Ok(Some(SealedCredentials { sealed, kek: kek.ok_or_else(|| row.damaged(at + 1))? }))
 }
 
 /// Reads an actor that was written as JSON.

@@ -61,7 +61,7 @@ pub use history::{LifetimeRow, RevisionRecord};
 pub use identity::{Memberships, NewToken, PersonRow, RoleGrantRow, SubjectRow, TokenPurpose, TokenRow};
 pub use identity_change::{IdentityChange, RoleGrant};
 pub use instance::{InstanceRow, InstanceState, NewInstance, RootKeySlotRow};
-pub use integrations::{AccountRow, IntegrationRow, KeptGroups};
+pub use integrations::{AccountRow, IntegrationRow, KeptGroups, SealedCredentials};
 pub use leases::{Lease, LeaseError};
 pub use machines::{MachineKind, MachineRow, SyncState};
 pub use operations::{

@@ -4,9 +4,10 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::groups::{Page, Viewpoint, entrance, granted, id_of_name, read_role, role_column};
+use crate::groups::{Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
-use crate::sql::{Row, Value, params, statements};
+use crate::sql::{Row, Sql, Value, params, statements};
+use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError};
 
 /// When the first of the grants ends on which the role rests.
@@ -93,6 +94,15 @@ statements! {
         " e CROSS JOIN secret_groups g CROSS JOIN secrets s JOIN secret_versions v ON v.secret_id = s.id \
          WHERE g.id = e.group_id AND s.id = ?3 \
          ORDER BY v.version DESC LIMIT ?4"
+    );
+    // Of one that isn't there, too, a row is read: the nearest.
+    GROUP_OF_SECRET =
+        "SELECT CASE WHEN x.id = ?1 THEN x.group_id END FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
+    // As SECRET_BY_ID, for whom it is known already that they see it, and by what role.
+    SECRET_ENTERED = concat!(
+        secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})", "CAST(NULL AS {int})"),
+        "FROM secrets s CROSS JOIN secret_groups g JOIN secret_versions v ON v.secret_id = s.id \
+         WHERE s.id = ?1 AND g.id = s.group_id ORDER BY v.version DESC LIMIT ?2"
     );
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
@@ -192,10 +202,32 @@ impl Metadata {
         viewpoint: &Viewpoint,
         versions: i64,
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
-        let (own, now) = (&viewpoint.subject, self.now());
+        if self.keeps_grants() {
+            let group = self.first(&GROUP_OF_SECRET, &params![id], |row| row.opt_parsed(0, GroupId::parse)).await?;
+            match self.way(group.flatten(), viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.read_secret(&SECRET_ENTERED, &params![id, versions]).await?;
+                    if self.holds(entrance) {
+                        return Ok(found.map(|(secret, versions)| (secret.entered(entrance), versions)));
+                    }
+                }
+            }
+        }
+        let sees_all = i64::from(viewpoint.sees_all());
+        let asked = params![&viewpoint.subject, self.now(), id, versions, sees_all];
+        self.read_secret(&SECRET_BY_ID, &asked).await
+    }
+
+    async fn read_secret(
+        &self,
+        sql: &'static Sql,
+        asked: &[Value],
+    ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         let mut current = None;
         let versions = self
-            .rows(&SECRET_BY_ID, &params![own, now, id, versions, i64::from(viewpoint.sees_all())], |row| {
+            .rows(sql, asked, |row| {
                 let version = read_version(row, 17)?;
                 if version.version == row.int(2)? {
                     current = Some(read_secret(row, version.clone())?);
@@ -208,6 +240,30 @@ impl Metadata {
 
     /// A visible living secret by its group's (folded) name and its key, at a version or, with `None`, as it is.
     pub async fn secret_by_name(
+        &self,
+        folded_group: &str,
+        key: &str,
+        version: Option<i64>,
+        viewpoint: &Viewpoint,
+    ) -> Result<Option<SecretRow>, ReadError> {
+        if self.keeps_grants() {
+            let group = self.group_of_name(folded_group).await?;
+            match self.way(group, viewpoint).await {
+                Way::Asked => {}
+                Way::Shut => return Ok(None),
+                Way::Open(entrance) => {
+                    let found = self.read_secret_by_name(folded_group, key, version, &Viewpoint::inside()).await?;
+                    // Another group may have the name by now.
+                    if self.holds(entrance) && found.as_ref().is_none_or(|secret| Some(secret.group_id) == group) {
+                        return Ok(found.map(|secret| secret.entered(entrance)));
+                    }
+                }
+            }
+        }
+        self.read_secret_by_name(folded_group, key, version, viewpoint).await
+    }
+
+    async fn read_secret_by_name(
         &self,
         folded_group: &str,
         key: &str,
@@ -273,6 +329,12 @@ impl Metadata {
             Ok((secrets, total))
         })
         .await
+    }
+}
+
+impl SecretRow {
+    fn entered(self, entrance: Entrance) -> Self {
+        Self { role: entrance.role, role_until: entrance.until, ..self }
     }
 }
 

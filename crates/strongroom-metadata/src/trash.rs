@@ -14,6 +14,9 @@ macro_rules! visible {
 }
 
 statements! {
+    // By way of the lifetimes, which are in the order of their groups.
+    HAS_TRASH = "SELECT 1 FROM lifetimes l JOIN secrets s ON s.id = l.secret_id WHERE l.group_id = ?1 \
+        AND s.deleted_at IS NOT NULL AND s.purge_at IS NOT NULL LIMIT 1";
     // Groups go back by those who manage them, secrets by those who write them.
     DELETED_GROUPS = concat!(
         "SELECT g.id, g.name, g.deleted_at, g.purge_at, ", role_column!(), " FROM secret_groups g \
@@ -65,6 +68,11 @@ pub struct DeletedSecret {
 }
 
 impl Metadata {
+    /// Whether secrets of a group lie in the trash.
+    pub async fn has_trash(&self, group: GroupId) -> Result<bool, ReadError> {
+        Ok(self.first(&HAS_TRASH, &params![group], |row| row.int(0)).await?.is_some())
+    }
+
     /// The newest deleted groups that the viewer may bring back.
     pub async fn deleted_groups(&self, viewpoint: Viewpoint, limit: i64) -> Result<Vec<DeletedGroup>, ReadError> {
         self.aside(move |metadata| async move {

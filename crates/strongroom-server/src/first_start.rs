@@ -161,6 +161,7 @@ fn embedded_store(
         provider: "truefoundry".into(),
         fqn: format!("{tenant}:truefoundry:default"),
         manifest: account_manifest.to_string(),
+        credentials: None,
         created_by: actor.clone(),
         created_at: now,
         updated_at: now,

@@ -10,13 +10,14 @@ use futures_util::future::BoxFuture;
 use strongroom_crypto::{FileRootKey, random_fill};
 use strongroom_domain::names::{NameRule, Tenant};
 use strongroom_domain::policy::PolicyRules;
-use strongroom_domain::{Clock, Entropy, Ids, SecretValue, SystemClock, token};
+use strongroom_domain::{Clock, Entropy, Ids, IntegrationId, SecretValue, SystemClock, token};
 use strongroom_metadata::{CommitError, InstanceState, Metadata, OpenError, ReadError};
+use strongroom_stores::aws::AwsEndpoints;
 use strongroom_stores::egress::{AddressPolicy, EgressClient};
-use strongroom_stores::{EmbeddedStore, SecretStore};
+use strongroom_stores::{EmbeddedStore, Owner, SecretStore};
 use zeroize::Zeroizing;
 
-use crate::app::{self, App, Caches, Context, Limits, Patience, RunningWrites, TurnoverStep};
+use crate::app::{self, App, Caches, Context, Limits, Patience, RunningWrites, StoreBuilder, TurnoverStep};
 use crate::auth::{HttpKeys, Providers};
 use crate::config::{Database, GroupNameRule, Settings};
 use crate::first_start::{self, FirstStart, Sources};
@@ -250,6 +251,7 @@ impl Instance {
         }
         let ring = keys::open_ring(&root, &instance.instance_id, &metadata.root_key_slots().await?).await?;
         folder.note(&instance.instance_id)?;
+        metadata.keep_grants().await?;
         let tenant = parse_tenant(&instance.tenant)?;
         let limits = Limits {
             name_rule: match settings.group_name_rule {
@@ -269,8 +271,16 @@ impl Instance {
         let issuer = settings.public_url.clone();
         let issuer = issuer.unwrap_or_else(|| format!("strongroom:{}", instance.instance_id));
         let policy = AddressPolicy { deny_private: settings.egress_deny_private, allow: settings.egress_allow.clone() };
-        let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy))));
-        let app = App {
+        let providers = Providers::new(clock.clone(), Arc::new(HttpKeys(EgressClient::new(policy.clone()))));
+        let owner = Owner { instance: instance.instance_id.clone(), tenant: instance.tenant.clone() };
+        let aws = AwsEndpoints {
+            secrets_manager: settings.store_endpoint_aws_secrets_manager.clone(),
+            sts: settings.store_endpoint_aws_sts.clone(),
+        };
+        let builder = StoreBuilder::new(policy, aws, owner, clock.clone(), world.entropy.clone());
+        let app = Arc::new_cyclic(|me| App {
+            me: me.clone(),
+            builder,
             metadata,
             keys: ring,
             store: world.store.unwrap_or_else(|| Arc::new(EmbeddedStore::new(settings.max_value_bytes))),
@@ -292,8 +302,8 @@ impl Instance {
             replica,
             draining: AtomicBool::new(false),
             writes: RunningWrites::new(),
-        };
-        Ok(Self { app: Arc::new(app), first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
+        });
+        Ok(Self { app, first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
     }
 
     /// From now on `/readyz` says that the server is going; everything else goes on.
@@ -363,6 +373,15 @@ impl Instance {
     /// Removes at once from outer stores what is due there, and says how many entries and versions that were.
     pub async fn reap_now(&self) -> Result<usize, String> {
         self.app.reap_if_ours().await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// What speaks to an integration's store, and what names are unique in there; the error is what callers are told.
+    #[doc(hidden)]
+    pub async fn store_of(&self, integration: &str) -> Result<(Arc<dyn SecretStore>, String), String> {
+        let id = IntegrationId::parse(integration).ok_or("no id of an integration")?;
+        let store = self.app.store_of(id).await;
+        let store = store.map_err(|error| http::ApiError::from(error).message().to_owned())?;
+        Ok((store.store, store.target.to_string()))
     }
 
     /// How many requests were too many.

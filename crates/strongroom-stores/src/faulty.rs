@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use strongroom_domain::SecretValue;
 
 use crate::store::{Entry, Latest, Pinned, Placed, Put, Removal, SecretStore, StoreDescription, StoreVersion};
-use crate::{StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind, outer::OuterStats};
 
 /// Which call of a store is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +85,10 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
         self.inner.description()
     }
 
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        self.inner.check(entry, value_bytes)
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
         self.check(Call::Put)?;
         self.inner.put(put).await
@@ -128,5 +132,9 @@ impl<S: SecretStore> SecretStore for Faulty<S> {
     async fn answers(&self) -> Result<(), StoreError> {
         self.check(Call::Answers)?;
         self.inner.answers().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        self.inner.stats()
     }
 }

@@ -2,13 +2,26 @@ use async_trait::async_trait;
 use strongroom_crypto::{Binding, DataKey};
 use strongroom_domain::{SecretId, SecretValue};
 
-use crate::StoreError;
+use crate::{StoreError, StoreErrorKind, outer::OuterStats};
 
 /// A place that keeps the values of secrets.
 #[async_trait]
 pub trait SecretStore: Send + Sync {
     /// What the store can do; the same for its whole life.
     fn description(&self) -> &StoreDescription;
+
+    /// The store's own rule that a name or a value of so many bytes breaks; nothing is asked of the store.
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        let description = self.description();
+        let refused = |rule: String| Err(StoreError::new(description.name, StoreErrorKind::Refused, rule));
+        if entry.key.len() > description.max_key_bytes {
+            return refused(format!("a key has at most {} bytes here", description.max_key_bytes));
+        }
+        if value_bytes > description.max_value_bytes {
+            return refused(format!("a value has at most {} bytes here", description.max_value_bytes));
+        }
+        Ok(())
+    }
 
     /// Puts a new version and says what the store calls it.
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError>;
@@ -42,6 +55,11 @@ pub trait SecretStore: Send + Sync {
     /// Whether the store answers and would let us remove, as far as can be told without making anything.
     async fn answers(&self) -> Result<(), StoreError> {
         self.probe().await
+    }
+
+    /// What became of its requests so far; `None` where it makes none.
+    fn stats(&self) -> Option<OuterStats> {
+        None
     }
 }
 

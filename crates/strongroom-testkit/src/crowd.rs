@@ -48,12 +48,12 @@ impl Crowd {
     pub async fn share(&self, app: &TestApp, group: &str) {
         let mut manifest = app.manifest(group, &[]);
         let mut collaborators = self.collaborators.clone();
-        let ends = Timestamp::from_micros((app.clock_seconds() + 1) * 1_000_000);
+        let ends = Timestamp::from_micros((app.clock_seconds() + 2) * 1_000_000);
         collaborators
             .push(json!({"subject": format!("user:{LAPSED}"), "role_id": ROLES[1].1, "expires_at": ends.to_wire()}));
         manifest["collaborators"] = collaborators.into();
         self.cast.owner.put("/api/svc/v1/secret-groups", json!({"manifest": manifest})).await.expect(200);
-        app.clock.advance_seconds(2);
+        app.clock.advance_seconds(3);
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn fuzz(root: &Path, seconds: u64) -> bool {
 pub(crate) fn run(root: &Path, extent: Extent) -> bool {
     let basic = environment::basic();
     let mut parts = Vec::new();
-    // Where they are needed once: in what runs for either database.
+    // In the workspace's tests once, as those have nothing to do with the database; the clients need both together.
     let with_servers = if extent.clients { servers::with_servers(root, &basic) } else { Ok(basic.clone()) };
     let with_servers = with_servers.unwrap_or_else(|error| {
         parts.push(("servers of the stores' tests", Outcome::Failed(error)));
@@ -70,17 +70,17 @@ pub(crate) fn run(root: &Path, extent: Extent) -> bool {
     parts.push(("parsers", ended(parsers::run(root, A_MINUTE, &basic))));
     // It runs as long as any part needs it.
     let server = extent.postgres.then(environment::postgres);
-    let on_postgres = |run: Run| match &server {
+    let on_postgres = |run: Run, environment: &Environment| match &server {
         None => None,
-        Some(Ok(server)) => Some(ended(run(root, &environment::with_postgres(&basic, server)))),
+        Some(Ok(server)) => Some(ended(run(root, &environment::with_postgres(environment, server)))),
         Some(Err(NoPostgres::NotInstalled(reason))) => Some(Outcome::Skipped(reason.clone())),
         Some(Err(NoPostgres::Failed(error))) => Some(Outcome::Failed(error.clone())),
     };
-    let workspace = on_postgres(|root, environment| workspace::run(root, Which::OnPostgres, environment));
+    let workspace = on_postgres(|root, environment| workspace::run(root, Which::OnPostgres, environment), &basic);
     parts.extend(workspace.map(|outcome| ("workspace on PostgreSQL", outcome)));
     if extent.clients {
-        parts.push(("clients", ended(clients::run(root, &basic))));
-        parts.extend(on_postgres(clients::run).map(|outcome| ("clients on PostgreSQL", outcome)));
+        parts.push(("clients", ended(clients::run(root, &with_servers))));
+        parts.extend(on_postgres(clients::run, &with_servers).map(|outcome| ("clients on PostgreSQL", outcome)));
     }
     println!();
     for (name, outcome) in &parts {

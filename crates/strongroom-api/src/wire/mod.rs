@@ -7,6 +7,7 @@ mod identity;
 mod machines;
 mod manifests;
 mod object;
+mod operation;
 mod policy;
 mod provider;
 mod secret;
@@ -32,6 +33,7 @@ pub use manifests::{
     DependencyTreeResponse, Entity, ResourceDependencies, ResourceName,
 };
 pub use object::Object;
+pub use operation::{GetOperationResponse, OperationKey, StoreOperation};
 pub use policy::{
     CreateInlineRoleBindingsRequest, CreateInlineRoleBindingsResponse, ExistsResponse,
     GenerateRoleBindingManifestsResponse, GetIdentityProviderResponse, GetRoleBindingResponse,
@@ -40,7 +42,8 @@ pub use policy::{
     TeamSubject,
 };
 pub use provider::{
-    ListProviderAccountsResponse, ListProviderIntegrationsResponse, ProviderAccount, ProviderIntegration,
+    ConnectionCheck, GetProviderAccountResponse, ListProviderAccountsResponse, ListProviderIntegrationsResponse,
+    ProviderAccount, ProviderIntegration, TestProviderIntegrationResponse,
 };
 pub use secret::{
     ControlPlaneSecret, GetSecretResponse, ListSecretVersionsResponse, ListSecretsRequest, ListSecretsResponse, Secret,

@@ -81,3 +81,32 @@ pub struct ListProviderIntegrationsResponse {
     /// Which part of how many
     pub pagination: Pagination,
 }
+
+/// An account.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GetProviderAccountResponse {
+    /// The account
+    pub data: ProviderAccount,
+}
+
+/// Whether a store can be used.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionCheck {
+    /// Whether it can
+    pub ok: bool,
+    /// What is missing where it can't
+    pub reason: Option<String>,
+    /// What that means, like `permission_denied`, `unauthenticated` or `unavailable`
+    pub kind: Option<String>,
+    /// When it was asked
+    #[schemars(schema_with = "time")]
+    pub checked_at: String,
+}
+
+/// The outcome of a connection check.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TestProviderIntegrationResponse {
+    /// The outcome
+    pub data: ConnectionCheck,
+}

@@ -10,6 +10,7 @@ use std::mem::replace;
 use serde_json::Value;
 
 use super::{GrantedRole, manifest_type};
+use crate::fqn::REFERENCE_SCHEME;
 use crate::subject::{SubjectName, SubjectType};
 
 /// What one manifest must wait for.
@@ -137,6 +138,12 @@ fn collect<'a>(manifest: &'a Value, named: &mut Named<'a>) {
     }
     for subject in list(&manifest["integrations"]).iter().flat_map(|entry| list(&entry["authorized_subjects"])) {
         add_subject(subject, named);
+    }
+    let integrations = list(&manifest["integrations"]).iter().map(|entry| &entry["auth_data"]);
+    for auth in integrations.chain([&manifest["auth_data"]]) {
+        let texts = auth.as_object().into_iter().flat_map(|fields| fields.values()).filter_map(Value::as_str);
+        let referred = texts.filter_map(|text| text.strip_prefix(REFERENCE_SCHEME)?.split(':').nth(1));
+        named.extend(referred.map(|group| (GROUP, group)));
     }
     for subject in list(&manifest["subjects"]) {
         let kind = subject["type"].as_str().and_then(SubjectType::parse).and_then(applied_as);

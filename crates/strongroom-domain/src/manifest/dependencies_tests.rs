@@ -99,6 +99,9 @@ fn what_is_named_goes_first() {
     let account = json!({"type": "provider-account/truefoundry", "name": "main", "integrations": [
         {"name": "db", "authorized_subjects": ["team:everyone", "agent:helper", "nobody"]}]});
     assert_eq!(named(&account), ["agent-identity helper", "team everyone"]);
+    let account = json!({"type": "provider-account/aws", "auth_data": {"access_key_id": "tfy-secret://acme:keys:ID"},
+        "integrations": [{"auth_data": {"token": "tfy-secret://acme:tokens:VAULT:3", "type": "token"}}]});
+    assert_eq!(named(&account), ["secret-group keys", "secret-group tokens"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod agent_identity;
 mod binding_name;
+mod credential;
 mod dependencies;
 mod fields;
 mod identity_provider;
@@ -14,6 +15,7 @@ mod provider_account;
 mod role;
 mod role_binding;
 mod secret_group;
+mod secret_store;
 mod team;
 mod virtual_account;
 
@@ -23,14 +25,18 @@ mod property_tests;
 use serde_json::Value;
 
 pub use agent_identity::{AgentIdentity, AgentIdentityManifest};
+pub use credential::{CREDENTIAL_MASK, Credential, PlacedCredential};
 pub use dependencies::{Dependencies, Dependency, dependency_tree};
 pub use identity_provider::IdentityProviderManifest;
 pub use machine::{AutoRotate, IdentityMapping, MachineOwner, Tags, TokenTarget};
 pub use permission::{GrantedRole, Permission};
-pub use provider_account::{EmbeddedIntegration, ProviderAccountManifest};
+pub use provider_account::{AwsAccount, Provider, ProviderAccountManifest};
 pub use role::{RoleManifest, RolePermissions};
 pub use role_binding::RoleBindingManifest;
 pub use secret_group::{Collaborator, SecretGroupManifest};
+pub use secret_store::{
+    AwsAuth, AwsStoreManifest, IntegrationManifest, StoreManifest, VaultAuthManifest, VaultManifest,
+};
 pub use team::TeamManifest;
 pub use virtual_account::{TokenType, VirtualAccountManifest};
 
@@ -66,14 +72,16 @@ pub enum Manifest {
 
 impl Manifest {
     /// Every type of manifest that there is.
-    pub const TYPES: [&str; 8] = [
+    pub const TYPES: [&str; 10] = [
         SecretGroupManifest::TYPE,
         VirtualAccountManifest::TYPE,
         TeamManifest::TYPE,
         RoleManifest::TYPE,
         RoleBindingManifest::TYPE,
         AgentIdentityManifest::TYPE,
-        ProviderAccountManifest::TYPE,
+        ProviderAccountManifest::TYPES[0],
+        ProviderAccountManifest::TYPES[1],
+        ProviderAccountManifest::TYPES[2],
         IdentityProviderManifest::TYPE,
     ];
 
@@ -88,8 +96,10 @@ impl Manifest {
             RoleManifest::TYPE => RoleManifest::parse(manifest).map(Self::Role),
             RoleBindingManifest::TYPE => RoleBindingManifest::parse(manifest).map(Self::RoleBinding),
             AgentIdentityManifest::TYPE => AgentIdentityManifest::parse(manifest).map(Self::AgentIdentity),
-            ProviderAccountManifest::TYPE => ProviderAccountManifest::parse(manifest).map(Self::ProviderAccount),
             IdentityProviderManifest::TYPE => IdentityProviderManifest::parse(manifest).map(Self::IdentityProvider),
+            kind if ProviderAccountManifest::TYPES.contains(&kind) => {
+                ProviderAccountManifest::parse(manifest).map(Self::ProviderAccount)
+            }
             other => Err(vec![unknown_type(other)]),
         }
     }
@@ -111,11 +121,14 @@ impl Manifest {
 }
 
 fn unknown_type(kind: &str) -> Violation {
-    let message = if kind.starts_with("provider-account/") {
-        format!("provider accounts of this type are not supported yet; there is `{}`", ProviderAccountManifest::TYPE)
-    } else {
-        format!("this server applies manifests of the types `{}`", Manifest::TYPES.join("`, `"))
-    };
+    if kind.starts_with("provider-account/") {
+        let message = format!(
+            "the stores of provider accounts of this type aren't built yet; there are `{}`",
+            ProviderAccountManifest::TYPES.join("`, `")
+        );
+        return Violation::new("manifest", message);
+    }
+    let message = format!("this server applies manifests of the types `{}`", Manifest::TYPES.join("`, `"));
     Violation::new("manifest.type", message)
 }
 
@@ -204,7 +217,8 @@ mod tests {
             assert_eq!((faults.len(), faults[0].path.as_str()), (1, "manifest.type"));
             assert!(Manifest::TYPES.iter().all(|kind| faults[0].message.contains(kind)));
         }
-        let faults = Manifest::parse(&json!({"type": "provider-account/aws"}), NameRule::Strict).unwrap_err();
-        assert!(faults[0].message.contains("not supported yet"));
+        let faults = Manifest::parse(&json!({"type": "provider-account/gcp"}), NameRule::Strict).unwrap_err();
+        assert_eq!(faults[0].path, "manifest");
+        assert!(faults[0].message.contains("aren't built yet"));
     }
 }

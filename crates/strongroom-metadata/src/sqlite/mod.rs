@@ -1,16 +1,23 @@
 //! SQLite: a file in the data folder, read inline, written by one thread.
 
+mod grants;
 mod queue;
 mod reader;
 mod writer;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
+
+#[cfg(test)]
+pub(crate) use grants::Change;
+pub(crate) use grants::Entrance;
+use grants::Grants;
 
 use crate::sql::{Field, Row, Sql, Value};
 use crate::stamps::Stamps;
@@ -32,10 +39,11 @@ impl Database {
         let mut connection =
             open_writing(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|source| OpenError::engine(path, &source))?;
         migrations::sqlite::migrate(&mut connection, path)?;
+        let grants = Arc::new(Grants::new());
         Ok(Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             path: path.to_owned(),
-            writer: writer::Writer::start(connection, path.to_owned())?,
+            writer: writer::Writer::start(connection, grants, path.to_owned())?,
         })
     }
 
@@ -53,6 +61,16 @@ impl Database {
 
     pub(crate) fn stamps(&self) -> &Stamps {
         self.writer.stamps()
+    }
+
+    /// All grants on groups, as far as they are kept in memory.
+    pub(crate) fn grants(&self) -> &Grants {
+        self.writer.grants()
+    }
+
+    /// Reads them, and keeps them from now on.
+    pub(crate) async fn load_grants(&self) -> Result<(), CommitError> {
+        self.writer.load_grants().await
     }
 
     /// Overwrites what was deleted in the write-ahead log too, by emptying it into the database.

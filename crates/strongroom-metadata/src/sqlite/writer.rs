@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
+use super::grants::Grants;
 use super::queue::{self, Receiver, Sender};
 use crate::stamps::Stamps;
 use crate::{Batch, CommitError, Guard, WriterStats, dialect};
@@ -27,6 +28,7 @@ type Outcome = Result<(), CommitError>;
 pub(super) struct Writer {
     queue: Sender<Job>,
     stamps: Arc<Stamps>,
+    grants: Arc<Grants>,
     stats: Arc<Counters>,
 }
 
@@ -40,16 +42,24 @@ struct Counters {
 enum Job {
     Commit(Batch, Option<oneshot::Sender<Outcome>>),
     TruncateLog(oneshot::Sender<Outcome>),
+    LoadGrants(oneshot::Sender<Outcome>),
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, grants: Arc<Grants>, path: PathBuf) -> std::io::Result<Self> {
         let (queue, jobs) = queue::queue();
         let stats = Arc::new(Counters::default());
         let stamps = Arc::new(Stamps::new());
-        let mut thread = Thread { connection: Some(connection), path, stamps: stamps.clone(), stats: stats.clone() };
+        let mut thread = Thread {
+            connection: Some(connection),
+            path,
+            stamps: stamps.clone(),
+            grants: grants.clone(),
+            keeps_grants: false,
+            stats: stats.clone(),
+        };
         std::thread::Builder::new().name("metadata-writer".into()).spawn(move || thread.run(&jobs))?;
-        Ok(Self { queue, stamps, stats })
+        Ok(Self { queue, stamps, grants, stats })
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Outcome {
@@ -72,6 +82,11 @@ impl Writer {
         self.ask(Job::TruncateLog(answer), answered).await
     }
 
+    pub(super) async fn load_grants(&self) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::LoadGrants(answer), answered).await
+    }
+
     pub(super) fn stats(&self) -> WriterStats {
         WriterStats {
             batches: self.stats.batches.load(Ordering::Relaxed),
@@ -82,6 +97,10 @@ impl Writer {
 
     pub(super) fn stamps(&self) -> &Stamps {
         &self.stamps
+    }
+
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     async fn ask(&self, job: Job, answered: oneshot::Receiver<Outcome>) -> Outcome {
@@ -105,6 +124,9 @@ struct Thread {
     connection: Option<Connection>,
     path: PathBuf,
     stamps: Arc<Stamps>,
+    grants: Arc<Grants>,
+    /// Whether grants are to be kept in memory.
+    keeps_grants: bool,
     stats: Arc<Counters>,
 }
 
@@ -115,7 +137,8 @@ impl Thread {
         let (mut expected, mut patience) = (1, Duration::ZERO);
         while let Some(taken) = jobs.take(expected, patience, SHARED) {
             let started = Instant::now();
-            let (mut batches, mut answers, mut truncations) = (Vec::with_capacity(taken.len()), Vec::new(), Vec::new());
+            let (mut batches, mut answers) = (Vec::with_capacity(taken.len()), Vec::new());
+            let (mut truncations, mut loads) = (Vec::new(), Vec::new());
             for job in taken {
                 match job {
                     Job::Commit(batch, answer) => {
@@ -123,6 +146,7 @@ impl Thread {
                         answers.push(answer);
                     }
                     Job::TruncateLog(answer) => truncations.push(answer),
+                    Job::LoadGrants(answer) => loads.push(answer),
                 }
             }
             for (outcome, answer) in self.commit_all(&batches).into_iter().zip(answers) {
@@ -135,6 +159,11 @@ impl Thread {
             (expected, patience) = (batches.len() + jobs.len(), PATIENCE.min(2 * started.elapsed()));
             for answer in truncations {
                 let _ = answer.send(self.truncate_log());
+            }
+            self.keeps_grants |= !loads.is_empty();
+            self.load_grants();
+            for answer in loads {
+                let _ = answer.send(Ok(()));
             }
         }
     }
@@ -169,9 +198,9 @@ impl Thread {
 
     /// Runs the batches in one transaction. `Err` means that nothing of any batch was acknowledged.
     fn transaction(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>, Failed> {
-        let stamps = self.stamps.clone();
+        let (stamps, grants) = (self.stamps.clone(), self.grants.clone());
         let connection = self.connection().map_err(|error| Failed { error, rerun: false })?;
-        let result = stamps.while_changing(batches, || attempt(connection, batches));
+        let result = stamps.while_changing(batches, || attempt(connection, &grants, batches));
         match result {
             Ok(outcomes) => {
                 let committed = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
@@ -199,8 +228,23 @@ impl Thread {
             self.connection = Some(reopen(&self.path)?);
             // A COMMIT that ended in an I/O error may show only now.
             self.stamps.forget_all();
+            self.grants.forget_all();
         }
         self.connection.as_mut().ok_or_else(stopped)
+    }
+
+    /// Reads all grants into memory, where they are to be kept and aren't there. If that fails checks read the database.
+    fn load_grants(&mut self) {
+        if !self.keeps_grants || self.grants.is_loaded() {
+            return;
+        }
+        let grants = self.grants.clone();
+        // Without a connection it is tried again after the next write.
+        let Ok(connection) = self.connection() else { return };
+        if let Err(error) = grants.load(connection) {
+            tracing::warn!(%error, "grants can't be kept in memory; each check reads them");
+            self.keeps_grants = false;
+        }
     }
 
     fn truncate_log(&mut self) -> Outcome {
@@ -223,22 +267,29 @@ fn reopen(path: &Path) -> Result<Connection, CommitError> {
 }
 
 /// An `Err` is a failure of the whole transaction; a missed guard is an outcome of its batch alone.
-fn attempt(connection: &Connection, batches: &[Batch]) -> rusqlite::Result<Vec<Outcome>> {
+fn attempt(connection: &Connection, grants: &Grants, batches: &[Batch]) -> rusqlite::Result<Vec<Outcome>> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    // Of a transaction that failed.
+    grants.strike(0);
     let mut outcomes = Vec::with_capacity(batches.len());
     for batch in batches {
-        outcomes.push(run(connection, batch)?);
+        let noted = grants.noted();
+        let outcome = run(connection, grants, batch)?;
+        if outcome.is_err() {
+            grants.strike(noted);
+        }
+        outcomes.push(outcome);
     }
-    connection.prepare_cached("COMMIT")?.execute([])?;
+    grants.while_committing(|| connection.prepare_cached("COMMIT")?.execute([]))?;
     Ok(outcomes)
 }
 
-fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
+fn run(connection: &Connection, grants: &Grants, batch: &Batch) -> rusqlite::Result<Outcome> {
     if batch.is_single_insert() {
-        return Ok(steps(connection, batch)?.map_or(Ok(()), |guard| Err(CommitError::Missed { guard })));
+        return Ok(steps(connection, grants, batch)?.map_or(Ok(()), |guard| Err(CommitError::Missed { guard })));
     }
     connection.prepare_cached("SAVEPOINT batch")?.execute([])?;
-    let outcome = match steps(connection, batch)? {
+    let outcome = match steps(connection, grants, batch)? {
         None => Ok(()),
         Some(guard) => {
             connection.prepare_cached("ROLLBACK TO batch")?.execute([])?;
@@ -250,10 +301,9 @@ fn run(connection: &Connection, batch: &Batch) -> rusqlite::Result<Outcome> {
 }
 
 /// Runs the statements; `Some` is the guard that was missed.
-fn steps(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
+fn steps(connection: &Connection, grants: &Grants, batch: &Batch) -> rusqlite::Result<Option<Guard>> {
     for step in &batch.steps {
-        let touched = connection.prepare_cached(step.sql.sqlite())?.execute(rusqlite::params_from_iter(&step.params));
-        match touched {
+        match grants.execute(connection, step) {
             Ok(rows) if step.rows.is_none_or(|expected| rows as u64 == expected) => {}
             Ok(_) => return Ok(Some(step.guard)),
             // A unique index, a foreign key or a check refused the row: that is a guard, too.
@@ -292,3 +342,7 @@ fn stopped() -> CommitError {
 #[cfg(test)]
 #[path = "writer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "grants_tests.rs"]
+mod grants_tests;

@@ -48,9 +48,16 @@ impl World {
     }
 }
 
-fn thread(path: &Path, connection: Connection) -> Thread {
-    let stamps = Arc::new(Stamps::new());
-    Thread { connection: Some(connection), path: path.to_owned(), stats: Arc::default(), stamps }
+pub(super) fn thread(path: &Path, connection: Connection) -> Thread {
+    let (stamps, grants) = (Arc::new(Stamps::new()), Arc::new(Grants::new()));
+    Thread {
+        connection: Some(connection),
+        path: path.to_owned(),
+        stats: Arc::default(),
+        stamps,
+        grants,
+        keeps_grants: true,
+    }
 }
 
 fn event(number: u32, size: usize) -> AuditRow {

@@ -155,9 +155,13 @@ fn groups() -> Runs {
     let filter = || params!["", "", "", "", i64::MIN, i64::MAX, "s", "", "", "", ID];
     let filtered = |rest: Vec<Value>| filter().into_iter().chain(rest).collect::<Vec<_>>();
     vec![
-        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", ACTOR, 1, 1], 1),
-        ("INSERT_ACCOUNT", params![GONE, "other", "truefoundry", "d:t:o", "{}", ACTOR, 1, 1], 1),
-        ("UPDATE_ACCOUNT", params![ID, "{}", 2], 1),
+        ("INSERT_ACCOUNT", params![ID, "default", "truefoundry", "d:t:d", "{}", ACTOR, 1, 1, BYTES, 1], 1),
+        (
+            "INSERT_ACCOUNT",
+            params![GONE, "other", "truefoundry", "d:t:o", "{}", ACTOR, 1, 1, None::<&[u8; 32]>, None::<i64>],
+            1,
+        ),
+        ("UPDATE_ACCOUNT", params![ID, "{}", 2, BYTES, 2], 1),
         ("INSERT_INTEGRATION", params![ID, ID, "db", "secret-store", "d:t:d:s:db", "{}", ACTOR, 1, 1], 1),
         ("INSERT_INTEGRATION", params![GONE, GONE, "db", "secret-store", "d:t:o:s:db", "{}", ACTOR, 1, 1], 1),
         ("UPDATE_INTEGRATION", params![ID, "{}", 2], 1),
@@ -208,7 +212,7 @@ fn groups() -> Runs {
         ("GROUP_BY_ID", params![CI, 4, ID, 0], 1),
         ("GROUP_BY_ID", params![CI, 5, ID, 0], 0),
         ("GROUP_BY_ID_SEALED", look(params![ID, 0]), 1),
-        ("GROUP_NAME_TAKEN", params!["g"], 1),
+        ("GROUP_OF_NAME", params!["g"], 1),
         ("GROUP_BY_NAME", look(params!["g", 0]), 1),
         ("GROUP_REF_BY_NAME", look(params!["g", 0]), 1),
         ("GROUP_PAGE_ALL", look(params!["%g%", "~", 10, 0]), 1),
@@ -216,6 +220,10 @@ fn groups() -> Runs {
         ("GROUP_PAGE_MEMBER", params![CI, 5, "", "f", 10, 0], 0),
         ("GROUP_COUNT_ALL", look(params!["%k%"]), 1),
         ("GROUP_COUNT_MEMBER", look(params![""]), 1),
+        ("GROUP_OF_SECRET", params![ID], 1),
+        ("SECRET_ENTERED", params![ID, 10], 1),
+        ("GROUP_ENTERED", params![ID], 1),
+        ("GROUP_ENTERED_SEALED", params![ID], 1),
         ("SECRET_BY_ID", look(params![ID, 10, 0]), 1),
         ("SECRET_BY_NAME", look(params!["g", "K", None::<i64>, 0]), 1),
         ("SECRET_BY_NAME", look(params!["g", "K", 0, 1]), 0),
@@ -268,6 +276,8 @@ fn trash() -> Runs {
     vec![
         ("DELETED_SECRETS", look(params![0, 20, 10]), 1),
         ("DELETED_SECRETS", params![CI, 4, 0, 20, 10], 0),
+        ("HAS_TRASH", params![ID], 1),
+        ("HAS_TRASH", params![GONE], 0),
         ("DUE_SECRETS", params![9, 10], 1),
         ("PURGE_SECRET", params![GONE, 8], 0),
         ("PURGE_SECRET", params![GONE, 9], 1),

@@ -113,6 +113,9 @@ async fn each_row_of_a_change_of_what_has_a_name() {
         Guard::NamedState,
         Guard::SubjectName,
         Guard::NamedState,
+        // It goes and comes again.
+        Guard::SubjectInUse,
+        Guard::SubjectName,
         Guard::SubjectInUse,
         Guard::SubjectInUse,
     ];
@@ -131,6 +134,7 @@ async fn each_row_of_a_change_of_what_has_a_name() {
                 change.update_account(&account);
                 change.add_integration(&integration);
                 change.update_integration(&integration);
+                change.move_integration(&integration);
                 change.remove_integration(integration.id);
                 change.remove_account(&account);
             })
@@ -248,6 +252,7 @@ async fn whoever_still_has_something() {
     refused(world, Guard::SubjectInUse, |change| change.remove_named(Named::IdentityProvider, &provider)).await;
     refused(world, Guard::SubjectInUse, |change| change.remove_account(&account)).await;
     refused(world, Guard::SubjectInUse, |change| change.remove_integration(world.new.integration.id)).await;
+    refused(world, Guard::SubjectInUse, |change| change.move_integration(&world.new.integration)).await;
     change(world, |change| {
         change.replace_mappings(BOT, &[]);
         change.remove_named(Named::IdentityProvider, &provider);

@@ -12,7 +12,7 @@ use strongroom_metadata::{
     AccountRow, AuditRow, CommitError, Grant, GrantSource, GroupChange, GroupCreation, GroupUpdate, IdentityChange,
     InstanceRow, InstanceState, IntegrationRow, LeaseError, MachineKind, MachineRow, Metadata, Named, NamedRow,
     NewInstance, NewLifetime, NewSecret, NewToken, NewVersion, PurgeItem, RevisionRow, RoleGrant, RootKeySlotRow,
-    SigningKeyRow, SyncState, TokenPurpose, UserRow, Viewpoint,
+    SealedCredentials, SigningKeyRow, SyncState, TokenPurpose, UserRow, Viewpoint,
 };
 
 use crate::behind::{Behind, TestDatabase, connect};
@@ -61,6 +61,8 @@ impl World {
     pub(crate) async fn started() -> Self {
         let world = Self::empty().await;
         world.metadata.create_instance(&world.new).await.unwrap();
+        // As the server does.
+        world.metadata.keep_grants().await.unwrap();
         world
     }
 
@@ -417,6 +419,7 @@ fn new_instance() -> NewInstance {
         provider: "truefoundry".into(),
         fqn: "default:truefoundry:default".into(),
         manifest: "{}".into(),
+        credentials: Some(SealedCredentials { sealed: vec![1, 2, 3], kek: 1 }),
         created_by: actor("admin@x.io"),
         created_at: NOW,
         updated_at: NOW,

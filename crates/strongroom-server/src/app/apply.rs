@@ -41,7 +41,7 @@ impl Context {
         };
         match manifest_type(manifest).unwrap_or_default() {
             SecretGroupManifest::TYPE => {
-                let applied = self.apply_secret_group(manifest, if_match, dry_run).await?;
+                let applied = Box::pin(self.apply_secret_group(manifest, if_match, dry_run)).await?;
                 let existing_manifest = applied.existing_manifest.clone();
                 Ok(Applied { existing_manifest, entity: Entity::Group(Box::new(applied)) })
             }
@@ -55,7 +55,7 @@ impl Context {
             }
             VirtualAccountManifest::TYPE => self.apply_machine(MachineKind::VirtualAccount, manifest, dry_run).await,
             AgentIdentityManifest::TYPE => self.apply_machine(MachineKind::AgentIdentity, manifest, dry_run).await,
-            ProviderAccountManifest::TYPE => {
+            kind if ProviderAccountManifest::TYPES.contains(&kind) => {
                 let (account, integrations, existing_manifest) = self.apply_account(manifest, dry_run).await?;
                 Ok(Applied { existing_manifest, entity: Entity::Account(account, integrations) })
             }
@@ -96,7 +96,7 @@ impl Context {
             }
             VirtualAccountManifest::TYPE => self.delete_machine_named(MachineKind::VirtualAccount, name).await,
             AgentIdentityManifest::TYPE => self.delete_machine_named(MachineKind::AgentIdentity, name).await,
-            ProviderAccountManifest::TYPE => self.delete_account_named(name).await,
+            kind if ProviderAccountManifest::TYPES.contains(&kind) => self.delete_account_named(kind, name).await,
             _ => Err(AppError::Invalid(match Manifest::parse(manifest, NameRule::Loose) {
                 Err(faults) => faults,
                 Ok(_) => Vec::new(),

@@ -19,7 +19,9 @@ pub(crate) enum Resource {
     VirtualAccount,
     Agent,
     ProviderAccount,
+    ProviderIntegration,
     IdentityProvider,
+    Operation,
 }
 
 impl From<MachineKind> for Resource {
@@ -67,6 +69,8 @@ pub(crate) enum AppError {
     OuterWrite(Box<OuterWriteFailed>),
     /// The store failed.
     Store(StoreError),
+    /// Stores can't be used as a manifest describes them; by the place of each.
+    StoreCheck(Vec<Violation>),
     /// What is stored is not what was stored; the text names the object.
     Integrity { public: String, internal: String },
     /// Others were faster ten times in a row.

@@ -31,12 +31,14 @@ pub(crate) struct AppliedGroup {
 struct Named<'a>(&'a [Collaborator]);
 
 impl Also for Named<'_> {
-    type Found = ();
+    /// Whether secrets of the group lie in the trash.
+    type Found = bool;
 
-    async fn read(&self, context: &Context, state: &GroupState) -> Result<(), AppError> {
+    async fn read(&self, context: &Context, state: &GroupState) -> Result<bool, AppError> {
         // Nobody else is told who there is.
         context.authorize::<_, Manage>(alive(state)?)?;
-        context.check_collaborators(self.0).await
+        context.check_collaborators(self.0).await?;
+        Ok(context.app().metadata.has_trash(state.group.id).await?)
     }
 }
 
@@ -128,14 +130,15 @@ impl Context {
         self.check_ends("collaborators", &written, Some(&before))?;
         let written = written.to_string();
         let given = !changed || self.is_given(id, manifest.collaborators.as_deref().unwrap_or_default()).await?;
-        let decide = |state: &GroupState| {
+        let decide = |state: &GroupState, has_trash: bool| {
             let state = &*self.authorize::<_, Manage>(alive(state)?)?;
             if_match.check(state.group.revision)?;
             let moves = state.group.integration_id != integration.id;
-            if moves && !state.secrets.is_empty() {
+            if moves && (has_trash || !state.secrets.is_empty()) {
                 return Err(AppError::invalid(
                     "manifest.integration_fqn",
-                    "the group's values are kept elsewhere; a group that has secrets can't change its integration",
+                    "the group's values are kept elsewhere; a group that has secrets, \
+                     also in the trash, can't change its integration",
                 ));
             }
             if moves {
@@ -155,7 +158,7 @@ impl Context {
             }))
         };
         if dry_run {
-            let plan = decide(&existing)?;
+            let plan = decide(&existing, self.app().metadata.has_trash(id).await?)?;
             let mut state = existing;
             if let Some(manifest) = plan.and_then(|plan| plan.manifest) {
                 state.group.manifest = manifest;
@@ -165,7 +168,7 @@ impl Context {
         }
         // Any of them may go until it is written.
         let named = Named(manifest.collaborators.as_deref().filter(|_| changed).unwrap_or_default());
-        let state = self.change_group_with(id, &named, |state, ()| decide(state)).await?;
+        let state = self.change_group_with(id, &named, decide).await?;
         Ok(AppliedGroup { state, existing_manifest: Some(before), dry_run })
     }
 

@@ -1,6 +1,7 @@
 //! Use cases: authorize, decide, write once. No HTTP and no SQL here.
 
 mod access;
+mod account_checks;
 mod accounts;
 mod after;
 mod applied;
@@ -10,6 +11,7 @@ mod authorized;
 mod binding_manifests;
 mod changes;
 mod column_filter;
+mod credentials;
 mod cursors;
 mod draft;
 mod ends;
@@ -39,6 +41,8 @@ mod secret_groups;
 mod secrets;
 mod signing;
 mod standing;
+mod store_builder;
+mod store_references;
 mod stores;
 mod teams;
 mod token_turnover;
@@ -47,10 +51,11 @@ mod trash;
 mod user_roles;
 mod users;
 mod values;
+mod watched_store;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use quick_cache::sync::Cache;
 use strongroom_crypto::{DataKey, KeyRing};
@@ -85,6 +90,7 @@ pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};
 pub(crate) use standing::Standing;
+pub(crate) use store_builder::StoreBuilder;
 pub(crate) use stores::Store;
 pub(crate) use teams::TeamView;
 pub(crate) use token_turnover::Step as TurnoverStep;
@@ -100,6 +106,9 @@ pub(crate) struct App {
     pub(crate) outer: Option<OuterStores>,
     /// Where tests stop writes.
     pub(crate) steps: Option<StepHook>,
+    pub(crate) builder: StoreBuilder,
+    /// Itself, for what it does as nobody asked for.
+    pub(crate) me: Weak<Self>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,
@@ -170,6 +179,7 @@ pub(crate) struct Caches {
     cursors: cursors::Cursors,
     pub(crate) callers: crate::auth::KnownCallers,
     signing_keys: signing::SigningKeys,
+    stores: stores::Stores,
     /// Opaque tokens on their way into a group: so that a write that failed is tried again with the same one.
     pending_tokens: token_turnover::PendingTokens,
     /// One change of identities is decided at a time here; those of other replicas are noticed when it is written.
@@ -186,6 +196,7 @@ impl Caches {
             cursors: cursors::Cursors::new(),
             callers: crate::auth::KnownCallers::new(),
             signing_keys: signing::SigningKeys::new(),
+            stores: stores::Stores::new(),
             pending_tokens: token_turnover::PendingTokens::default(),
             identity_turn: tokio::sync::Mutex::new(()),
         }

@@ -179,7 +179,7 @@ impl Context {
             return Ok(());
         }
         let store = self.app().store_of(integration).await?;
-        Ok(store.store.probe().await?)
+        Ok(store.store.answers().await?)
     }
 
     pub(super) fn check_count(&self, keys: usize) -> Result<(), AppError> {

@@ -10,6 +10,7 @@ use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, SecretToReve
 
 use super::changes::{Action, Plan, Step};
 use super::cursors::Listing;
+use super::outer::side_by_side;
 use super::secret_groups::living;
 use super::{AppError, Context, ReadValues, Resource, See, WriteSecrets};
 use crate::audit::{Event, Target};
@@ -229,18 +230,19 @@ impl Context {
     /// Opens what may be opened; one event names it all, and is durable before anything is given.
     /// `None` when a group moved on meanwhile.
     async fn reveal(&self, rows: Vec<SecretRow>, with_value: bool) -> Result<Option<Vec<Revealed>>, AppError> {
-        let mut revealed = Vec::with_capacity(rows.len());
-        for secret in rows {
-            let value = if with_value {
-                match self.open_if_permitted(&secret).await? {
-                    Some(value) => value,
+        let mut values = vec![None; rows.len()];
+        if with_value {
+            // Each may be a call of an outer store. In the order of the rows, and one after the other where nobody waits.
+            let opened = rows.iter().map(|secret| self.open_if_permitted(secret)).collect();
+            for (value, opened) in values.iter_mut().zip(side_by_side(opened).await) {
+                match opened? {
+                    Some(opened) => *value = opened,
                     None => return Ok(None),
                 }
-            } else {
-                None
-            };
-            revealed.push(Revealed { secret, value });
+            }
         }
+        let revealed: Vec<Revealed> =
+            rows.into_iter().zip(values).map(|(secret, value)| Revealed { secret, value }).collect();
         if revealed.iter().any(|entry| entry.value.is_some()) {
             let opened = revealed.iter().filter(|entry| entry.value.is_some()).map(|entry| &entry.secret);
             self.record_reveal("READ_SECRET_VALUES", None, opened).await?;

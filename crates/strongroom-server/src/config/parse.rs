@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use strongroom_domain::Network;
+use strongroom_stores::egress::{EgressUrl, UrlError};
 
 /// Which names secret groups may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,11 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<Network>> {
         part.trim().parse().map_err(|error| format!("{example}: {error}"))
     };
     text.split(',').map(parse).collect()
+}
+
+/// Where a store is.
+pub(super) fn endpoint(text: &str) -> Parsed<EgressUrl> {
+    text.parse().map_err(|error: UrlError| error.to_string())
 }
 
 pub(super) fn boolean(text: &str) -> Parsed<bool> {

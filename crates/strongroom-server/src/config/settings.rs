@@ -10,6 +10,7 @@ use std::{
 
 use clap::ArgMatches;
 use strongroom_domain::Network;
+use strongroom_stores::egress::EgressUrl;
 use zeroize::Zeroizing;
 
 use super::{
@@ -30,6 +31,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     pub egress_allow: Vec<Network>,
     pub egress_deny_private: bool,
+    pub store_endpoint_aws_secrets_manager: Option<EgressUrl>,
+    pub store_endpoint_aws_sts: Option<EgressUrl>,
     pub data_dir: PathBuf,
     pub database: Database,
     /// `None`: `root.key` in `data_dir`, which may be made; a named file may not.
@@ -111,6 +114,9 @@ impl Settings {
             trusted_proxies: values.optional("trusted-proxies", parse::networks)?.unwrap_or_default(),
             egress_allow: values.optional("egress-allow", parse::networks)?.unwrap_or_default(),
             egress_deny_private: values.required("egress-deny-private", parse::boolean)?,
+            store_endpoint_aws_secrets_manager: values
+                .optional("store-endpoint-aws-secrets-manager", parse::endpoint)?,
+            store_endpoint_aws_sts: values.optional("store-endpoint-aws-sts", parse::endpoint)?,
             drain_delay: drain_delay.unwrap_or_else(|| database.drain_delay()),
             database,
             data_dir,

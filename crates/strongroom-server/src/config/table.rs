@@ -77,6 +77,19 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Bool,
         "Refuse private networks too as addresses in manifests, but for those in egress-allow.",
     ),
+    row(
+        "store-endpoint-aws-secrets-manager",
+        "STRONGROOM_STORE_ENDPOINT_AWS_SECRETS_MANAGER",
+        Kind::Url,
+        "Where AWS Secrets Manager is, if not at AWS' own addresses: a VPC endpoint, or a stand-in for tests. May lie \
+         anywhere, and in plain http too.",
+    ),
+    row(
+        "store-endpoint-aws-sts",
+        "STRONGROOM_STORE_ENDPOINT_AWS_STS",
+        Kind::Url,
+        "The same for AWS STS, which gives sessions of roles.",
+    ),
     row("data-dir", "STRONGROOM_DATA_DIR", Kind::Path, "Folder for everything that the server keeps."),
     secret(
         row(

@@ -106,7 +106,7 @@ fn the_default_file_documents_the_table_in_its_order_and_words() {
 fn the_commented_examples_work() {
     let examples = DEFAULTS.lines().filter(|line| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1);
     let examples: Vec<_> = examples.map(|line| &line[1..]).collect();
-    assert_eq!(examples.len(), 11);
+    assert_eq!(examples.len(), 13);
     let file = file(examples.join("\n"));
     let settings = load(&["--config", &file.path], &[]).unwrap();
     assert_eq!(settings.trusted_proxies.len(), 2);

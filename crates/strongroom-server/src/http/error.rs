@@ -6,8 +6,8 @@ use axum::response::Response;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{StatusCode, header};
 use strongroom_api::{ErrorBody, ErrorDetail};
-use strongroom_domain::Violation;
 use strongroom_domain::operation::PutState;
+use strongroom_domain::{OperationId, Violation};
 use strongroom_metadata::PutRow;
 use strongroom_stores::StoreErrorKind;
 
@@ -98,6 +98,24 @@ fn first_message(faults: &[Violation]) -> String {
     faults.first().map_or_else(String::new, |fault| fault.message.clone())
 }
 
+fn not_found(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
+        Resource::Secret => ("secret_not_found", "there is no such secret"),
+        Resource::User => ("user_not_found", "there is no such person"),
+        Resource::Token => ("token_not_found", "there is no such token"),
+        Resource::Team => ("team_not_found", "there is no such team"),
+        Resource::Role => ("role_not_found", "there is no such role"),
+        Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
+        Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
+        Resource::Agent => ("agent_not_found", "there is no such agent"),
+        Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
+        Resource::ProviderIntegration => ("provider_integration_not_found", "there is no such provider integration"),
+        Resource::Operation => ("operation_not_found", "there is no such operation"),
+        Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
+    }
+}
+
 impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
@@ -111,19 +129,7 @@ impl From<AppError> for ApiError {
             }
             AppError::Forbidden(message, _) => Self::forbidden(message),
             AppError::NotFound(resource) => {
-                let (code, message) = match resource {
-                    Resource::SecretGroup => ("secret_group_not_found", "there is no such secret group"),
-                    Resource::Secret => ("secret_not_found", "there is no such secret"),
-                    Resource::User => ("user_not_found", "there is no such person"),
-                    Resource::Token => ("token_not_found", "there is no such token"),
-                    Resource::Team => ("team_not_found", "there is no such team"),
-                    Resource::Role => ("role_not_found", "there is no such role"),
-                    Resource::RoleBinding => ("role_binding_not_found", "there is no such role binding"),
-                    Resource::VirtualAccount => ("virtual_account_not_found", "there is no such virtual account"),
-                    Resource::Agent => ("agent_not_found", "there is no such agent"),
-                    Resource::ProviderAccount => ("provider_account_not_found", "there is no such provider account"),
-                    Resource::IdentityProvider => ("identity_provider_not_found", "there is no such identity provider"),
-                };
+                let (code, message) = not_found(resource);
                 Self::new(StatusCode::NOT_FOUND, code, message)
             }
             AppError::MissingReference(missing) => {
@@ -148,7 +154,9 @@ impl From<AppError> for ApiError {
                     |fault| format!("{}: {}", fault.path, fault.message),
                 );
                 // The contract calls a manifest of another type, and a role of another resource, a bad request.
-                let unfit = |path: &str| path == "manifest.type" || path.ends_with(".role_id");
+                let unfit = |path: &str| {
+                    path == "manifest.type" || path.ends_with(".role_id") && !path.ends_with("auth_data.role_id")
+                };
                 let status = if faults.iter().any(|fault| unfit(&fault.path)) {
                     StatusCode::BAD_REQUEST
                 } else {
@@ -163,18 +171,14 @@ impl From<AppError> for ApiError {
             AppError::Store(error) => {
                 Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", error.to_string())
             }
-            AppError::ChangedOutside { store, what } => {
-                let message = format!("secret store {store}: {what}; it was changed outside of this server");
-                Self::new(StatusCode::FAILED_DEPENDENCY, "changed_outside", message)
-            }
-            AppError::OperationInProgress(id) => {
-                let message = format!(
-                    "a write to the group's secret store is still under way; try again; GET /api/v1/operations/{id} tells \
-                     how far it is"
-                );
-                Self::new(StatusCode::CONFLICT, "operation_in_progress", message).with_header(RETRY_AFTER, "2")
-            }
+            AppError::ChangedOutside { store, what } => changed_outside(&store, &what),
+            AppError::OperationInProgress(id) => operation_in_progress(id),
             AppError::OuterWrite(failed) => outer_write(*failed),
+            AppError::StoreCheck(failed) => {
+                let message =
+                    failed.first().map_or_else(String::new, |first| format!("{}: {}", first.path, first.message));
+                Self::new(StatusCode::FAILED_DEPENDENCY, "secret_store_failed", message).with_details(failed)
+            }
             AppError::Integrity { public, internal } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "integrity", public).with_internal(internal)
             }
@@ -244,4 +248,16 @@ fn outer_write(failed: OuterWriteFailed) -> ApiError {
         Violation::new(put.key, format!("{state}{reason}"))
     };
     ApiError::new(status, code, message).with_details(puts.into_iter().map(told).collect())
+}
+
+fn changed_outside(store: &str, what: &str) -> ApiError {
+    let message = format!("secret store {store}: {what}; it was changed outside of this server");
+    ApiError::new(StatusCode::FAILED_DEPENDENCY, "changed_outside", message)
+}
+
+fn operation_in_progress(id: OperationId) -> ApiError {
+    let message = format!(
+        "a write to the group's secret store is still under way; try again; GET /api/v1/operations/{id} tells how far it is"
+    );
+    ApiError::new(StatusCode::CONFLICT, "operation_in_progress", message).with_header(RETRY_AFTER, "2")
 }

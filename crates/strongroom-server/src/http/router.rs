@@ -22,7 +22,7 @@ use super::call::{Call, PublicCall};
 use super::error::{ApiError, Reported};
 use super::handlers::{
     access, accounts, agents, audit_logs, identity, keys, machines, manifests, operations, policies, secret_groups,
-    secrets, tokens, trash, users,
+    secrets, service, tokens, trash, users,
 };
 use super::transport::ClientAddress;
 use crate::app::{App, AppError, Context, RequestInfo};
@@ -98,6 +98,9 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListSecretVersions => private(secrets::versions),
         Operation::GetControlPlaneSecret => private(secrets::referenced),
         Operation::ListProviderAccounts => private(accounts::list_accounts),
+        Operation::ApplyProviderAccount => private(accounts::apply_account),
+        Operation::DeleteProviderAccount => private(accounts::delete_account),
+        Operation::TestProviderIntegration => private(accounts::test_integration),
         Operation::ListProviderIntegrations => private(accounts::list_integrations),
         Operation::Apply => private(manifests::apply),
         Operation::DeleteManifest => private(manifests::delete),
@@ -164,11 +167,12 @@ fn handler(operation: Operation) -> Handler {
         Operation::ListTrash => private(trash::list),
         Operation::RestoreSecretGroup => private(trash::restore_secret_group),
         Operation::RestoreSecret => private(trash::restore_secret),
-        Operation::Healthz => probe(operations::healthz),
-        Operation::Readyz => probe(operations::readyz),
+        Operation::GetOperation => private(operations::get),
+        Operation::Healthz => probe(service::healthz),
+        Operation::Readyz => probe(service::readyz),
         Operation::ExplainAccess => private(access::explain),
         Operation::ListReaders => private(access::readers),
-        Operation::OpenApi => public(operations::openapi),
+        Operation::OpenApi => public(service::openapi),
     }
 }
 

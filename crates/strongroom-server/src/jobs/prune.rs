@@ -38,6 +38,11 @@ impl App {
                 PruneError::Read(error) => error.into(),
                 PruneError::Write(error) => AppError::from(error),
             })?;
+            let operations = self.metadata.prune_operations(&lease, before, AT_ONCE).await;
+            let round = round.max(operations.map_err(|error| match error {
+                PruneError::Read(error) => error.into(),
+                PruneError::Write(error) => AppError::from(error),
+            })?);
             pruned += round;
             if round < AT_ONCE {
                 return Ok(pruned);

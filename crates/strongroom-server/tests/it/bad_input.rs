@@ -104,9 +104,12 @@ async fn what_is_no_id_is_the_id_of_nothing() {
                 ("teams", "team_not_found"),
                 ("role-bindings", "role_binding_not_found"),
                 ("identity-providers", "identity_provider_not_found"),
+                ("provider-accounts", "provider_account_not_found"),
+                ("provider-integrations", "provider_integration_not_found"),
                 ("personal-access-tokens", "token_not_found"),
                 ("virtual-accounts", "virtual_account_not_found"),
                 ("agents", "agent_not_found"),
+                ("operations", "operation_not_found"),
                 ("users", "user_not_found"),
             ];
             let of_path = codes.into_iter().find(|(part, _)| spec.path.contains(&format!("/{part}/")));

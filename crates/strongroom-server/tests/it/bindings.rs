@@ -24,7 +24,7 @@ async fn total(client: &Client) -> Value {
 
 #[tokio::test]
 async fn each_role_becomes_a_binding_of_its_own() {
-    let app = TestApp::start().await;
+    let mut app = TestApp::start().await;
     let cast = app.cast("shared", &[("K", "v")]).await;
     app.apply(&json!({"type": "team", "name": "crew", "members": []})).await;
     let stranger = format!("user:{}", cast.stranger.name());
@@ -58,6 +58,7 @@ async fn each_role_becomes_a_binding_of_its_own() {
     }
     // Asked for again they are the same, and hold again where they were taken away meanwhile.
     app.tamper().run("DELETE FROM grants WHERE source = 'role-binding'");
+    app.restart().await;
     let again = cast.owner.post(INLINE, asked).await.expect(200);
     assert_eq!(column(&again, "/data", "/id"), column(&made, "/data", "/id"));
     assert_eq!(total(&cast.owner).await, 3);

@@ -39,13 +39,13 @@ fn searchable(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     searchable(haystack).contains(&searchable(needle))
 }
 
 /// As it is, as JSON, as a URL, in hexadecimal, in base64 at each of its three offsets, backwards, as UTF-16. The core of
 /// each is enough, so that cut ends don't matter.
-fn spellings(text: &str) -> Vec<Vec<u8>> {
+pub(crate) fn spellings(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
     let mut out = vec![bytes.to_vec(), bytes.iter().rev().copied().collect()];
     // Up to where quoting begins: found however often it is quoted.
@@ -93,7 +93,7 @@ fn the_spellings_are_right() {
 }
 
 /// Every file below a folder, the key and the lock too.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| {

@@ -339,7 +339,7 @@ async fn codes_are_kept_as_hashes_only() {
 
 #[tokio::test]
 async fn people_see_what_they_have() {
-    let app = TestApp::start().await;
+    let mut app = TestApp::start().await;
     let cast = app.cast("shared", &[("K", "v")]).await;
     let id = id_of(&cast.editor).await;
     let tamper = app.tamper();
@@ -351,6 +351,7 @@ async fn people_see_what_they_have() {
         "INSERT INTO role_grants (subject, resource_type, resource_id, role, source, source_id, expires_at) \
          VALUES ('team:crew', 'provider-integration', 'i', 'provider-integration-access', 'role-binding', 'b', NULL)",
     );
+    app.restart().await;
     let manifest = app.manifest("other", &[("team:crew", "secret-group-viewer")]);
     let group = cast.owner.put(GROUPS, json!({"manifest": manifest})).await.expect(200);
     let of = |what: &str| format!("/api/svc/v1/x/users/{id}/{what}");

@@ -127,9 +127,12 @@ impl Shared {
         self.state().tick();
     }
 
-    pub(super) fn postpone(&self, op: Op, when: When) {
+    pub(super) fn postpone(&self, mut op: Op, when: When) {
         let mut state = self.state();
         state.tick();
+        if let Op::Promote(who, _, seen) = &mut op {
+            *seen = Some(state.entries.latest_id(&who.name));
+        }
         state.late.push(Late { op, when });
         state.happen(|when| when == When::AfterCalls(0));
     }

@@ -6,7 +6,7 @@ use strongroom_domain::{SecretId, SecretValue};
 
 use super::{
     EntryView, Foreign, ModelKind, VersionNames, VersionState, VersionView,
-    op::{Op, Outcome, OwnedCondition, OwnedPut, Who},
+    op::{Op, Outcome, OwnedCondition, OwnedPut, Seen, Who},
 };
 use crate::{
     StoreError, StoreErrorKind,
@@ -87,7 +87,7 @@ impl Entries {
             Op::Get(who, version) => self.get(&who, &version).map(Outcome::Value),
             Op::Latest(who) => self.latest(&who).map(Outcome::Latest),
             Op::Find(who, mark, number) => Ok(Outcome::Version(self.find(&who, &mark, number))),
-            Op::Promote(who, version) => self.promote(&who, &version).map(|()| Outcome::Done),
+            Op::Promote(who, version, seen) => self.promote(&who, &version, seen).map(|()| Outcome::Done),
             Op::RemoveVersion(who, version) => self.remove_one(&who, &version).map(|()| Outcome::Done),
             Op::RemoveEntry(who) => self.remove_entry(&who).map(|()| Outcome::Done),
             Op::List { prefix, after, limit } => self.list(&prefix, &after, limit).map(Outcome::Names),
@@ -219,15 +219,23 @@ impl Entries {
         entry.and_then(|entry| entry.versions.iter().rev().find(is_it)).map(|version| version.id.clone())
     }
 
-    fn promote(&mut self, who: &Who, version: &str) -> Result<(), StoreError> {
+    fn promote(&mut self, who: &Who, version: &str, seen: Option<Seen>) -> Result<(), StoreError> {
         if !self.kind.description.staging {
             return Err(self.error(StoreErrorKind::NotSupported, "versions are not staged"));
         }
         let is_own = self.own(who)?;
+        let latest = self.latest_id(&who.name);
+        if seen.is_some_and(|seen| seen != latest && latest.as_deref() != Some(version)) {
+            return Err(self.error(StoreErrorKind::Precondition, "somebody else has changed the entry"));
+        }
         let missing = self.no_version();
         let entry = self.by_name.get_mut(&who.name).filter(|entry| is_own && entry.version(version).is_some());
         entry.ok_or(missing)?.show(version);
         Ok(())
+    }
+
+    pub(super) fn latest_id(&self, name: &str) -> Seen {
+        self.by_name.get(name)?.latest.clone()
     }
 
     fn remove_one(&mut self, who: &Who, version: &str) -> Result<(), StoreError> {

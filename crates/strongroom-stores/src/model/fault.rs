@@ -89,7 +89,8 @@ impl Fault {
         Self::unclear(Effect::Never, StoreErrorKind::Unavailable)
     }
 
-    /// The error leaves open what happened. It is done when so many more calls are over, on its condition then.
+    /// The error leaves open what happened. It is done when so many more calls are over, on its condition then: a
+    /// promotion's is that nobody has made another version the latest meanwhile.
     #[must_use]
     pub const fn late(calls: usize) -> Self {
         Self::unclear(Effect::Later(When::AfterCalls(calls)), StoreErrorKind::Unavailable)

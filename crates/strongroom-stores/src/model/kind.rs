@@ -91,6 +91,22 @@ impl ModelKind {
         Self { description, foreign: Foreign::Refused, ..plain }
     }
 
+    /// One of each, with a name for it: a protocol over stores has to do with all of them.
+    #[must_use]
+    pub fn each() -> [(&'static str, Self); 8] {
+        let without = |take: fn(&mut StoreDescription)| Self::checked().with(take);
+        [
+            ("staging", Self::staging()),
+            ("checked", Self::checked()),
+            ("plain", Self::plain()),
+            ("soft delete", Self::soft_delete()),
+            ("no marks", without(|can| can.marks = false)),
+            ("no conditions", without(|can| can.conditional_put = false)),
+            ("no removal", without(|can| can.removes_versions = false)),
+            ("staging and soft delete", without(|can| (can.staging, can.soft_delete) = (true, true))),
+        ]
+    }
+
     /// The same with another description.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut StoreDescription)) -> Self {

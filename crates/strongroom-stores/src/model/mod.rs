@@ -130,7 +130,7 @@ impl SecretStore for ModelStore {
     }
 
     async fn promote(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
-        self.run(Op::Promote(Who::from(entry), version.0.clone())).await.map(drop)
+        self.run(Op::Promote(Who::from(entry), version.0.clone(), None)).await.map(drop)
     }
 
     async fn remove(&self, entry: &Entry<'_>, removal: Removal<'_>) -> Result<(), StoreError> {

@@ -64,6 +64,9 @@ impl From<&Put<'_>> for OwnedPut {
     }
 }
 
+/// The version that was the latest, if any was.
+pub(super) type Seen = Option<String>;
+
 /// What is asked.
 #[derive(Clone)]
 pub(super) enum Op {
@@ -71,10 +74,15 @@ pub(super) enum Op {
     Get(Who, String),
     Latest(Who),
     Find(Who, String, i64),
-    Promote(Who, String),
+    /// From what was the latest when it was asked, where that was remembered.
+    Promote(Who, String, Option<Seen>),
     RemoveVersion(Who, String),
     RemoveEntry(Who),
-    List { prefix: String, after: String, limit: usize },
+    List {
+        prefix: String,
+        after: String,
+        limit: usize,
+    },
     Ask(Call),
 }
 
@@ -118,7 +126,7 @@ impl Op {
             Self::Find(who, mark, number) => {
                 ModelCall { mark: Some(mark.clone()), put_version: Some(*number), ..about(Call::Find, &who.name) }
             }
-            Self::Promote(who, version) => of(Call::Promote, who, version),
+            Self::Promote(who, version, _) => of(Call::Promote, who, version),
             Self::RemoveVersion(who, version) => of(Call::Remove, who, version),
             Self::RemoveEntry(who) => about(Call::Remove, &who.name),
             Self::List { prefix, .. } => about(Call::List, prefix),

@@ -97,6 +97,27 @@ async fn what_is_late_comes_on_its_condition_then() {
 }
 
 #[tokio::test]
+async fn a_late_promotion_doesnt_undo_a_later_one() {
+    let store = ModelStore::new(ModelKind::staging());
+    let control = store.control();
+    let staged = |value, number| Wanted { staged: true, ..wanted(value, number) };
+    put(&store, staged("one", 1)).await.unwrap();
+    let two = put(&store, staged("two", 2)).await.unwrap();
+    let three = put(&store, staged("three", 3)).await.unwrap();
+    let latest = || control.direct_latest(&name(&entry(1)));
+    for (overtaken, expected) in [(false, "two"), (true, "three")] {
+        control.promote_outside(&name(&entry(1)), "op-op-v1");
+        control.next(Call::Promote, Fault::late_when_told());
+        store.promote(&entry(1), &two).await.unwrap_err();
+        if overtaken {
+            store.promote(&entry(1), &three).await.unwrap();
+        }
+        control.let_late_happen();
+        assert_eq!(latest().as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn what_hangs_goes_on_when_released_and_not_before() {
     let store = Arc::new(ModelStore::new(ModelKind::checked()));
     let control = store.control();
@@ -221,6 +242,16 @@ async fn staged_versions_are_seen_when_promoted_and_the_same_put_is_one_version(
     assert_eq!(states(&control), [("one".to_owned(), Older), ("two".to_owned(), Latest)]);
     let error = store.remove(&entry(1), Removal::Version(&two)).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::NotSupported);
+}
+
+#[tokio::test]
+async fn marks_are_lost_where_there_is_no_room_for_them() {
+    for (kind, is_kept) in [(ModelKind::checked(), true), (ModelKind::plain(), false)] {
+        let store = ModelStore::new(kind);
+        put(&store, wanted("one", 1)).await.unwrap();
+        assert_eq!(store.control().entries()[0].versions[0].mark.is_some(), is_kept);
+        assert_eq!(store.find(&entry(1), "op", 1).await.unwrap().is_some(), is_kept);
+    }
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ fn neighbours() -> impl Strategy<Value = Vec<Named>> {
     let between = proptest::sample::select(vec!["-", "-", ".", "_"]);
     let parts = proptest::collection::vec((part, between), 3..6);
     let cuts = proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 2..6);
-    let changes = proptest::collection::vec((0..6_u8, proptest::option::of(1..3_u128)), 6);
+    let changes = proptest::collection::vec((0..7_u8, proptest::option::of(1..3_u128)), 6);
     (parts, cuts, changes).prop_map(|(parts, cuts, changes)| {
         let cut_up = |(left, right): (prop::sample::Index, prop::sample::Index), (change, beside)| {
             let first = 1 + left.index(parts.len() - 2);
@@ -114,6 +114,7 @@ fn neighbours() -> impl Strategy<Value = Vec<Named>> {
                 2 => key.to_uppercase(),
                 // As the name beside another's might be spelled.
                 3 => format!("{key}{}{}", parts[0].1, id(SecretId::from(Uuid::from_u128(1)))),
+                4 => format!("{key}{}", id(SecretId::from(Uuid::from_u128(1)))),
                 _ => key,
             };
             Named { tenant, group, key, beside }

@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{
     Answer, Call, Repeat, Verdict,
-    breaker::{Breaker, BreakerPolicy, BreakerState},
+    breaker::{Breaker, BreakerPolicy, BreakerState, NotAsked},
+    stats::{Counters, Outcome, OuterStats},
 };
 use crate::{
     StoreError, StoreErrorKind,
@@ -82,6 +83,7 @@ pub struct OuterClient {
     judge: fn(&Answer) -> Verdict,
     slots: Semaphore,
     breaker: Breaker,
+    counters: Counters,
 }
 
 impl fmt::Debug for OuterClient {
@@ -127,7 +129,7 @@ impl OuterClient {
         judge: fn(&Answer) -> Verdict,
     ) -> Self {
         let (slots, breaker) = (Semaphore::new(policy.at_once), Breaker::new(policy.breaker));
-        Self { store, transport, entropy, policy, judge, slots, breaker }
+        Self { store, transport, entropy, policy, judge, slots, breaker, counters: Counters::default() }
     }
 
     /// The store's name in errors.
@@ -140,6 +142,22 @@ impl OuterClient {
     #[must_use]
     pub fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
+    }
+
+    /// What became of its requests so far.
+    #[must_use]
+    pub fn stats(&self) -> OuterStats {
+        self.counters.snapshot(self.breaker.state())
+    }
+
+    fn not_asked(&self, closed: NotAsked) -> Failure {
+        self.counters.count(Outcome::NotAsked);
+        Failure::not_asked(closed.wait)
+    }
+
+    fn crowded(&self, kind: StoreErrorKind, reason: String) -> Failure {
+        self.counters.count(Outcome::Crowded);
+        Failure::local(kind, reason)
     }
 
     /// Begins what one caller wants of the store, in however many requests. Its time runs from now.
@@ -155,31 +173,41 @@ impl OuterClient {
 
     async fn try_once(&self, call: Call, deadline: Instant) -> Result<Answer, Failure> {
         // First of all, so that nobody waits in line for a store that isn't asked.
-        self.breaker.glance().map_err(|closed| Failure::not_asked(closed.wait))?;
+        self.breaker.glance().map_err(|closed| self.not_asked(closed))?;
         let slot = timeout_at(deadline, self.slots.acquire()).await;
         let Ok(Ok(_slot)) = slot else {
             let reason = format!("{} requests are under way and none ended in time", self.policy.at_once);
-            return Err(Failure::local(StoreErrorKind::Throttled, reason));
+            return Err(self.crowded(StoreErrorKind::Throttled, reason));
         };
-        let ticket = self.breaker.admit().map_err(|closed| Failure::not_asked(closed.wait))?;
+        let ticket = self.breaker.admit().map_err(|closed| self.not_asked(closed))?;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::local(StoreErrorKind::Unavailable, "no time was left to ask it".to_owned()));
+            return Err(self.crowded(StoreErrorKind::Unavailable, "no time was left to ask it".to_owned()));
         }
         let bounds = Bounds { time: self.policy.request.min(left), bytes: call.max_answer_bytes };
         let Call { method, url, headers, body, .. } = call;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.headers_mut() = headers;
+        let under_way = self.counters.begin();
         let answer = match self.transport.send(&url, request, bounds).await {
             Ok(answer) => answer,
             Err(error) => {
-                match error {
+                under_way.ended(match error {
                     // The store was not asked, or answers more than we take: neither is a failure of its.
-                    EgressError::Refused { .. } => drop(ticket),
-                    EgressError::TooLarge { .. } => ticket.succeeded(),
-                    _ => ticket.failed(),
-                }
+                    EgressError::Refused { .. } => {
+                        drop(ticket);
+                        Outcome::Rejected
+                    }
+                    EgressError::TooLarge { .. } => {
+                        ticket.succeeded();
+                        Outcome::Rejected
+                    }
+                    _ => {
+                        ticket.failed();
+                        Outcome::Unreachable
+                    }
+                });
                 return Err(Failure::transport(error));
             }
         };
@@ -187,10 +215,12 @@ impl OuterClient {
         let answer = Answer { status: head.status, headers: head.headers, body, after_unclear: false };
         match (self.judge)(&answer) {
             Verdict::Answered => {
+                under_way.ended(Outcome::Answered);
                 ticket.succeeded();
                 Ok(answer)
             }
             Verdict::Throttled(wait) => {
+                under_way.ended(Outcome::Throttled);
                 ticket.succeeded();
                 Err(Failure {
                     kind: StoreErrorKind::Throttled,
@@ -202,6 +232,7 @@ impl OuterClient {
                 })
             }
             Verdict::Failed(wait) => {
+                under_way.ended(Outcome::Failed);
                 ticket.failed();
                 Err(Failure {
                     kind: StoreErrorKind::Unavailable,
@@ -263,6 +294,7 @@ impl Attempt<'_> {
             }
             last = Some(failure);
             sleep(wait).await;
+            self.client.counters.retry();
         }
         unreachable!("the loop ends by a return")
     }

@@ -292,6 +292,68 @@ async fn what_is_no_failure_of_the_store_leaves_the_breaker_alone() {
     }
 }
 
+/// The outcomes that were counted, and how often.
+fn counted(client: &OuterClient) -> Vec<(&'static str, u64)> {
+    let stats = client.stats();
+    let told = Outcome::ALL.into_iter().map(|outcome| (outcome.name(), stats.tries(outcome)));
+    told.filter(|(_, count)| *count > 0).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_tries_is_counted() {
+    for (step, outcome, tries) in [
+        (Then::Status(200), "answered", 1),
+        (Then::Status(404), "answered", 1),
+        (Then::Later(429, "999"), "throttled", 1),
+        (Then::Status(500), "failed", 4),
+        (Then::NotSent, "unreachable", 4),
+        (Then::Broken, "unreachable", 4),
+        (Then::Refused, "rejected", 1),
+        (Then::TooLarge, "rejected", 1),
+    ] {
+        let script = Script::of(&[step]);
+        let client = client(&script);
+        let _ = send(&client, Repeat::Read).await;
+        assert_eq!(counted(&client), [(outcome, tries)]);
+        let stats = client.stats();
+        assert_eq!((stats.retries, stats.under_way, stats.sent()), (tries - 1, 0, tries), "{outcome}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_requests_is_counted_without_the_waits() {
+    let script = Script::of(&[Then::Status(503), Then::Slow]);
+    let client = client(&script);
+    send(&client, Repeat::Read).await.unwrap();
+    assert_eq!((client.stats().time, client.stats().retries), (Duration::from_secs(1), 1));
+    // One whose caller goes away took the time until then.
+    let mut call = Box::pin(send(&client, Repeat::Read));
+    tokio::time::timeout(Duration::from_millis(300), &mut call).await.unwrap_err();
+    assert_eq!(client.stats().under_way, 1);
+    drop(call);
+    assert_eq!((client.stats().under_way, client.stats().time), (0, Duration::from_millis(1300)));
+    assert_eq!(counted(&client), [("answered", 1), ("failed", 1), ("abandoned", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_isnt_sent_is_counted_apart() {
+    let script = Script::of(&[Then::Broken]);
+    let client = client(&script);
+    for _ in 0..3 {
+        send(&client, Repeat::Read).await.unwrap_err();
+    }
+    // The second request's second try was not sent, nor was the third request.
+    assert_eq!(counted(&client), [("unreachable", 5), ("not_asked", 2)]);
+    assert_eq!((client.stats().breaker, client.stats().sent()), (BreakerState::Open, 5));
+
+    let script = Script::of(&[Then::Slow]);
+    let policy = OuterPolicy { at_once: 1, attempt: Duration::from_millis(1500), ..OuterPolicy::default() };
+    let client = with_policy(&script, policy);
+    let sent = || send(&client, Repeat::Never);
+    let _ = tokio::join!(sent(), sent(), sent());
+    assert_eq!(counted(&client), [("answered", 2), ("crowded", 1)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_of_an_exchange_is_told() {
     use std::error::Error as _;

@@ -14,6 +14,7 @@ mod call;
 mod client;
 mod json;
 mod retry_after;
+mod stats;
 
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use call::{Answer, Call, Repeat, Verdict, judge_by_status};
@@ -21,3 +22,4 @@ pub use call::{Answer, Call, Repeat, Verdict, judge_by_status};
 pub(crate) use client::Transport;
 pub use client::{Attempt, OuterClient, OuterPolicy};
 pub use json::{NotJson, parse_json, to_json};
+pub use stats::{Outcome, OuterStats};

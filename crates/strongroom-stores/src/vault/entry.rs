@@ -315,7 +315,13 @@ impl VaultStore {
             return Ok(());
         };
         match found.versions.get(&number.to_string()) {
-            Some(state) if !state.destroyed => self.send_destroy(&attempt, entry, number).await,
+            Some(state) if !state.destroyed => {
+                // The version's own field may be all that says whose the entry is, and it goes now.
+                if self.whose(found.custom_metadata.as_ref(), entry) == Whose::Unmarked {
+                    self.mark(&attempt, entry).await?;
+                }
+                self.send_destroy(&attempt, entry, number).await
+            }
             _ => Ok(()),
         }
     }

@@ -33,7 +33,7 @@ use self::{
 use crate::{
     StoreError, StoreErrorKind,
     egress::EgressClient,
-    outer::{Attempt, OuterClient, OuterPolicy, Repeat},
+    outer::{Attempt, OuterClient, OuterPolicy, OuterStats, Repeat},
     store::{
         Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription,
         StoreVersion,
@@ -146,12 +146,17 @@ impl SecretStore for VaultStore {
         &self.description
     }
 
-    async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
-        paths::check_name(&put.entry, LONGEST_KEY).map_err(|rule| self.error(StoreErrorKind::Refused, rule))?;
-        if put.value.byte_len() > LARGEST_VALUE {
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        paths::check_name(entry, LONGEST_KEY).map_err(|rule| self.error(StoreErrorKind::Refused, rule))?;
+        if value_bytes > LARGEST_VALUE {
             let rule = format!("a value in Vault has at most {LARGEST_VALUE} bytes");
             return Err(self.error(StoreErrorKind::Refused, rule));
         }
+        Ok(())
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
+        self.check(&put.entry, put.value.byte_len())?;
         let version = self.put_version(&put).await?;
         Ok(Placed { version: StoreVersion(version.to_string()), sealed: None })
     }
@@ -190,6 +195,10 @@ impl SecretStore for VaultStore {
 
     async fn answers(&self) -> Result<(), StoreError> {
         self.check_removing().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        Some(self.api.client.stats())
     }
 }
 

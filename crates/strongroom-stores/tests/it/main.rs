@@ -41,8 +41,16 @@ async fn a_healthy_decorator_changes_nothing() {
 async fn a_store_taken_down_fails_and_comes_back() {
     let plan = FaultPlan::default();
     let store = Faulty::new(MemoryStore::default(), plan.clone());
+    let entry = support::entry("g", "KEY");
     plan.take_down();
-    assert_eq!(store.probe().await.expect_err("down").kind, StoreErrorKind::Unavailable);
+    for error in [
+        store.probe().await,
+        store.answers().await,
+        store.latest(&entry).await.map(drop),
+        store.find(&entry, "operation-1", 1).await.map(drop),
+    ] {
+        assert_eq!(error.expect_err("down").kind, StoreErrorKind::Unavailable);
+    }
     plan.bring_up();
-    assert!(store.probe().await.is_ok());
+    assert!(store.probe().await.is_ok() && store.answers().await.is_ok());
 }

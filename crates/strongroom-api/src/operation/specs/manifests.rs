@@ -6,7 +6,7 @@ pub(in crate::operation) const APPLY: OperationSpec = OperationSpec {
     path: "/api/svc/v1/apply",
     tag: "Apply",
     summary: "Apply a manifest",
-    description: "Of type `secret-group`, `team`, `role`, `role-binding`, `virtual-account`, `agent-identity`, `provider-account/truefoundry` \
+    description: "Of type `secret-group`, `team`, `role`, `role-binding`, `virtual-account`, `agent-identity`, `provider-account/…` \
         or `identity-provider`.",
     audit: AuditMode::Change,
     request: Some(schema::<wire::ApplyManifestRequest>),
@@ -26,7 +26,7 @@ pub(in crate::operation) const DELETE_MANIFEST: OperationSpec = OperationSpec {
     path: "/api/svc/v1/delete",
     tag: "Apply",
     summary: "Delete the resource that a manifest names",
-    description: "Of type `secret-group`, `team`, `role`, `role-binding`, `virtual-account`, `agent-identity`, `provider-account/truefoundry` \
+    description: "Of type `secret-group`, `team`, `role`, `role-binding`, `virtual-account`, `agent-identity`, `provider-account/…` \
         or `identity-provider`.",
     audit: AuditMode::Change,
     request: Some(schema::<wire::DeleteManifestRequest>),

@@ -6,6 +6,7 @@ pub(super) mod agents;
 pub(super) mod audit_logs;
 pub(super) mod keys;
 pub(super) mod manifests;
+pub(super) mod operations;
 pub(super) mod policies;
 pub(super) mod providers;
 pub(super) mod secret_groups;
@@ -60,6 +61,7 @@ pub(super) const NO_SECRET: (u16, &str) = (404, "There is no such secret, or the
 pub(super) const MAY_NOT: (u16, &str) = (403, "The caller may see the group but not do this.");
 pub(super) const BAD_INPUT: (u16, &str) = (422, "A field is missing or wrong; `details` names it.");
 pub(super) const STORE_DOWN: (u16, &str) = (424, "The secret store failed; its name and reason are in the message.");
+pub(super) const IN_USE: (u16, &str) = (422, "It is in use; the message says by what.");
 pub(super) const OTHER_REVISION: (u16, &str) = (412, "`If-Match` names another revision than the newest.");
 pub(super) const ADMINS_ONLY: (u16, &str) = (403, "Tenant admins only.");
 

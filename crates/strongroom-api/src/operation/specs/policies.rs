@@ -3,7 +3,6 @@ use super::*;
 const NO_TEAM: (u16, &str) = (404, "There is no such team.");
 const NO_BINDING: (u16, &str) = (404, "There is no such role binding, or the caller manages none of what it is about.");
 const NO_PROVIDER: (u16, &str) = (404, "There is no such identity provider.");
-const IN_USE: (u16, &str) = (422, "It is in use; the message says by what.");
 const NAME: Parameter =
     Parameter { name: "name", kind: ParameterKind::RequiredText, description: "The name to look for" };
 const SEARCH: Parameter = query("filter", "Only those whose name contains this, without case");

@@ -331,6 +331,7 @@ async fn a_field_without_a_meaning_is_an_error() {
         ("tokens.subject_type", "'alien'"),
         ("tokens.id", "'x'"),
         ("provider_accounts.created_by", "'{}'"),
+        ("provider_accounts.credentials_kek", "-1"),
         ("secrets.created_by", "''"),
         ("secret_versions.created_by", "'[]'"),
         ("audit_events.actor", "'null'"),

@@ -119,7 +119,7 @@ pub(super) async fn timed<T>(
     })
 }
 
-/// Runs what is independent of each other side by side, but not more than stores like.
-pub(super) async fn side_by_side<F: Future>(work: Vec<F>) -> Vec<F::Output> {
-    futures_util::stream::iter(work).buffer_unordered(AT_ONCE).collect().await
+/// Runs what is independent of each other side by side, but not more than stores like; gives the results in their order.
+pub(crate) async fn side_by_side<F: Future>(work: Vec<F>) -> Vec<F::Output> {
+    futures_util::stream::iter(work).buffered(AT_ONCE).collect().await
 }

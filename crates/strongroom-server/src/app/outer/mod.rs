@@ -8,12 +8,15 @@ mod calls;
 mod place;
 mod read;
 mod reap;
+mod sealed_write;
 mod settle;
 mod undo;
+mod view;
 mod write;
 
 use std::time::Duration;
 
+pub(crate) use calls::side_by_side;
 pub(crate) use place::{Place, Spot};
 pub(crate) use read::Flights;
 pub(crate) use reap::run_reaping;

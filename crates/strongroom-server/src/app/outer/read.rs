@@ -16,13 +16,14 @@ use super::pinned;
 /// What a call of a store gave; shared between those who asked for the same.
 type Read = Result<Arc<SecretValue>, Arc<StoreError>>;
 type Flight = Shared<BoxFuture<'static, Read>>;
+type Known = HashMap<(SecretId, String), WeakShared<BoxFuture<'static, Read>>>;
 
 /// Reads under way, by secret and by where its version is: who asks for the same meanwhile gets the same answer.
 #[derive(Default)]
-pub(crate) struct Flights(Mutex<HashMap<(SecretId, String), WeakShared<BoxFuture<'static, Read>>>>);
+pub(crate) struct Flights(Mutex<Known>);
 
 impl Flights {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(SecretId, String), WeakShared<BoxFuture<'static, Read>>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

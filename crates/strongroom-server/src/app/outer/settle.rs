@@ -13,6 +13,7 @@ use strongroom_stores::{StoreError, StoreErrorKind, StoreVersion};
 use super::super::{App, AppError, Standing, Store, after};
 use super::Place;
 use super::calls::{Hold, side_by_side};
+use super::sealed_write::read_write;
 use crate::instance::Step;
 
 /// How often it is looked for what nobody finished.
@@ -130,9 +131,14 @@ impl App {
         store: &Store,
         mut puts: Vec<PutRow>,
     ) -> Result<bool, AppError> {
-        let write: Option<GroupWrite> = serde_json::from_str(&row.change).ok();
-        let before = self.group_before(row, write.as_ref()).await?;
+        let read = read_write(&row.change);
+        let before = self.group_before(row, read.as_ref().map(|(write, _)| write)).await?;
         let key = before.as_ref().map(|before| self.key_of(before)).transpose()?;
+        let write = match (read, &key) {
+            // Nobody but a writer of ours says what is to be flipped.
+            (Some((write, mac)), Some(key)) if self.is_sealed(row, &write, &mac, key)? => Some(write),
+            _ => None,
+        };
         let looks = puts.iter().enumerate().map(|(at, put)| {
             let key = key.as_deref();
             async move { (at, self.look_for(store, row, key, put).await) }

@@ -64,13 +64,12 @@ impl App {
         let (new, known): (Vec<PutRow>, Vec<PutRow>) = puts.into_iter().partition(|put| put.kept.is_none());
         let mut undone = Undone::default();
         for mut put in new {
-            match put.state {
-                PutState::Failed => undone.never_made.push(put.secret_id),
+            if put.state == PutState::Failed {
+                undone.never_made.push(put.secret_id);
+            } else {
                 // It may still arrive; so what is there then is removed only then.
-                _ => {
-                    put.state = PutState::Undone;
-                    undone.left.push((put.secret_id, self.all_arrived()));
-                }
+                put.state = PutState::Undone;
+                undone.left.push((put.secret_id, self.all_arrived()));
             }
             undone.puts.push(put);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use strongroom_crypto::{Binding, DataKey};
 use strongroom_domain::operation::{OperationState, PutState};
-use strongroom_domain::{GroupId, OperationId, SecretValue, Timestamp};
+use strongroom_domain::{GroupId, OperationId, SecretValue, Timestamp, Violation};
 use strongroom_metadata::{
     CommitError, GroupState, GroupWrite, Guard, HeldOperation, NewEntry, NewOperation, NextState, OperationRow, Placed,
     PutRow,
@@ -66,7 +66,8 @@ impl Context {
     ) -> Result<Outcome, AppError> {
         let app = self.app();
         let group = drafted.after.group.id;
-        let row = self.new_operation(store, group, &drafted)?;
+        app.check_rules(store, &drafted.intents)?;
+        let row = self.new_operation(store, group, &drafted, key)?;
         if drafted.intents.is_empty() {
             return self.write_between(drafted, &row, waiting).await;
         }
@@ -158,17 +159,20 @@ impl Context {
         }
     }
 
-    fn new_operation(&self, store: &Store, group: GroupId, drafted: &Drafted<'_>) -> Result<OperationRow, AppError> {
+    fn new_operation(
+        &self,
+        store: &Store,
+        group: GroupId,
+        drafted: &Drafted<'_>,
+        key: &DataKey,
+    ) -> Result<OperationRow, AppError> {
         let app = self.app();
-        let change = if drafted.intents.is_empty() {
-            String::new()
-        } else {
-            let internal = |error: serde_json::Error| AppError::Internal { internal: error.to_string() };
-            serde_json::to_string(&drafted.write).map_err(internal)?
-        };
         let now = app.clock.now();
+        let id = app.ids.at(now);
+        let change =
+            if drafted.intents.is_empty() { String::new() } else { app.seal_write(id, group, &drafted.write, key)? };
         Ok(OperationRow {
-            id: app.ids.at(now),
+            id,
             group_id: group,
             claimed_name: drafted.claimed_name.clone(),
             integration_id: store.integration,
@@ -262,6 +266,19 @@ impl App {
         }
         tokio::time::sleep(LOOK).await;
         Ok(())
+    }
+
+    /// What the store's own rules forbid is known before anything is written.
+    fn check_rules(&self, store: &Store, intents: &[Intent<'_>]) -> Result<(), AppError> {
+        let broken = intents.iter().filter_map(|intent| {
+            let entry = intent.place.entry(&self.tenant, intent.put.secret_id);
+            let checked = store.store.check(&entry, intent.value.byte_len());
+            checked
+                .err()
+                .map(|error| Violation::new(intent.put.key.clone(), format!("{}: {}", error.store, error.reason)))
+        });
+        let broken: Vec<Violation> = broken.collect();
+        if broken.is_empty() { Ok(()) } else { Err(AppError::Invalid(broken)) }
     }
 
     /// Puts everything, or stops at the first failure, which is given back. What is known of each put is noted in it.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use strongroom_api::wire;
 use strongroom_domain::AccountId;
 use strongroom_metadata::{AccountRow, IntegrationRow};
+use strongroom_stores::{StoreError, StoreErrorKind};
 
 use crate::app::{AppError, Context, ProviderFilter};
 use crate::http::call::{Call, ok};
@@ -27,6 +28,43 @@ pub(in crate::http) async fn list_integrations(call: Call) -> Result<Response, A
     let total = rows.len();
     let data = page(rows, offset, limit).map(|row| integration(&call.context, &row)).collect::<Result<_, _>>()?;
     ok(&wire::ListProviderIntegrationsResponse { data, pagination: view::pagination(count(total), offset, limit) })
+}
+
+pub(in crate::http) async fn apply_account(call: Call) -> Result<Response, AppError> {
+    let request: wire::ApplyManifestRequest = call.json()?;
+    let dry_run = request.dry_run.unwrap_or(false);
+    let (row, own, _) = call.context.apply_account(&request.manifest, dry_run).await?;
+    ok(&wire::GetProviderAccountResponse { data: account(&call.context, &row, &own)? })
+}
+
+pub(in crate::http) async fn delete_account(call: Call) -> Result<Response, AppError> {
+    call.context.delete_account_by_id(call.segment()).await?;
+    ok(&wire::Empty {})
+}
+
+pub(in crate::http) async fn test_integration(call: Call) -> Result<Response, AppError> {
+    let tested = call.context.test_integration(call.segment()).await?;
+    let error = tested.found.as_ref().err();
+    let data = wire::ConnectionCheck {
+        ok: error.is_none(),
+        reason: error.map(ToString::to_string),
+        kind: error.map(|error| kind_of(error).to_owned()),
+        checked_at: tested.at.to_wire(),
+    };
+    ok(&wire::TestProviderIntegrationResponse { data })
+}
+
+fn kind_of(error: &StoreError) -> &'static str {
+    match error.kind {
+        StoreErrorKind::PermissionDenied => "permission_denied",
+        StoreErrorKind::Unauthenticated => "unauthenticated",
+        StoreErrorKind::Throttled => "throttled",
+        StoreErrorKind::Unavailable => "unavailable",
+        StoreErrorKind::NotSupported => "not_supported",
+        StoreErrorKind::NotFound => "not_found",
+        StoreErrorKind::Integrity => "integrity",
+        _ => "refused",
+    }
 }
 
 fn filter(query: &Query) -> ProviderFilter {
@@ -77,7 +115,7 @@ fn integration(context: &Context, row: &IntegrationRow) -> Result<wire::Provider
     })
 }
 
-/// A manifest for those who manage the account. Others get what is no secret of it: names and types.
+/// A manifest for those who manage the account: with a mask where there are credentials. Others get what is no secret of it: names and types.
 fn shown(context: &Context, account: AccountId, manifest: &str) -> Result<Box<RawValue>, AppError> {
     if context.caller().standing.manages_account(account) {
         return view::manifest(manifest);

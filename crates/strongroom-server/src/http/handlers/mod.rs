@@ -12,6 +12,7 @@ pub(super) mod operations;
 pub(super) mod policies;
 pub(super) mod secret_groups;
 pub(super) mod secrets;
+pub(super) mod service;
 pub(super) mod tokens;
 pub(super) mod trash;
 pub(super) mod users;

@@ -39,7 +39,7 @@ pub(in crate::http) async fn create(call: Call) -> Result<Response, AppError> {
 pub(in crate::http) async fn apply(call: Call) -> Result<Response, AppError> {
     let request: wire::ApplySecretGroupRequest = call.json()?;
     let dry_run = request.dry_run.unwrap_or(false);
-    let applied = call.context.apply_secret_group(&request.manifest, call.if_match(), dry_run).await?;
+    let applied = Box::pin(call.context.apply_secret_group(&request.manifest, call.if_match(), dry_run)).await?;
     let data = super::manifests::group(&call, &applied)?;
     ok_at(applied.state.group.revision, &wire::GetSecretGroupResponse { data })
 }

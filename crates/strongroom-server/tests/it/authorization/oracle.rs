@@ -68,6 +68,7 @@ pub(super) fn code(operation: Operation, status: u16) -> &'static str {
             | Operation::GetControlPlaneSecret
             | Operation::RestoreSecret,
         ) => "secret_not_found",
+        (404, Operation::GetOperation) => "operation_not_found",
         (404, Operation::DeleteToken) => "token_not_found",
         (404, Operation::ApplyRoleBinding | Operation::CreateInlineRoleBindings) => "reference_not_found",
         (404, Operation::GetRoleBinding | Operation::DeleteRoleBinding) => "role_binding_not_found",
@@ -96,6 +97,9 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         Operation::GetControlPlaneSecret => "200= 200= 200= 200= 403 404 200= 200= 403 404",
         Operation::ListProviderAccounts | Operation::ListProviderIntegrations => {
             "200 200 200 200 200 200 200 200 200 200"
+        }
+        Operation::ApplyProviderAccount | Operation::DeleteProviderAccount | Operation::TestProviderIntegration => {
+            "200 403 403 403 403 403 403 403 403 403"
         }
         Operation::Apply => "200+ 200+ 403 403 403 409 403 403 403 403",
         Operation::DeleteManifest => "200 200 403 403 403 404 403 403 403 404",
@@ -142,6 +146,7 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         // Who can't bring a group back doesn't learn that it was ever there.
         Operation::RestoreSecretGroup => "200+ 200+ 404 404 404 404 404 404 404 404",
         Operation::RestoreSecret => "200+ 200+ 200+ 403 403 404 200+ 403 403 404",
+        Operation::GetOperation => "200+ 200+ 200+ 200+ 200+ 404 200+ 200+ 200+ 404",
         Operation::ExplainAccess | Operation::ListReaders => "200 200 403 403 403 404 403 403 403 404",
         Operation::DependencyTree | Operation::ListRoleBindings | Operation::RoleBindingExists => {
             "200 200 200 200 200 200 200 200 200 200"

@@ -16,7 +16,7 @@ pub(super) struct Target {
     pub(super) secret_id: String,
     /// A person of its own, where the operation is about one.
     pub(super) person: Person,
-    /// Of the team, role binding or identity provider that the operation is about.
+    /// Of the team, role binding, identity provider or provider account that the operation is about.
     pub(super) other_id: String,
 }
 
@@ -41,6 +41,12 @@ const BINDINGS: &str = "/api/svc/v1/role-bindings";
 const ACCOUNTS: &str = "/api/svc/v1/virtual-accounts";
 const AGENTS: &str = "/api/svc/v1/agents";
 const PROVIDERS: &str = "/api/v1/identity-providers";
+
+const STORES: &str = "/api/svc/v1/provider-accounts";
+
+fn stores(name: &str) -> Value {
+    json!({"type": "provider-account/hashicorp", "name": name, "integrations": []})
+}
 
 fn team(name: &str) -> Value {
     json!({"type": "team", "name": name, "members": ["shared-stranger@example.com"]})
@@ -96,6 +102,11 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         Operation::ListSecretVersions => (format!("{secret}/versions"), None),
         Operation::GetControlPlaneSecret => (reference_path(&format!("tfy-secret://default:{name}:K")), None),
         Operation::ListProviderAccounts => ("/api/svc/v1/provider-accounts".into(), None),
+        Operation::ApplyProviderAccount => (STORES.into(), Some(json!({"manifest": stores(&format!("{name}-new"))}))),
+        Operation::DeleteProviderAccount => (format!("{STORES}/{other_id}"), None),
+        Operation::TestProviderIntegration => {
+            (format!("/api/v1/provider-integrations/{}/test", app.integration_id()), None)
+        }
         Operation::ListProviderIntegrations => ("/api/svc/v1/provider-integrations".into(), None),
         Operation::Apply => ("/api/svc/v1/apply".into(), Some(json!({"manifest": manifest}))),
         Operation::DeleteManifest => ("/api/svc/v1/delete".into(), Some(json!({"manifest": manifest}))),
@@ -193,6 +204,7 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
             (PROVIDERS.into(), Some(json!({"manifest": provider(&format!("{name}-new"))})))
         }
         Operation::DeleteIdentityProvider => (format!("{PROVIDERS}/{other_id}"), None),
+        Operation::GetOperation => (format!("/api/v1/operations/{other_id}"), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
@@ -241,7 +253,19 @@ pub(super) async fn target(app: &TestApp, crowd: &Crowd, number: usize, operatio
             team
         }
         Operation::GetRoleBinding | Operation::DeleteRoleBinding => made(binding(&name, "old"), BINDINGS).await,
+        Operation::GetOperation => {
+            let id = format!("0192f0c1-2b3c-7d4e-8f50-{number:012x}");
+            app.tamper().run(&format!(
+                "INSERT INTO operations (id, group_id, integration_id, action, state, change, actor, holder, fence, \
+                 expires_at, created_at, finished_at) VALUES ('{id}', '{}', '{}', 'update', 'done', '', \
+                 '{{\"id\":\"i\",\"type\":\"user\",\"slug\":\"s\"}}', '', 1, 1, 1, 1)",
+                text(&group, "/id"),
+                app.integration_id(),
+            ));
+            id
+        }
         Operation::DeleteIdentityProvider => made(provider(&name), PROVIDERS).await,
+        Operation::DeleteProviderAccount => made(stores(&name), STORES).await,
         Operation::GetVirtualAccount
         | Operation::DeleteVirtualAccount
         | Operation::GetVirtualAccountToken

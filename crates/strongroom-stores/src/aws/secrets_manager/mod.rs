@@ -30,7 +30,7 @@ use crate::{
     Entry, KeptVersions, Latest, Pinned, Placed, Placement, Put, Removal, SecretStore, StoreDescription, StoreError,
     StoreErrorKind, StoreVersion,
     egress::EgressClient,
-    outer::{Attempt, BreakerState, OuterClient, OuterPolicy, Repeat, parse_json, to_json},
+    outer::{Attempt, OuterClient, OuterPolicy, OuterStats, Repeat, parse_json, to_json},
 };
 
 const NAME: &str = "aws/secrets-manager";
@@ -104,12 +104,6 @@ impl AwsSecretsManagerStore {
             removal,
             entropy,
         })
-    }
-
-    /// Whether the store is asked at all.
-    #[must_use]
-    pub fn breaker_state(&self) -> BreakerState {
-        self.client.breaker_state()
     }
 
     fn turn(&self) -> Turn<'_> {
@@ -209,6 +203,10 @@ impl SecretStore for AwsSecretsManagerStore {
         &self.description
     }
 
+    fn check(&self, entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+        versions::check(entry, value_bytes)
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<Placed, StoreError> {
         Ok(Placed { version: self.turn().put_version(&put).await?, sealed: None })
     }
@@ -247,5 +245,9 @@ impl SecretStore for AwsSecretsManagerStore {
 
     async fn answers(&self) -> Result<(), StoreError> {
         self.turn().ask_for_nothing().await
+    }
+
+    fn stats(&self) -> Option<OuterStats> {
+        Some(self.client.stats())
     }
 }

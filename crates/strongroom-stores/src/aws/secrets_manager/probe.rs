@@ -49,7 +49,7 @@ impl Turn<'_> {
         if findings.missing.is_empty() && findings.trouble.is_some() {
             return findings.verdict(false);
         }
-        // Without force, which would be a success whatever is there.
+        // Without force: should something be there after all, it can be brought back.
         let delete =
             DeleteSecret { secret_id: &name, recovery_window_in_days: None, force_delete_without_recovery: None };
         findings.note::<DeleteSecret<'_>>(self.call(&delete).await);

@@ -17,12 +17,18 @@ use crate::{Condition, Entry, Latest, Put, StoreError, StoreErrorKind, StoreVers
 /// AWS looks for nothing that can't be a version's id.
 const ID_LENGTHS: std::ops::RangeInclusive<usize> = 32..=64;
 
+/// The rules of AWS, before anything is asked of it.
+pub(super) fn check(entry: &Entry<'_>, value_bytes: usize) -> Result<(), StoreError> {
+    naming::check_name(entry).map_err(refused)?;
+    if value_bytes > LARGEST_VALUE {
+        return Err(refused(format!("a value in AWS Secrets Manager has at most {LARGEST_VALUE} bytes")));
+    }
+    Ok(())
+}
+
 impl Turn<'_> {
     pub(super) async fn put_version(&self, put: &Put<'_>) -> Result<StoreVersion, StoreError> {
-        naming::check_name(&put.entry).map_err(refused)?;
-        if put.value.byte_len() > LARGEST_VALUE {
-            return Err(refused(format!("a value in AWS Secrets Manager has at most {LARGEST_VALUE} bytes")));
-        }
+        check(&put.entry, put.value.byte_len())?;
         let id = naming::version_id(put.mark, put.version, self.store.random_id()).map_err(refused)?;
         let expected = match put.condition {
             Condition::Absent => return self.create(put, &id).await,

@@ -86,6 +86,19 @@ async fn an_entry_of_another_instance_or_secret_is_not_ours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_is_ours_still_when_all_that_said_so_was_destroyed() {
+    let model = Model::new();
+    let store = store(&model, token());
+    // A creation that broke off before the entry was marked, and is undone.
+    model.write(PATH, ours());
+    store.remove(&entry(), Removal::Version(&StoreVersion("1".into()))).await.unwrap();
+    assert!(store.latest(&entry()).await.unwrap().is_none());
+    assert_eq!(put(&store, Condition::Always, None).await.unwrap(), 2);
+    store.remove(&entry(), Removal::Entry).await.unwrap();
+    assert_eq!(put(&store, Condition::Absent, None).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_marked_version_is_found_behind_what_others_wrote() {
     let model = Model::new();
     let store = store(&model, token());
@@ -101,6 +114,13 @@ async fn a_marked_version_is_found_behind_what_others_wrote() {
     assert_eq!(find().await, found);
     // What many others were written after isn't looked for.
     model.write(PATH, ours());
+    assert_eq!(find().await, Ok(None));
+    // Not even what looks like it, of another secret.
+    model.write(
+        PATH,
+        json!({"value": "x", "strongroom_secret": "other", "strongroom_operation": "operation-1",
+        "strongroom_version": "1"}),
+    );
     assert_eq!(find().await, Ok(None));
     // In an entry of somebody else there is nothing of ours.
     let marks = json!({"strongroom_instance": "another", "strongroom_secret": id().to_string()});

@@ -89,6 +89,7 @@ async fn an_update_is_one_request_and_a_creation_two() {
     put(&store, Condition::LatestIs(&StoreVersion("1".into())), None).await.unwrap();
     get(&store, 2).await.unwrap();
     assert_eq!(model.requests(), 4);
+    assert_eq!(store.stats().map(|stats| stats.sent()), Some(4));
 }
 
 #[tokio::test(start_paused = true)]

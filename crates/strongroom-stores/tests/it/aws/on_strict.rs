@@ -101,8 +101,11 @@ async fn one_beside_another_goes_straight_there() {
     let beside = Entry { beside: true, ..entry("db", 2) };
     bench.put(plain, Wanted::first("plain")).await.unwrap();
     aws.asked();
-    let version = bench.put(beside, Wanted::first("beside")).await.unwrap();
+    let put = Wanted { mark: Some("operation-1"), ..Wanted::first("beside") };
+    let version = bench.put(beside, put).await.unwrap();
     assert_eq!(aws.asked(), ["CreateSecret"]);
+    assert_eq!(bench.store.find(&beside, "operation-1", 1).await.unwrap().as_ref(), Some(&version));
+    assert_eq!(aws.asked(), ["DescribeSecret"]);
     assert_eq!(bench.latest(beside).await.as_deref(), Some("beside"));
     assert_eq!(bench.get(beside, &version).await.unwrap(), "beside");
     assert_eq!(aws.asked().len(), 3);

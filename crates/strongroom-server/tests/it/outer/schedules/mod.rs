@@ -21,7 +21,7 @@ pub(super) const KEYS: [&str; 4] = ["A", "B", "C", "D"];
 const A_STAGE: usize = 100;
 const DEFAULT: u64 = 520;
 /// Nothing takes so long, even where writers wait for each other.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))

@@ -163,9 +163,8 @@ impl<'a> Run<'a> {
                 for key in KEYS {
                     let there = cut.contains_key(key);
                     match self.dice.below(if there { 6 } else { 3 }) {
-                        0 => {}
                         1 | 2 if there => keys.push((key.to_owned(), None)),
-                        1 => {}
+                        0 | 1 => {}
                         _ => keys.push((key.to_owned(), Some(self.value(key)))),
                     }
                 }
@@ -225,7 +224,7 @@ impl<'a> Run<'a> {
     /// The writer stands still: others settle what it began, and it goes on.
     async fn while_it_stands_still(&self) {
         let app = &self.stage.outer.app;
-        for _ in 0..1 + self.dice.below(2) {
+        for _ in 0..=self.dice.below(2) {
             app.clock.advance_seconds(60);
             self.run_jobs(self.dice.once_in(2)).await;
         }
