@@ -61,6 +61,9 @@ fn describe(spec: &OperationSpec, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     let success = if spec.id == "SecretGroup.post" { "The created secret group." } else { spec.summary };
     let mut ok = json!({"description": success, "content": json_content(spec.response, generator)});
+    if spec.path == "/metrics" {
+        ok["content"] = json!({"text/plain": ok["content"]["application/json"].take()});
+    }
     if spec.parameters.iter().any(|parameter| parameter.name == "If-Match") || spec.id == "SecretGroup.get" {
         ok["headers"] = json!({"ETag": {"description": "The group's revision", "schema": {"type": "string"}}});
     }

@@ -75,6 +75,6 @@ pub use reveals::SecretToReveal;
 pub use secrets::{SecretRow, VersionRow};
 pub use signing_keys::SigningKeyRow;
 pub use stamps::Stamp;
-pub use store_entries::{DueEntry, Leftover};
+pub use store_entries::{DueEntry, Leftover, StoreBacklog};
 pub use trash::{DeletedGroup, DeletedSecret};
 pub use users::{Holdings, OwnedToken, TeamRoleRow, UserRow};

@@ -22,6 +22,9 @@ statements! {
     LEFTOVERS = "SELECT p.operation_id, o.integration_id, o.group_id, p.secret_id, p.key, p.version, p.digest, p.place, p.before, \
         p.kept, p.placed, p.state, p.reason FROM operation_puts p JOIN operations o ON o.id = p.operation_id \
         WHERE p.state = 'leftover' AND o.finished_at <= ?1 AND p.operation_id > ?2 ORDER BY p.operation_id LIMIT ?3";
+    STORE_BACKLOG = "SELECT (SELECT COUNT(*) FROM operations WHERE finished_at IS NULL), \
+        (SELECT COUNT(*) FROM store_entries WHERE remove_at IS NOT NULL), \
+        (SELECT COUNT(*) FROM operation_puts WHERE state = 'leftover')";
     COUNT_PRUNABLE_OPERATIONS = "SELECT COUNT(*) FROM operations o WHERE o.finished_at IS NOT NULL \
         AND o.finished_at <= ?1 AND NOT EXISTS (SELECT 1 FROM operation_puts l WHERE l.operation_id = o.id \
         AND (l.state = 'leftover' OR l.state = 'abandoned'))";
@@ -57,7 +60,26 @@ pub struct Leftover {
     pub put: PutRow,
 }
 
+/// What is left to do in outer stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreBacklog {
+    /// Operations that are not at their end.
+    pub open: i64,
+    /// Entries that are to be removed.
+    pub entries: i64,
+    /// Versions that are to be destroyed.
+    pub leftovers: i64,
+}
+
 impl Metadata {
+    /// What is left to do in outer stores.
+    pub async fn store_backlog(&self) -> Result<StoreBacklog, ReadError> {
+        let read = |row: &crate::sql::Row<'_>| {
+            Ok(StoreBacklog { open: row.int(0)?, entries: row.int(1)?, leftovers: row.int(2)? })
+        };
+        Ok(self.first(&STORE_BACKLOG, &params![], read).await?.unwrap_or_default())
+    }
+
     /// Which names that begin with `prefix` are taken in a target.
     pub async fn taken_names(&self, target: &str, prefix: &str) -> Result<Vec<String>, ReadError> {
         let end = format!("{prefix}\u{10ffff}");

@@ -106,6 +106,7 @@ operations! {
     GetOperation = specs::operations::GET_OPERATION,
     Healthz = specs::service::HEALTHZ,
     Readyz = specs::service::READYZ,
+    Metrics = specs::service::METRICS,
     OpenApi = specs::service::OPEN_API,
 }
 

@@ -60,6 +60,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT_EVENTS", "an index would cost each reveal a page"),
     ("SELECT_ACCOUNTS", "few"),
     ("SELECT_INTEGRATIONS", "few"),
+    ("STORE_BACKLOG", "an index that has what is left to do and nothing else"),
     ("SELECT_SLOTS", "few"),
     ("RELEASE_LEASES", "few"),
     ("SELECT_FINGERPRINTS", "few"),

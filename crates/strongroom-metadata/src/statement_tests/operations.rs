@@ -42,6 +42,7 @@ pub(super) fn runs() -> Runs {
         ("MOVE_OPERATION", params![ID, 2, "two", "undone", "it is down", "", 6, 7], 0),
         ("OPEN_OPERATION", params![ID], 0),
         ("UPDATE_PUT", params![ID, ID, "g/K", "3", "4", "leftover", NONE], 1),
+        ("STORE_BACKLOG", params![], 1),
         ("LEFTOVERS", params![6, "", 10], 0),
         ("LEFTOVERS", params![7, "", 10], 1),
         ("LEFTOVERS", params![7, ID, 10], 0),

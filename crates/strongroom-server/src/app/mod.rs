@@ -85,7 +85,7 @@ pub(crate) use machine_tokens::Regenerate;
 pub(crate) use machine_views::{MachineQuery, MachineView};
 pub(crate) use manifests::AppliedGroup;
 pub(crate) use missing::Missing;
-pub(crate) use outer::{Patience, Settled, run_reaping, run_settling};
+pub(crate) use outer::{Patience, Settled, StoreMetrics, run_reaping, run_settling};
 pub(crate) use providers::ProviderFilter;
 pub(crate) use secret_groups::{GroupQuery, SecretUpdate};
 pub(crate) use secrets::{Revealed, SecretQuery};

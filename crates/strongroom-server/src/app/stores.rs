@@ -11,6 +11,7 @@ use std::time::Duration;
 use strongroom_domain::manifest::{IntegrationManifest, ProviderAccountManifest};
 use strongroom_domain::{IntegrationId, Timestamp};
 use strongroom_metadata::{AccountRow, IntegrationRow, Stamp};
+use strongroom_stores::outer::OuterStats;
 use strongroom_stores::{Placement, SecretStore, StoreError, StoreErrorKind};
 
 use super::credentials::Credentials;
@@ -159,6 +160,25 @@ impl App {
     /// Whether credentials of an integration are looked up elsewhere.
     pub(super) async fn is_referring(&self, integration: IntegrationId) -> Result<bool, AppError> {
         Ok(matches!(&*self.slot(integration).await?.made, Made::Referring { .. }))
+    }
+
+    /// What became of the requests to each outer store that was made; its FQN and its kind.
+    pub(super) fn store_stats(&self) -> Vec<(Arc<str>, &'static str, OuterStats)> {
+        let slots = self.caches.stores.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stats = |slot: &Arc<Slot>| {
+            let stats = match &*slot.made {
+                Made::Store(store) => store.stats(),
+                Made::Referring { current, .. } => {
+                    let current = current.read().unwrap_or_else(PoisonError::into_inner);
+                    current.as_ref().and_then(|current| current.store.stats())
+                }
+                Made::Embedded | Made::Broken(_) => None,
+            };
+            stats.map(|stats| (slot.fqn.clone(), slot.name, stats))
+        };
+        let mut all: Vec<_> = slots.values().filter_map(stats).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
     }
 
     async fn slot(&self, integration: IntegrationId) -> Result<Arc<Slot>, AppError> {

@@ -5,6 +5,7 @@ mod built_in_roles;
 mod call;
 mod error;
 mod handlers;
+mod metrics;
 mod query;
 mod router;
 pub mod transport;

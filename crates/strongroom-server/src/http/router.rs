@@ -174,6 +174,7 @@ fn handler(operation: Operation) -> Handler {
         Operation::Readyz => probe(service::readyz),
         Operation::ExplainAccess => private(access::explain),
         Operation::ListReaders => private(access::readers),
+        Operation::Metrics => private(service::metrics),
         Operation::OpenApi => public(service::openapi),
     }
 }

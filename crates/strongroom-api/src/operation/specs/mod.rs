@@ -77,6 +77,10 @@ pub(super) fn number(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({"type": "number"})
 }
 
+pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({"type": "string"})
+}
+
 pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({"type": "object"})
 }

@@ -21,6 +21,17 @@ pub(in crate::operation) const READYZ: OperationSpec = OperationSpec {
     ..DEFAULTS
 };
 
+pub(in crate::operation) const METRICS: OperationSpec = OperationSpec {
+    id: "Operations.metrics",
+    path: "/metrics",
+    tag: "Operations",
+    summary: "Counts and gauges, as Prometheus reads them",
+    description: "For everybody with a valid token: a machine without any role is enough. Text in Prometheus' format 0.0.4; the \
+        integrations' FQNs are labels. Never a value, a name of a group or a key.",
+    response: text,
+    ..DEFAULTS
+};
+
 pub(in crate::operation) const OPEN_API: OperationSpec = OperationSpec {
     id: "Operations.openapi",
     path: "/openapi.json",

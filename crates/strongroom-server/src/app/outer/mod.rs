@@ -23,6 +23,7 @@ pub(crate) use place::{Place, Spot};
 pub(crate) use read::Flights;
 pub(crate) use reap::run_reaping;
 pub(crate) use settle::{Settled, run_settling};
+pub(crate) use view::StoreMetrics;
 pub(crate) use write::{Drafted, Intent, Outcome, Waiting, pinned};
 
 /// Puts, looks and removals of one operation at a time.

@@ -1,7 +1,10 @@
 //! What callers are told of an operation.
 
+use std::sync::Arc;
+
 use strongroom_domain::OperationId;
-use strongroom_metadata::{OperationRow, PutRow};
+use strongroom_metadata::{OperationRow, PutRow, StoreBacklog};
+use strongroom_stores::outer::OuterStats;
 
 use super::super::{AppError, Context, Resource, See};
 
@@ -14,7 +17,20 @@ pub(crate) struct OperationView {
     pub(crate) integration_fqn: Option<String>,
 }
 
+/// What is told of outer stores to whoever watches the server.
+pub(crate) struct StoreMetrics {
+    /// By the integration's FQN, with its kind.
+    pub(crate) stores: Vec<(Arc<str>, &'static str, OuterStats)>,
+    pub(crate) backlog: StoreBacklog,
+}
+
 impl Context {
+    /// What became of requests to outer stores, and what is left to do there.
+    pub(crate) async fn store_metrics(&self) -> Result<StoreMetrics, AppError> {
+        let app = self.app();
+        Ok(StoreMetrics { stores: app.store_stats(), backlog: app.metadata.store_backlog().await? })
+    }
+
     /// An operation, for those who see its group, and for whoever began it.
     pub(crate) async fn get_operation(&self, id: OperationId) -> Result<OperationView, AppError> {
         let app = self.app();

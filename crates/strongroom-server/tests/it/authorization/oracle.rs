@@ -136,6 +136,7 @@ fn stated(operation: Operation, values_hidden: bool) -> &'static str {
         | Operation::DeleteAgent
         | Operation::GetAgentToken
         | Operation::RegenerateAgentToken => "200 403 403 403 403 403 403 403 403 403",
+        Operation::Metrics => "200 200 200 200 200 200 200 200 200 200",
         // With the roles that each has.
         Operation::ListVirtualAccounts => "200+ 403 403 403 403 403 403 403 403 403",
         // It has one.

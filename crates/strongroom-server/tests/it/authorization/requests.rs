@@ -205,6 +205,7 @@ fn request(app: &TestApp, operation: Operation, target: &Target) -> (String, Opt
         }
         Operation::DeleteIdentityProvider => (format!("{PROVIDERS}/{other_id}"), None),
         Operation::GetOperation => (format!("/api/v1/operations/{other_id}"), None),
+        Operation::Metrics => ("/metrics".into(), None),
         Operation::Healthz => ("/healthz".into(), None),
         Operation::Readyz => ("/readyz".into(), None),
         Operation::OpenApi => ("/openapi.json".into(), None),
