@@ -377,8 +377,12 @@ fn of_provider(
     store: impl Strategy<Value = StoreManifest>,
 ) -> impl Strategy<Value = ProviderAccountManifest> {
     let subjects = vec(subject(), 0..4).prop_map(|list| distinct(list, Clone::clone));
-    let integration = (provider_name(), store, of(subjects))
-        .prop_map(|(name, store, authorized_subjects)| IntegrationManifest { name, store, authorized_subjects });
+    let integration = (provider_name(), store, of(subjects), of(1..=60_u32)).prop_map(
+        |(name, store, authorized_subjects, serve_cached_minutes)| {
+            let serve_cached_minutes = serve_cached_minutes.filter(|_| store != StoreManifest::Embedded);
+            IntegrationManifest { name, store, authorized_subjects, serve_cached_minutes }
+        },
+    );
     let integrations = vec(integration, 0..4).prop_map(|list| distinct(list, |one| one.name.clone()));
     (provider, provider_name(), of(integrations), owning_account()).prop_map(
         |(provider, name, integrations, owned_by)| ProviderAccountManifest { provider, name, integrations, owned_by },
