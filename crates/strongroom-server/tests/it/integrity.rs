@@ -35,7 +35,6 @@ fn stake(table: &str, column: &str) -> Stake {
         ("secret_versions", "sealed" | "digest") => Stake::Version,
         ("audit_events", "mac") => Stake::Event,
         ("tokens", "hash") => Stake::Token,
-        // Nothing that the scene reads is in an outer store.
         ("group_revisions", "mac") => Stake::Nothing,
         // Nobody is invited, nothing is signed, and nothing is kept elsewhere in the scene.
         ("operation_puts", "digest")
