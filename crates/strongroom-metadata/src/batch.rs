@@ -2,7 +2,7 @@ use strongroom_domain::GroupId;
 
 use crate::sql::{Sql, Value};
 use crate::stamps::Scope;
-use crate::{audit, leases, replicas};
+use crate::{audit, leases, replicas, store_entries};
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +69,8 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Whether it touches nothing that anybody keeps in memory: events, leases, and what the database keeps for itself.
+    /// Whether it touches nothing that anybody keeps in memory: events, leases, what the database keeps for itself, and
+    /// what is done about what operations left in outer stores.
     fn is_record(&self) -> bool {
         let records = [
             &audit::INSERT_EVENT,
@@ -79,6 +80,12 @@ impl Step {
             &leases::HOLD_LEASE,
             &leases::RELEASE_LEASES,
             &replicas::PRUNE_BATCHES,
+            &store_entries::REMOVED_ENTRY,
+            &store_entries::REMOVED_LEFTOVERS,
+            &store_entries::TRIED_ENTRY,
+            &store_entries::END_LEFTOVER,
+            &store_entries::PRUNE_PUTS,
+            &store_entries::PRUNE_OPERATIONS,
         ];
         records.into_iter().any(|sql| std::ptr::eq(self.sql, sql))
     }

@@ -423,7 +423,7 @@ fn insert_operation(batch: &mut Batch, row: &OperationRow, holder: &str) {
     batch.one(Guard::OpenOperation, &INSERT_OPERATION, operation);
 }
 
-pub(crate) fn insert_facts(batch: &mut Batch, operation: OperationId, puts: &[PutRow]) {
+fn insert_facts(batch: &mut Batch, operation: OperationId, puts: &[PutRow]) {
     for put in puts {
         let facts = params![
             operation,

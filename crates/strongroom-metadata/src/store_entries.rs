@@ -3,16 +3,17 @@
 use strongroom_domain::operation::PutState;
 use strongroom_domain::{GroupId, IntegrationId, OperationId, SecretId, Timestamp};
 
-use crate::operations::{PutRow, insert_facts, read_put};
+use crate::operations::{PutRow, read_put};
 use crate::sql::{params, statements};
 use crate::{Batch, CommitError, Guard, Lease, Metadata, PruneError, ReadError};
 
 statements! {
     TAKEN_NAMES = "SELECT name FROM store_entries WHERE target = ?1 AND name >= ?2 AND name < ?3";
-    // The longest untried first: so one that can't be removed holds up no other.
+    // The longest untried first, before them those that never were: so one that can't be removed holds up no other. The
+    // engines don't agree on where nulls stand.
     DUE_ENTRIES = "SELECT e.secret_id, e.integration_id, e.place FROM store_entries e \
         WHERE e.remove_at IS NOT NULL AND e.remove_at <= ?1 AND (e.tried_at IS NULL OR e.tried_at <= ?2) \
-        ORDER BY e.tried_at, e.remove_at LIMIT ?3";
+        ORDER BY e.tried_at NULLS FIRST, e.remove_at, e.secret_id LIMIT ?3";
     REMOVED_ENTRY = "DELETE FROM store_entries WHERE secret_id = ?1 AND remove_at IS NOT NULL";
     REMOVED_LEFTOVERS = "UPDATE operation_puts SET state = 'undone' \
         WHERE secret_id = ?1 AND (state = 'leftover' OR state = 'abandoned')";
@@ -21,7 +22,10 @@ statements! {
     COUNT_PINS = "SELECT COUNT(*) FROM secret_versions WHERE secret_id = ?1 AND store_version = ?2 AND gone_at IS NULL";
     LEFTOVERS = "SELECT p.operation_id, o.integration_id, o.group_id, p.secret_id, p.key, p.version, p.digest, p.place, p.before, \
         p.kept, p.placed, p.state, p.reason FROM operation_puts p JOIN operations o ON o.id = p.operation_id \
-        WHERE p.state = 'leftover' AND o.finished_at <= ?1 AND p.operation_id > ?2 ORDER BY p.operation_id LIMIT ?3";
+        WHERE p.state = 'leftover' AND o.finished_at <= ?1 AND (p.operation_id, p.secret_id) > (?2, ?3) \
+        ORDER BY p.operation_id, p.secret_id LIMIT ?4";
+    // Its entry may be gone meanwhile, and with it whatever there was to destroy.
+    END_LEFTOVER = "UPDATE operation_puts SET state = ?3, placed = ?4 WHERE operation_id = ?1 AND secret_id = ?2 AND state = 'leftover'";
     STORE_BACKLOG = "SELECT (SELECT COUNT(*) FROM operations WHERE finished_at IS NULL), \
         (SELECT COUNT(*) FROM store_entries WHERE remove_at IS NOT NULL), \
         (SELECT COUNT(*) FROM operation_puts WHERE state = 'leftover')";
@@ -113,15 +117,16 @@ impl Metadata {
         self.commit(batch).await
     }
 
-    /// Up to `limit` leftovers of operations that ended at or before `ended`, after an operation.
+    /// Up to `limit` leftovers of operations that ended at or before `ended`, after one of a secret in an operation.
     pub async fn leftovers(
         &self,
         ended: Timestamp,
-        after: Option<OperationId>,
+        after: Option<(OperationId, SecretId)>,
         limit: i64,
     ) -> Result<Vec<Leftover>, ReadError> {
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        self.rows(&LEFTOVERS, &params![ended, after, limit], |row| {
+        let (operation, secret) =
+            after.map(|(operation, secret)| (operation.to_string(), secret.to_string())).unwrap_or_default();
+        self.rows(&LEFTOVERS, &params![ended, operation, secret, limit], |row| {
             Ok(Leftover {
                 operation: row.parsed(0, OperationId::parse)?,
                 integration_id: row.parsed(1, IntegrationId::parse)?,
@@ -151,11 +156,11 @@ impl Metadata {
         Ok(count.is_some_and(|count| count > 0))
     }
 
-    /// What became of a leftover.
+    /// What became of a leftover. Misses `Operation` when it is none any more: its entry was removed meanwhile.
     pub async fn leftover_done(&self, leftover: &Leftover, state: PutState) -> Result<(), CommitError> {
         let mut batch = Batch::default();
-        let put = PutRow { state, ..leftover.put.clone() };
-        insert_facts(&mut batch, leftover.operation, &[put]);
+        let ended = params![leftover.operation, leftover.put.secret_id, state.id(), leftover.put.placed.as_ref()];
+        batch.one(Guard::Operation, &END_LEFTOVER, ended);
         self.commit(batch).await
     }
 }

@@ -58,7 +58,7 @@ impl Stage {
 
     /// From now on the write of the row number `at` (from 1, in a transaction) does not happen: silently, so that the
     /// statement touches too few rows, or with the error of a broken constraint.
-    fn sabotage(&self, at: usize, silently: bool) {
+    pub(crate) fn sabotage(&self, at: usize, silently: bool) {
         let behind = self.world.behind();
         behind.sabotage(&behind.tables(), at, silently);
     }

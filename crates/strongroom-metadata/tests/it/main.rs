@@ -10,6 +10,7 @@ mod identities;
 mod identity_guards;
 mod memberships;
 mod migration;
+mod operations;
 mod pages;
 mod postgres_only;
 mod reads;

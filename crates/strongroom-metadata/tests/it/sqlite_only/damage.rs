@@ -6,10 +6,11 @@ use rusqlite::Connection;
 use strongroom_domain::subject::SubjectName;
 use strongroom_domain::{GroupId, SecretId, UserId};
 use strongroom_metadata::{
-    AuditFilter, CommitError, GroupFilter, MachineKind, MachineRow, Metadata, Named, NamedRow, OpenError, Page,
-    PurgeItem, ReadError, UserRow,
+    AuditFilter, CommitError, GroupFilter, MachineKind, MachineRow, Metadata, Named, NamedRow, OpenError, OperationRow,
+    Page, PurgeItem, ReadError, UserRow,
 };
 
+use crate::operations::furnish_operations;
 use crate::world::{NOW, admin, create_user, event, furnish, member, purge, user};
 
 /// A database at rest, in one file, with a row in every table.
@@ -22,6 +23,8 @@ struct Sample {
     machine: MachineRow,
     /// A team, a role, a binding and a provider.
     named: [NamedRow; 4],
+    /// One undone, one done, one open.
+    operations: [OperationRow; 3],
     folder: tempfile::TempDir,
 }
 
@@ -45,6 +48,7 @@ impl Sample {
         let (bob, bot) = (user("1@x.io"), world.metadata.machine_by_name("old-bot").await.unwrap().unwrap());
         create_user(&world.metadata, &bob, &event("X")).await.unwrap();
         let named = furnish(&world.metadata, group, &bob, &bot).await;
+        let operations = furnish_operations(&world, (group, "living"), 2, secrets[0]).await;
         // Whatever may be null has a value somewhere.
         raw.execute_batch(
             "UPDATE tokens SET revoked_at = 1 WHERE subject_type <> 'user'; \
@@ -56,7 +60,7 @@ impl Sample {
         world.metadata.scrub().await.unwrap();
         let bytes = std::fs::read(world.folder.path().join("metadata.db")).unwrap();
         let admin = world.new.admin.id;
-        Self { bytes, living: group, secrets, admin, user: bob, machine: bot, named, folder: world.folder }
+        Self { bytes, living: group, secrets, admin, user: bob, machine: bot, named, operations, folder: world.folder }
     }
 
     /// A new file with these bytes.
@@ -97,6 +101,7 @@ impl Sample {
         errors.push(metadata.group_page(looks.clone(), GroupFilter::default(), all()).await.err());
         errors.push(metadata.group_page(bob, GroupFilter { search: "a".into() }, all()).await.err());
         errors.extend(self.read_identities(metadata).await);
+        errors.extend(self.read_operations(metadata).await);
         for id in self.secrets {
             errors.push(metadata.secret(id, &looks, 100).await.err());
             errors.push(metadata.secret_versions(id, 0, 100).await.err());
@@ -140,6 +145,25 @@ impl Sample {
         }
         for managers in [false, true] {
             errors.push(metadata.team_people("team:devs", managers, 0, 100).await.err());
+        }
+        errors
+    }
+
+    /// Those of writes over two systems.
+    async fn read_operations(&self, metadata: &Metadata) -> Vec<Option<ReadError>> {
+        let later = NOW.plus_days(99);
+        let mut errors = vec![
+            metadata.due_operations(later, 100).await.err(),
+            metadata.open_operation(self.operations[2].group_id).await.err(),
+            metadata.claiming_operation("claimed").await.err(),
+            metadata.taken_names("here", "live/").await.err(),
+            metadata.due_entries(later, later, 100).await.err(),
+            metadata.leftovers(later, None, 100).await.err(),
+            metadata.has_trash(self.living).await.err(),
+        ];
+        for operation in &self.operations {
+            errors.push(metadata.operation(operation.id).await.err());
+            errors.push(metadata.puts_of(operation.id).await.err());
         }
         errors
     }

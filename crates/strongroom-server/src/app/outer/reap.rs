@@ -19,8 +19,6 @@ const EVERY: Duration = Duration::from_secs(10);
 /// What couldn't be removed is tried again after this.
 const AGAIN: i64 = 60;
 const ROUND: i64 = 100;
-/// An operation has at most half as many puts.
-const LEFTOVERS: i64 = 2_000;
 
 /// Reaps for as long as the server runs.
 pub(crate) async fn run_reaping(app: Arc<App>) {
@@ -57,10 +55,20 @@ impl App {
             }
         }
         let ended = self.clock.now().plus_seconds(-seconds(self.patience.hold));
-        let leftovers = self.metadata.leftovers(ended, None, LEFTOVERS).await?;
-        let done = leftovers.iter().map(|leftover| self.destroy(leftover));
-        for done in side_by_side(done.collect()).await {
-            removed += usize::from(done?);
+        let mut after = None;
+        loop {
+            let leftovers = self.metadata.leftovers(ended, after, ROUND).await?;
+            let done = leftovers.iter().map(|leftover| self.destroy(leftover));
+            for done in side_by_side(done.collect()).await {
+                removed += usize::from(done?);
+            }
+            // What couldn't be destroyed is met again the next time.
+            match leftovers.last() {
+                Some(last) if i64::try_from(leftovers.len()).is_ok_and(|count| count == ROUND) => {
+                    after = Some((last.operation, last.put.secret_id));
+                }
+                _ => break,
+            }
         }
         Ok(removed)
     }
