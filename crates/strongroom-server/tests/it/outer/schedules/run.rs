@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
 
     /// Jobs run, as far as nobody kills them.
     async fn run_jobs(&self, reaps: bool) {
-        let instance = self.stage.outer.app.instance();
+        let instance = self.stage.other.as_ref().unwrap_or(&self.stage.outer.app).instance();
         let settled = AssertUnwindSafe(instance.settle_now()).catch_unwind();
         let mut settled = std::pin::pin!(settled);
         loop {

@@ -10,7 +10,7 @@ use strongroom_domain::SecretId;
 use strongroom_server::Step;
 use strongroom_stores::model::{EntryView, ModelCall, ModelControl, ModelKind};
 use strongroom_stores::{Call, Entry};
-use strongroom_testkit::{Client, Setup};
+use strongroom_testkit::{Client, Setup, TestApp};
 use tokio::sync::{Notify, Semaphore};
 
 use super::super::{Outer, entry_name};
@@ -25,6 +25,8 @@ const CALL: std::time::Duration = std::time::Duration::from_millis(60);
 const REAL_CALL: std::time::Duration = std::time::Duration::from_millis(1_500);
 
 pub(super) struct Stage {
+    /// Another replica, whose jobs run, where there can be one; it ends before the first.
+    pub(super) other: Option<TestApp>,
     pub(super) outer: Outer,
     pub(super) play: Arc<Play>,
     pub(super) kind: ModelKind,
@@ -94,7 +96,8 @@ impl Stage {
             None => Outer::over(kind.clone(), setup).await,
         };
         assert!(play.others.set((outer.admin.clone(), outer.store.clone())).is_ok());
-        let stage = Self { outer, play, kind, real };
+        let other = outer.app.replica().await;
+        let stage = Self { other, outer, play, kind, real };
         stage.hook();
         stage
     }
