@@ -88,8 +88,11 @@ impl Shared {
     }
 
     pub(super) fn arrived(&self, op: &Op) -> ModelCall {
+        self.counted(op.as_call())
+    }
+
+    pub(super) fn counted(&self, mut call: ModelCall) -> ModelCall {
         let mut state = self.state();
-        let mut call = op.as_call();
         let nth = state.counts.entry(call.call).or_default();
         *nth += 1;
         call.nth = *nth;

@@ -8,6 +8,7 @@ mod entries;
 mod fault;
 mod kind;
 mod op;
+mod over;
 mod views;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use self::{
     control::{Hook, ModelControl},
     fault::{Fault, ModelCall},
     kind::{Foreign, ModelKind, VersionNames},
+    over::Misbehaving,
     views::{EntryView, VersionState, VersionView},
 };
 use crate::{

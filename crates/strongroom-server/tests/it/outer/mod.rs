@@ -65,8 +65,11 @@ impl Outer {
 
     pub(crate) async fn over(kind: ModelKind, setup: Setup) -> Self {
         let model = Arc::new(ModelStore::new(kind));
-        let store = model.control();
-        let stores = move |fqn: &str| fqn.ends_with(":model").then(|| -> Arc<dyn SecretStore> { model.clone() });
+        Self::with(model.control(), model, setup).await
+    }
+
+    pub(crate) async fn with(store: ModelControl, kept: Arc<dyn SecretStore>, setup: Setup) -> Self {
+        let stores = move |fqn: &str| fqn.ends_with(":model").then(|| kept.clone());
         let app = setup.outer(Arc::new(stores)).start().await;
         let admin = app.admin();
         let applied = admin.put("/api/svc/v1/apply", json!({"manifest": manifest()})).await.expect(200);

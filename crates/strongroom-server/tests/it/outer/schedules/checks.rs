@@ -15,6 +15,8 @@ use crate::support::updates;
 struct Known {
     /// The name in the store, by secret.
     entries: HashMap<String, String>,
+    /// The same, as it is kept with us.
+    places: HashMap<String, String>,
     /// Secrets and what their versions are called in the store.
     pinned: HashSet<(String, String)>,
     /// The same of what is listed as left behind.
@@ -26,20 +28,23 @@ struct Known {
 impl Run<'_> {
     pub(super) async fn check(&mut self) {
         let stage = self.stage;
-        let (app, store) = (&stage.outer.app, &stage.outer.store);
+        let app = &stage.outer.app;
         for _ in 0..3 {
             app.clock.advance_seconds(120);
-            app.instance().settle_now().await.unwrap();
-            app.instance().reap_now().await.unwrap();
+            // Whoever has the jobs' leases.
+            let jobs = stage.other.as_ref().unwrap_or(app).instance();
+            jobs.settle_now().await.unwrap();
+            jobs.reap_now().await.unwrap();
         }
         let tamper = app.tamper();
         self.check_rows(&tamper);
         let known = known(&tamper, &self.groups);
-        let views: Vec<EntryView> = store.entries().into_iter().filter(|view| self.is_of_group(&view.name)).collect();
+        let views: Vec<EntryView> =
+            stage.entries(&self.group).into_iter().filter(|view| self.is_of_group(&view.name)).collect();
         for view in &views {
             self.check_entry(view, &known);
         }
-        self.check_latest(&known);
+        self.check_latest(&known).await;
         self.check_that_it_goes_on().await;
     }
 
@@ -161,7 +166,7 @@ impl Run<'_> {
     }
 
     /// Who reads directly gets what was acknowledged.
-    fn check_latest(&self, known: &Known) {
+    async fn check_latest(&self, known: &Known) {
         let (present, touched) = {
             let oracle = self.stage.play.oracle();
             (oracle.present().clone(), oracle.touched.clone())
@@ -169,8 +174,12 @@ impl Run<'_> {
         for (key, value) in
             present.cut.iter().flatten().filter(|(key, value)| !touched.contains(*key) && value.as_str() != LOST)
         {
-            let name = self.ids.get(key).and_then(|id| known.entries.get(id));
-            let latest = name.and_then(|name| self.stage.outer.store.direct_latest(name));
+            let id = self.ids.get(key).map_or("", String::as_str);
+            let name = known.places.get(id);
+            let latest = match name {
+                Some(place) => self.stage.direct(id, place).await,
+                None => None,
+            };
             if latest.as_ref() != Some(value) {
                 self.problem(format!("read directly, {key} ({name:?}) is {latest:?}, not {value}"));
             }
@@ -210,14 +219,20 @@ impl Run<'_> {
 }
 
 fn known(tamper: &Tamper, groups: &[String]) -> Known {
-    let mut known =
-        Known { entries: HashMap::new(), pinned: HashSet::new(), listed: HashSet::new(), maybe: HashSet::new() };
+    let mut known = Known {
+        entries: HashMap::new(),
+        places: HashMap::new(),
+        pinned: HashSet::new(),
+        listed: HashSet::new(),
+        maybe: HashSet::new(),
+    };
     for group in groups {
         let entries = format!(
             "SELECT secret_id || ' ' || place FROM store_entries WHERE group_id = '{group}' ORDER BY secret_id"
         );
         for line in tamper.lines(&entries) {
             let (secret, place) = line.split_once(' ').unwrap();
+            known.places.insert(secret.to_owned(), place.to_owned());
             known.entries.insert(secret.to_owned(), name_of(secret, place));
         }
         let pinned = format!(

@@ -181,6 +181,11 @@ impl<'a> Run<'a> {
         play.trace(format!("  {act:?}"));
         let (id, present) = {
             let oracle = play.oracle();
+            if oracle.is_unclear() {
+                // With which value a key would come back isn't known.
+                self.ids.clear();
+                self.deleted.clear();
+            }
             (oracle.present().id.clone(), oracle.present().cut.clone())
         };
         let (request, next) = self.request(&act, id.as_deref(), present.as_ref());
@@ -203,7 +208,7 @@ impl<'a> Run<'a> {
         self.learn(&act, at, answer, present).await;
         self.stage.calm();
         if !self.very_late || self.dice.once_in(2) {
-            self.late();
+            self.late().await;
         }
         if self.outside && self.dice.once_in(3) {
             let what = *self.dice.pick(&[Outside::Write, Outside::Delete, Outside::Recreate]);
@@ -214,8 +219,8 @@ impl<'a> Run<'a> {
         play.read().await;
     }
 
-    fn late(&self) {
-        let came = self.stage.outer.store.let_late_happen();
+    async fn late(&self) {
+        let came = self.stage.late().await;
         if came > 0 {
             self.stage.play.trace(format!("  {came} late effects come"));
         }
@@ -224,6 +229,9 @@ impl<'a> Run<'a> {
     /// The writer stands still: others settle what it began, and it goes on.
     async fn while_it_stands_still(&self) {
         let app = &self.stage.outer.app;
+        if !self.very_late {
+            self.late().await;
+        }
         for _ in 0..=self.dice.below(2) {
             app.clock.advance_seconds(60);
             self.run_jobs(self.dice.once_in(2)).await;
@@ -234,7 +242,7 @@ impl<'a> Run<'a> {
 
     /// Jobs run, as far as nobody kills them.
     async fn run_jobs(&self, reaps: bool) {
-        let instance = self.stage.outer.app.instance();
+        let instance = self.stage.other.as_ref().unwrap_or(&self.stage.outer.app).instance();
         let settled = AssertUnwindSafe(instance.settle_now()).catch_unwind();
         let mut settled = std::pin::pin!(settled);
         loop {
@@ -382,7 +390,6 @@ impl<'a> Run<'a> {
 
     /// Lets everything come to its end, and finds out what that was.
     async fn settle(&mut self, troubled: bool) {
-        let store = &self.stage.outer.store;
         let app = &self.stage.outer.app;
         self.stage.play.trace(format!("  settling{}", if troubled { ", in trouble" } else { "" }));
         if troubled {
@@ -392,7 +399,7 @@ impl<'a> Run<'a> {
         }
         self.stage.calm();
         if !self.very_late {
-            self.late();
+            self.late().await;
         }
         let mut rounds = 0;
         while self.stage.outer.open() > 0 && rounds < 16 {
@@ -403,9 +410,7 @@ impl<'a> Run<'a> {
         if self.stage.outer.open() > 0 {
             self.stage.play.oracle().problem("an operation stays open");
         }
-        if store.late() > 0 {
-            self.late();
-        }
+        self.late().await;
         self.find_out().await;
     }
 

@@ -6,24 +6,31 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
 use serde_json::json;
+use strongroom_domain::SecretId;
 use strongroom_server::Step;
-use strongroom_stores::Call;
-use strongroom_stores::model::{ModelCall, ModelControl, ModelKind};
-use strongroom_testkit::{Client, Setup};
+use strongroom_stores::model::{EntryView, ModelCall, ModelControl, ModelKind};
+use strongroom_stores::{Call, Entry};
+use strongroom_testkit::{Client, Setup, TestApp};
 use tokio::sync::{Notify, Semaphore};
 
 use super::super::{Outer, entry_name};
 use super::oracle::{Cut, Oracle};
 use super::plan::{Arrival, Dice, Outside, Upset};
+use super::real::Real;
 use crate::support::{SECRETS, list, reference_path, text};
 
 /// A hanging call costs so much of the test's time.
 const CALL: std::time::Duration = std::time::Duration::from_millis(60);
 
+const REAL_CALL: std::time::Duration = std::time::Duration::from_millis(1_500);
+
 pub(super) struct Stage {
+    /// Another replica, whose jobs run, where there can be one; it ends before the first.
+    pub(super) other: Option<TestApp>,
     pub(super) outer: Outer,
     pub(super) play: Arc<Play>,
     pub(super) kind: ModelKind,
+    pub(super) real: Option<Arc<Real>>,
 }
 
 /// What hooks and the schedule share.
@@ -31,6 +38,7 @@ pub(super) struct Play {
     script: Mutex<Script>,
     pub(super) oracle: Mutex<Oracle>,
     others: OnceLock<(Client, ModelControl)>,
+    real: Option<Arc<Real>>,
     /// Somebody stands still.
     pub(super) stopped: Notify,
     /// So many of them may go on.
@@ -56,22 +64,40 @@ struct Killed;
 
 impl Stage {
     pub(super) async fn open(kind: ModelKind) -> Self {
+        Self::over(kind, None).await
+    }
+
+    pub(super) async fn on(real: Real) -> Self {
+        let kind = ModelKind { description: real.inner.description().clone(), ..ModelKind::checked() };
+        Self::over(kind, Some(Arc::new(real))).await
+    }
+
+    async fn over(kind: ModelKind, real: Option<Arc<Real>>) -> Self {
         let play = Arc::new(Play {
             script: Mutex::default(),
             oracle: Mutex::default(),
             others: OnceLock::new(),
+            real: real.clone(),
             stopped: Notify::new(),
             gate: Semaphore::new(0),
         });
         let hook = play.clone();
-        let setup =
-            Setup::default().set("STRONGROOM_RATE_LIMIT_SUBJECT", "0").patience(CALL).steps(Arc::new(move |step| {
+        // Readers stand in the calls' way, and theirs take longer over PostgreSQL.
+        let is_slow = real.is_some() || std::env::var_os("STRONGROOM_TEST_POSTGRES").is_some();
+        let setup = Setup::default()
+            .set("STRONGROOM_RATE_LIMIT_SUBJECT", "0")
+            .patience(if is_slow { REAL_CALL } else { CALL })
+            .steps(Arc::new(move |step| {
                 let play = hook.clone();
                 async move { play.step(step).await }.boxed()
             }));
-        let outer = Outer::over(kind.clone(), setup).await;
+        let outer = match &real {
+            Some(real) => Outer::with(real.misbehaving.control(), real.misbehaving.clone(), setup).await,
+            None => Outer::over(kind.clone(), setup).await,
+        };
         assert!(play.others.set((outer.admin.clone(), outer.store.clone())).is_ok());
-        let stage = Self { outer, play, kind };
+        let other = outer.app.replica().await;
+        let stage = Self { other, outer, play, kind, real };
         stage.hook();
         stage
     }
@@ -121,6 +147,34 @@ impl Stage {
             play.trace(format!("    {:?} {} of {}: {fault:?}", call.call, count, call.name));
             Some(fault)
         });
+    }
+
+    /// Late effects come; says how many.
+    pub(super) async fn late(&self) -> usize {
+        match &self.real {
+            Some(real) => real.misbehaving.let_late_happen().await,
+            None => self.outer.store.let_late_happen(),
+        }
+    }
+
+    /// What the store holds of a group.
+    pub(super) fn entries(&self, group: &str) -> Vec<EntryView> {
+        match &self.real {
+            Some(real) => real.entries(group),
+            None => self.outer.store.entries(),
+        }
+    }
+
+    /// What somebody gets who reads the store directly.
+    pub(super) async fn direct(&self, secret: &str, place: &str) -> Option<String> {
+        let (plain, beside) = place.strip_suffix('~').map_or((place, false), |plain| (plain, true));
+        let (group, key) = plain.split_once('/').unwrap();
+        let secret_id = SecretId::parse(secret).unwrap();
+        let entry = Entry { tenant: "default", group, key, secret_id, beside };
+        match &self.real {
+            Some(real) => real.inner.latest(&entry).await.ok()?.map(|latest| latest.value.expose().to_owned()),
+            None => self.outer.store.direct_latest(&strongroom_stores::model::name(&entry)),
+        }
     }
 
     /// Nothing goes wrong any more.
@@ -224,7 +278,7 @@ impl Play {
         };
         let key = super::KEYS[at % super::KEYS.len()];
         let name = entry_name(&name, key);
-        if store.entry(&name).is_none() {
+        if self.real.is_none() && store.entry(&name).is_none() {
             self.trace("      nothing is there");
             return;
         }
@@ -236,6 +290,10 @@ impl Play {
             }
         }
         self.trace(format!("      {what:?} {name}"));
+        if let Some(real) = &self.real {
+            real.change_outside(what, &name, &value);
+            return;
+        }
         match what {
             Outside::Write => store.write_outside(&name, &value),
             Outside::Delete => store.delete_outside(&name),
