@@ -59,7 +59,8 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
     for repetition in 0..options.runs {
         for turn in 0..ALL.len() {
             let at = (turn + repetition) % ALL.len();
-            let lanes = (0..CONNECTIONS).map(|seed| Lane::new(reveals.clone(), (repetition * 8 + seed) as u64)).collect();
+            let lanes =
+                (0..CONNECTIONS).map(|seed| Lane::new(reveals.clone(), (repetition * 8 + seed) as u64)).collect();
             let aim = Aim { addresses: vec![lab.address], servers: vec![lab.server.pid()], database: None };
             if ALL[at] == Other::Hangs {
                 lab.other.pause();
@@ -88,7 +89,8 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
             if let Some(error) = measured.first_error {
                 return Err(format!("a reveal: {error}").into());
             }
-            let values = [milliseconds(&measured.latencies, 500), milliseconds(&measured.latencies, 990), answers.into()];
+            let values =
+                [milliseconds(&measured.latencies, 500), milliseconds(&measured.latencies, 990), answers.into()];
             found[at].iter_mut().zip(values).for_each(|(all, value)| all.push(value));
         }
         eprintln!("reveals beside another store: {}/{}", repetition + 1, options.runs);

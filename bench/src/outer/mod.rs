@@ -51,7 +51,7 @@ pub(crate) async fn run(options: &OuterOptions) -> Result<()> {
         machine.filesystem
     );
     println!(
-        "- {}; {}, development mode (in memory), no TLS; {}",
+        "- {}; {}, once in development mode (in memory, root token) and once durable (raft, a policy, audit log), no TLS; {}",
         first_line(Command::new(&options.common.strongroom).arg("--version")),
         first_line(Command::new(&options.common.bao).arg("version")),
         if lab.moto.is_some() { "moto" } else { "AWS left out: no moto" }
@@ -65,13 +65,15 @@ pub(crate) async fn run(options: &OuterOptions) -> Result<()> {
     }
     println!("\nReveals of values in OpenBao\n");
     println!(
-        "| connections | through it p50, p99 ms | directly p50, p99 ms | ratio of p50 (min to max) | ratio of requests/s | server CPU µs | OpenBao's CPU µs through it | and directly |\n|---|---|---|---|---|---|---|---|"
+        "| store | connections | through it p50, p99 ms | directly p50, p99 ms | ratio of p50 (min to max) | ratio of requests/s | server CPU µs | OpenBao's CPU µs through it | and directly |\n|---|---|---|---|---|---|---|---|---|"
     );
     for line in reveals::measure(&lab, &options.common).await? {
         println!("{line}");
     }
     println!("\nReveals from the embedded store on {} connections\n", hanging::CONNECTIONS);
-    println!("| another store | p50 ms | p99 ms | p99, times that alone (min to max) | answers of the other |\n|---|---|---|---|---|");
+    println!(
+        "| another store | p50 ms | p99 ms | p99, times that alone (min to max) | answers of the other |\n|---|---|---|---|---|"
+    );
     for line in hanging::measure(&lab, &options.common).await? {
         println!("{line}");
     }

@@ -1,6 +1,6 @@
 //! Reveals of values in `OpenBao`, beside reading them there directly.
 
-use super::setup::{Lab, Side, address_of};
+use super::setup::{Lab, Side, Vault};
 use super::{Pairs, each, middle, milliseconds, ratio};
 use crate::Result;
 use crate::disk::count;
@@ -13,14 +13,20 @@ const SECRETS: usize = 96;
 
 /// Lines of a table.
 pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>> {
-    let integration = lab.in_bao.clone();
-    let group = lab.group(&integration, "revealed", SECRETS).await?;
+    let mut lines = Vec::new();
+    for (vault, group) in lab.vaults.iter().zip(["revealed-0", "revealed-1"]) {
+        lines.extend(compare(lab, vault, group, options).await?);
+    }
+    Ok(lines)
+}
+
+async fn compare(lab: &Lab, vault: &Vault, name: &str, options: &Options) -> Result<Vec<String>> {
+    let group = lab.group(&vault.integration, name, SECRETS).await?;
     let through = (0..SECRETS).map(|number| {
         Template::new("GET", &format!("/api/svc/v1/secrets/{}", group.secrets[number]), &[&lab.header], None)
     });
-    let token = format!("x-vault-token: {}", lab.bao.root_token());
     let direct = (0..SECRETS).map(|number| {
-        Template::new("GET", &format!("/v1/secret/data/tfy-secret/default/revealed/KEY_{number}"), &[&token], None)
+        Template::new("GET", &format!("/v1/secret/data/tfy-secret/default/{name}/KEY_{number}"), &[&vault.header], None)
     });
     let requests: [Vec<Template>; 2] = [through.collect(), direct.collect()];
     let window = Window { warm_up: options.window / 5, measured: options.window };
@@ -32,15 +38,14 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
             for side in Side::in_turn(repetition) {
                 let (templates, address) = match side {
                     Side::Through => (&requests[0], lab.address),
-                    Side::Direct => (&requests[1], address_of(&lab.bao.url())?),
+                    Side::Direct => (&requests[1], vault.address),
                 };
                 // No two connections ask for the same: the server would read it once for both.
                 let lane = |connection| {
                     let own = templates.iter().skip(connection).step_by(connections).cloned().collect();
                     Lane::new(own, connection as u64)
                 };
-                let aim =
-                    Aim { addresses: vec![address], servers: vec![lab.server.pid()], database: lab.bao.process_id() };
+                let aim = Aim { addresses: vec![address], servers: vec![lab.server.pid()], database: vault.process };
                 let measured = load::run(&aim, (0..connections).map(lane).collect(), window).await?;
                 if let Some(error) = measured.first_error {
                     return Err(format!("a reveal: {error}").into());
@@ -54,10 +59,11 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
                     own.push(each(measured.server_cpu, answers));
                 }
             }
-            eprintln!("reveals on {connections} connections: {}/{}", repetition + 1, options.runs);
+            eprintln!("reveals in {}, on {connections} connections: {}/{}", vault.name, repetition + 1, options.runs);
         }
         lines.push(format!(
-            "| {connections} | {:.2}, {:.2} | {:.2}, {:.2} | {} | {} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {connections} | {:.2}, {:.2} | {:.2}, {:.2} | {} | {} | {:.0} | {:.0} | {:.0} |",
+            vault.name,
             middle(&p50.through),
             middle(&p99.through),
             middle(&p50.direct),

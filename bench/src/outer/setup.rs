@@ -10,7 +10,7 @@ use strongroom_throwaway::{Moto, OpenBao};
 use crate::Result;
 use crate::options::OuterOptions;
 use crate::process::{Server, free_port};
-use crate::targets::{Client, READY, serve_strongroom, text, wait_for};
+use crate::targets::{Client, READY, serve_openbao, serve_strongroom, text, wait_for};
 
 pub(super) const GROUPS: &str = "/api/svc/v1/secret-groups";
 const ACCOUNTS: &str = "/api/svc/v1/provider-accounts";
@@ -29,17 +29,38 @@ impl Side {
     }
 }
 
+/// What the server and the bench itself need of the durable one.
+const POLICY: &str = r#"
+path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "sys/capabilities-self" { capabilities = ["update"] }
+path "sys/internal/ui/mounts/secret" { capabilities = ["read"] }
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self" { capabilities = ["update"] }
+"#;
+
+/// An `OpenBao` and its integration.
+pub(super) struct Vault {
+    pub(super) name: &'static str,
+    pub(super) address: SocketAddr,
+    /// A whole line with its token.
+    pub(super) header: String,
+    pub(super) process: Option<u32>,
+    pub(super) integration: String,
+}
+
 /// Everything that runs.
 pub(super) struct Lab {
     pub(super) server: Server,
     pub(super) address: SocketAddr,
     /// A whole line with the administrator's token.
     pub(super) header: String,
-    pub(super) bao: OpenBao,
+    /// In memory, with its root token; and durable, with a policy and its audit log on.
+    pub(super) vaults: [Vault; 2],
+    _in_memory: OpenBao,
+    _durable: Server,
     /// The one that will hang.
     pub(super) other: OpenBao,
     pub(super) moto: Option<Moto>,
-    pub(super) in_bao: String,
     pub(super) in_other: String,
     pub(super) in_moto: Option<String>,
     pub(super) embedded: String,
@@ -57,6 +78,9 @@ impl Lab {
         let bao = OpenBao::start(&options.common.bao)?;
         let other = OpenBao::start(&options.common.bao)?;
         let moto = options.moto.as_deref().map(Moto::start).transpose()?;
+        let durable = folder.join("openbao");
+        std::fs::create_dir(&durable)?;
+        let durable = serve_openbao(&options.common.bao, &durable, POLICY).await?;
         let (address, data) = (free_port()?, folder.join("data"));
         let spawned = Instant::now();
         let mut command = serve_strongroom(&options.common, address, &data);
@@ -72,20 +96,41 @@ impl Lab {
         let mut client = Client::open(address, header.clone()).await?;
         let listed = client.call("GET", "/api/svc/v1/provider-integrations?type=secret-store", None).await?;
         let embedded = text(&listed, "/data/0/id")?;
-        let vault = |name, bao: &OpenBao| {
+        let vault = |name, url: &str, token: &str| {
             json!({
-                "type": "integration/secret-store/hashicorp/vault", "name": name, "vault_url": bao.url(),
-                "kv_mount_path": "secret", "auth_data": {"type": "token", "token": bao.root_token()},
+                "type": "integration/secret-store/hashicorp/vault", "name": name, "vault_url": url,
+                "kv_mount_path": "secret", "auth_data": {"type": "token", "token": token},
             })
         };
+        let durable_url = format!("http://{}", durable.address);
         let manifest = json!({
             "type": "provider-account/hashicorp", "name": "vaults",
-            "integrations": [vault("answering", &bao), vault("hanging", &other)],
+            "integrations": [
+                vault("memory", &bao.url(), bao.root_token()),
+                vault("durable", &durable_url, &durable.token),
+                vault("hanging", &other.url(), other.root_token()),
+            ],
         });
         let made = apply(&mut client, &manifest).await?;
-        let (in_bao, in_other) = (text(&made, "/data/integrations/0/id")?, text(&made, "/data/integrations/1/id")?);
+        let made = |at| text(&made, &format!("/data/integrations/{at}/id"));
+        let in_memory = Vault {
+            name: "OpenBao in memory",
+            address: address_of(&bao.url())?,
+            header: format!("x-vault-token: {}", bao.root_token()),
+            process: bao.process_id(),
+            integration: made(0)?,
+        };
+        let on_disk = Vault {
+            name: "OpenBao, durable",
+            address: durable.address,
+            header: format!("x-vault-token: {}", durable.token),
+            process: Some(durable.server.pid()),
+            integration: made(1)?,
+        };
+        let (vaults, in_other) = ([in_memory, on_disk], made(2)?);
         let in_moto = if moto.is_some() { Some(aws(&mut client).await?) } else { None };
-        Ok(Self { server, address, header, bao, other, moto, in_bao, in_other, in_moto, embedded })
+        let (_in_memory, _durable) = (bao, durable.server);
+        Ok(Self { server, address, header, vaults, _in_memory, _durable, other, moto, in_other, in_moto, embedded })
     }
 
     /// A new group with keys `KEY_0` and so on.

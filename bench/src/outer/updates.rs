@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::setup::{GROUPS, Lab, Side, address_of, value, values};
+use super::setup::{GROUPS, Lab, Side, Vault, address_of, value, values};
 use super::{Pairs, each, middle, milliseconds};
 use crate::Result;
 use crate::disk::nanoseconds;
 use crate::http1::Connection;
 use crate::process::{cpu_time, family_cpu_time};
+use crate::targets::Client;
 use crate::template::{Random, Template};
 
 /// As many as the server writes at once under one operation.
@@ -64,15 +65,17 @@ impl Direct {
 /// Lines of a table.
 pub(super) async fn measure(lab: &Lab, runs: usize) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for (keys, updates) in IN_BAO {
-        let direct = to_bao(lab, keys)?;
-        let (integration, store) = (lab.in_bao.clone(), lab.bao.process_id());
-        lines.push(compare(lab, "OpenBao", &integration, direct, store, (keys, updates, runs)).await?);
+    for vault in &lab.vaults {
+        for (keys, updates) in IN_BAO {
+            let direct = to_bao(vault, keys).await?;
+            let of = (vault.name, vault.integration.as_str(), vault.process);
+            lines.push(compare(lab, of, direct, (keys, updates, runs)).await?);
+        }
     }
     if let (Some(moto), Some(integration)) = (&lab.moto, lab.in_moto.clone()) {
         for (keys, updates) in IN_MOTO {
             let direct = to_moto(address_of(&moto.url())?, keys);
-            lines.push(compare(lab, "moto", &integration, direct, None, (keys, updates, runs)).await?);
+            lines.push(compare(lab, ("moto", &integration, None), direct, (keys, updates, runs)).await?);
         }
     }
     Ok(lines)
@@ -80,13 +83,12 @@ pub(super) async fn measure(lab: &Lab, runs: usize) -> Result<Vec<String>> {
 
 async fn compare(
     lab: &Lab,
-    store: &str,
-    integration: &str,
+    (store, integration, store_process): (&str, &str, Option<u32>),
     mut direct: Direct,
-    store_process: Option<u32>,
     (keys, updates, runs): (usize, usize, usize),
 ) -> Result<String> {
-    let group = lab.group(integration, &format!("updated-{}-{keys}", store.to_lowercase()), keys).await?;
+    let group =
+        lab.group(integration, &format!("updated-{}-{keys}", &integration[integration.len() - 6..]), keys).await?;
     let mut connection = Connection::open(lab.address).await?;
     let (mut pairs, mut used) = (Pairs::default(), [[Duration::ZERO; 2]; 2]);
     let store_time = || store_process.map_or(Ok(Duration::ZERO), family_cpu_time);
@@ -146,13 +148,15 @@ async fn compare(
 }
 
 /// Check-and-set with the fields that the server writes, to entries that are marked as its are.
-fn to_bao(lab: &Lab, keys: usize) -> Result<Direct> {
+async fn to_bao(vault: &Vault, keys: usize) -> Result<Direct> {
+    let mut client = Client::open(vault.address, vault.header.clone()).await?;
     let id = "01900000-0000-7000-8000-000000000000";
     for number in 0..keys {
-        let marks = json!({"max_versions": 100, "custom_metadata": {"strongroom_instance": id, "strongroom_secret": id}});
-        lab.bao.ask("POST", &format!("secret/metadata/direct-{keys}/KEY_{number}"), &[], &marks.to_string())?;
+        let marks =
+            json!({"max_versions": 100, "custom_metadata": {"strongroom_instance": id, "strongroom_secret": id}});
+        client.call("POST", &format!("/v1/secret/metadata/direct-{keys}/KEY_{number}"), Some(&marks)).await?;
     }
-    let header = format!("x-vault-token: {}", lab.bao.root_token());
+    let header = vault.header.clone();
     let writes = move |round: usize| {
         let write = |number: usize| {
             let data = json!({
@@ -165,12 +169,7 @@ fn to_bao(lab: &Lab, keys: usize) -> Result<Direct> {
         };
         (0..keys).map(write).collect()
     };
-    Ok(Direct {
-        address: address_of(&lab.bao.url())?,
-        writes: Box::new(writes),
-        keeps_connections: true,
-        kept: Vec::new(),
-    })
+    Ok(Direct { address: vault.address, writes: Box::new(writes), keeps_connections: true, kept: Vec::new() })
 }
 
 /// New versions that are current at once: half of what the server sends, which puts them unseen and shows them then.
