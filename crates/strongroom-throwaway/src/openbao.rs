@@ -82,6 +82,12 @@ impl OpenBao {
         &self.token
     }
 
+    /// Its process, as long as it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Daemon::id)
+    }
+
     /// Asks it something as root and gives the answer's body; another status than 2xx is an error that has it. `path`
     /// is what comes after `/v1/`, `headers` are whole lines.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Result<String, String> {
