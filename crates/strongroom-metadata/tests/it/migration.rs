@@ -12,10 +12,11 @@ use crate::behind::{TestDatabase, connect};
 use crate::world::{NOW, World, change_identities, event, member};
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: [&str; 3] = [
+pub(crate) const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_replicas.sql"),
     include_str!("../../migrations/0003_identity.sql"),
+    include_str!("../../migrations/0004_outer_stores.sql"),
 ];
 pub(crate) const CHECKSUMS: &str = include_str!("../../migrations/checksums.txt");
 
