@@ -188,8 +188,8 @@ async fn one_operation_of_a_group_is_open_at_a_time() {
     let write = flip_of(&stage, &new);
     metadata.flip_operation(&held, &write, &next(OperationState::Done, Some(NOW)), Placed::All(2)).await.unwrap();
     assert_eq!(metadata.open_operation(stage.group.id).await.unwrap(), None);
-    let state = metadata.operation(new.row.id).await.unwrap().unwrap();
-    assert_eq!((state.state, state.change.as_str(), state.finished_at), (OperationState::Done, "", Some(NOW)));
+    let done = metadata.operation(new.row.id).await.unwrap().unwrap();
+    assert_eq!((done.state, done.change.as_str(), done.finished_at), (OperationState::Done, "", Some(NOW)));
     assert!(metadata.puts_of(new.row.id).await.unwrap().iter().all(|put| put.state == PutState::Placed));
     other.revision = Some(3);
     metadata.begin_operation(&other, "two").await.unwrap();
@@ -496,9 +496,9 @@ async fn moved_pointers_and_their_mac_are_one() {
     let new = intent(&stage);
     let held = begin(&stage, &new).await;
     end(metadata, &held, NOW, undone_of(&new)).await;
-    let state = metadata.group(stage.group.id, &admin()).await.unwrap().unwrap();
-    assert_eq!((state.group.revision, state.group.revision_mac.as_slice()), (2, MAC.as_slice()));
-    let of = |id| state.secrets.iter().find(|secret| secret.id == id).unwrap().store_version.clone();
+    let found = metadata.group(stage.group.id, &admin()).await.unwrap().unwrap();
+    assert_eq!((found.group.revision, found.group.revision_mac.as_slice()), (2, MAC.as_slice()));
+    let of = |id| found.secrets.iter().find(|secret| secret.id == id).unwrap().store_version.clone();
     assert_eq!((of(stage.group.secrets[0].id), of(stage.group.secrets[1].id)), ("10".into(), "1".into()));
     let macs: Vec<_> = metadata.revisions(stage.group.id, 0, 9).await.unwrap().into_iter().map(|row| row.mac).collect();
     assert_eq!(macs, [vec![1; 32], MAC.to_vec()]);

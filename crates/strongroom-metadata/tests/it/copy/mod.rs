@@ -184,7 +184,7 @@ async fn filled(postgres: Option<TestDatabase>) -> World {
     change.ended = vec![a];
     change.began = vec![lifetime(a, "A", 2)];
     metadata.change_group(&change).await.unwrap();
-    furnish_operations(&world, (group.id, "pay"), 2, group.secrets[1].id).await;
+    Box::pin(furnish_operations(&world, (group.id, "pay"), 2, group.secrets[1].id)).await;
     let behind = world.behind();
     let (empty, large) =
         if is_postgres { ("''::BYTEA", "decode(repeat('ab', 400000), 'hex')") } else { ("X''", "zeroblob(400000)") };

@@ -48,7 +48,8 @@ impl Sample {
         let (bob, bot) = (user("1@x.io"), world.metadata.machine_by_name("old-bot").await.unwrap().unwrap());
         create_user(&world.metadata, &bob, &event("X")).await.unwrap();
         let named = furnish(&world.metadata, group, &bob, &bot).await;
-        let operations = furnish_operations(&world, (group, "living"), 2, secrets[0]).await;
+        // Its future is large.
+        let operations = Box::pin(furnish_operations(&world, (group, "living"), 2, secrets[0])).await;
         // Whatever may be null has a value somewhere.
         raw.execute_batch(
             "UPDATE tokens SET revoked_at = 1 WHERE subject_type <> 'user'; \
@@ -202,7 +203,7 @@ pub(super) fn alive(outcome: &Result<(), CommitError>) {
 
 #[tokio::test]
 async fn what_is_no_database_is_refused_and_left_alone() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let mut other = sample.bytes.clone();
     other[..16].copy_from_slice(b"Some other file\0");
     let cases: [(&str, Vec<u8>); 4] = [
@@ -224,7 +225,7 @@ async fn what_is_no_database_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn a_file_that_was_cut_is_an_error() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     assert!(sample.survives(&sample.write("whole", &sample.bytes)).await);
     let length = sample.bytes.len();
     assert!(length > 100_000, "{length}");
@@ -241,7 +242,7 @@ async fn a_file_that_was_cut_is_an_error() {
 
 #[tokio::test]
 async fn flipped_bits_never_end_in_a_panic() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {
         state ^= state << 13;
@@ -305,7 +306,7 @@ const UNREAD: &[&str] = &[
 /// A field of another type than the column's is an error that names the statement.
 #[tokio::test]
 async fn a_field_of_another_type_is_an_error() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let raw = Connection::open(sample.write("schema", &sample.bytes)).unwrap();
     let mut silent = Vec::new();
     // What only PostgreSQL's replicas and jobs look at is left out.
@@ -350,7 +351,7 @@ async fn a_field_of_another_type_is_an_error() {
 /// A field of the right type that can't mean anything.
 #[tokio::test]
 async fn a_field_without_a_meaning_is_an_error() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let cases = [
         ("secret_groups.data_key_kek", "-1"),
         ("secret_groups.data_key_kek", "4294967296"),
@@ -403,7 +404,7 @@ async fn a_field_without_a_meaning_is_an_error() {
 /// A role that is none must never pass for another, or for none.
 #[tokio::test]
 async fn a_damaged_role_is_an_error_wherever_it_is_read() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let path = sample.write("role", &sample.bytes);
     Connection::open(&path).unwrap().execute_batch("UPDATE grants SET role = 99").unwrap();
     let metadata = Metadata::open(&path).unwrap();
@@ -429,7 +430,7 @@ async fn a_damaged_role_is_an_error_wherever_it_is_read() {
 /// The file is overwritten under the running server.
 #[tokio::test]
 async fn damage_under_a_running_server_is_an_error() {
-    let sample = Sample::new().await;
+    let sample = Box::pin(Sample::new()).await;
     let path = sample.write("running", &sample.bytes);
     let metadata = Metadata::open(&path).unwrap();
     assert!(sample.read(&metadata).await.is_empty());
