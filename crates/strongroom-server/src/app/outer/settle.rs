@@ -157,7 +157,8 @@ impl App {
                 Err(error) => return Err(AppError::Store(error)),
             }
         }
-        let all_there = puts.iter().all(|put| put.state == PutState::Placed);
+        // An operation without its rows has lost them.
+        let all_there = !puts.is_empty() && puts.iter().all(|put| put.state == PutState::Placed);
         if let (Some(mut write), Some(before), Some(key), true) = (write, before, key, all_there) {
             let mut after = after::after(&before, &write);
             self.fill(&mut after, &mut write, &puts, &key);
