@@ -10,13 +10,13 @@ use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
-use super::setup::{GROUPS, Lab, values};
+use super::setup::{GROUPS, Lab};
 use super::{middle, milliseconds, ratio};
 use crate::Result;
 use crate::http1::Connection;
 use crate::load::{self, Aim, Window};
 use crate::options::Options;
-use crate::template::{Lane, Random, Template};
+use crate::template::{Lane, Random, Template, VALUE};
 
 pub(super) const CONNECTIONS: usize = 4;
 const SECRETS: usize = 64;
@@ -49,7 +49,8 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
     let mut requests = Vec::new();
     for number in 0..CLIENTS / 2 {
         let group = lab.group(&other, &format!("other-{number}"), 1).await?;
-        let body = json!({"secrets": values(1, "next")}).to_string();
+        // A value that is there already would be answered without the store.
+        let body = json!({"secrets": [{"key": "KEY_0", "value": VALUE}]}).to_string();
         requests.push(Template::new("PUT", &format!("{GROUPS}/{}", group.id), &[&lab.header], Some(&body)));
         let path = format!("/api/svc/v1/secrets/{}", group.secrets[0]);
         requests.push(Template::new("GET", &path, &[&lab.header], None));
@@ -71,8 +72,9 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
                 .run_until(async move {
                     let answers = Rc::new(Cell::new(0_u32));
                     if ALL[at] != Other::Idle {
-                        for request in requests {
-                            tokio::task::spawn_local(ask(address, request.clone(), Rc::clone(&answers)));
+                        for (number, request) in requests.iter().enumerate() {
+                            let random = Random::new((repetition * ALL.len() + turn) as u64 * 1_000 + number as u64);
+                            tokio::task::spawn_local(ask(address, request.clone(), random, Rc::clone(&answers)));
                         }
                     }
                     sleep(SETTLE).await;
@@ -109,8 +111,7 @@ pub(super) async fn measure(lab: &Lab, options: &Options) -> Result<Vec<String>>
 }
 
 /// One client, until it is dropped.
-async fn ask(address: SocketAddr, mut request: Template, answers: Rc<Cell<u32>>) {
-    let mut random = Random::new(0);
+async fn ask(address: SocketAddr, mut request: Template, mut random: Random, answers: Rc<Cell<u32>>) {
     loop {
         if let Ok(mut connection) = Connection::open(address).await {
             // Refusals are answers here.
