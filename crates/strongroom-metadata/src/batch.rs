@@ -2,7 +2,7 @@ use strongroom_domain::GroupId;
 
 use crate::sql::{Sql, Value};
 use crate::stamps::Scope;
-use crate::{audit, leases, replicas, store_entries};
+use crate::{audit, leases, operations, replicas, store_entries};
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +80,7 @@ impl Step {
             &leases::HOLD_LEASE,
             &leases::RELEASE_LEASES,
             &replicas::PRUNE_BATCHES,
+            &operations::END_HOLDS,
             &store_entries::REMOVED_ENTRY,
             &store_entries::REMOVED_LEFTOVERS,
             &store_entries::TRIED_ENTRY,

@@ -37,6 +37,7 @@ statements! {
     UPDATE_PUT = "UPDATE operation_puts SET place = ?3, before = ?4, placed = ?5, state = ?6, reason = ?7 \
         WHERE operation_id = ?1 AND secret_id = ?2";
     PLACE_PUTS = "UPDATE operation_puts SET state = 'placed' WHERE operation_id = ?1";
+    END_HOLDS = "UPDATE operations SET expires_at = ?1 WHERE finished_at IS NULL AND expires_at > ?1";
     // A guard that nothing is open: made and taken away again in one batch.
     DELETE_OPERATION = "DELETE FROM operations WHERE id = ?1";
     MOVE_MAC = "UPDATE secret_groups SET revision_mac = ?3 WHERE id = ?1 AND revision = ?2 AND data_key IS NOT NULL";
@@ -268,6 +269,13 @@ impl Metadata {
             Err(CommitError::Missed { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Lets open operations be taken at once: whoever held them is known to have ended.
+    pub async fn end_holds(&self, now: Timestamp) -> Result<(), CommitError> {
+        let mut batch = Batch::default();
+        batch.any(Guard::Operation, &END_HOLDS, params![now]);
+        self.commit(batch).await
     }
 
     /// Holds an operation until a time; one that has passed lets others take it.

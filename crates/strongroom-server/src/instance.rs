@@ -303,6 +303,11 @@ impl Instance {
             draining: AtomicBool::new(false),
             writes: RunningWrites::new(),
         });
+        if matches!(settings.database, Database::Sqlite(_)) && app.metadata.store_backlog().await?.open > 0 {
+            // Whoever held operations held the folder's lock, too. What was still under way finds its conditions not met,
+            // or is waited for.
+            app.metadata.end_holds(app.clock.now()).await?;
+        }
         Ok(Self { app, first_start, max_body_bytes: settings.max_body_bytes, _folder: folder })
     }
 

@@ -121,5 +121,13 @@ pub(super) async fn timed<T>(
 
 /// Runs what is independent of each other side by side, but not more than stores like; gives the results in their order.
 pub(crate) async fn side_by_side<F: Future>(work: Vec<F>) -> Vec<F::Output> {
-    futures_util::stream::iter(work).buffered(AT_ONCE).collect().await
+    // One that takes long keeps its place and nobody else's.
+    let mut numbered = Vec::with_capacity(work.len());
+    for (at, one) in work.into_iter().enumerate() {
+        numbered.push(async move { (at, one.await) });
+    }
+    let mut done: Vec<(usize, F::Output)> =
+        futures_util::stream::iter(numbered).buffer_unordered(AT_ONCE).collect().await;
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, output)| output).collect()
 }
