@@ -129,8 +129,19 @@ impl Lab {
         };
         let (vaults, in_other) = ([in_memory, on_disk], made(2)?);
         let in_moto = if moto.is_some() { Some(aws(&mut client).await?) } else { None };
-        let (_in_memory, _durable) = (bao, durable.server);
-        Ok(Self { server, address, header, vaults, _in_memory, _durable, other, moto, in_other, in_moto, embedded })
+        Ok(Self {
+            server,
+            address,
+            header,
+            vaults,
+            _in_memory: bao,
+            _durable: durable.server,
+            other,
+            moto,
+            in_other,
+            in_moto,
+            embedded,
+        })
     }
 
     /// A new group with keys `KEY_0` and so on.

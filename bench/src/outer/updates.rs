@@ -135,7 +135,7 @@ async fn compare(
         eprintln!("updates in {store}, {keys} keys: {repetition}/{runs}");
     }
     let written = keys * updates * runs;
-    let of_store = |at: usize| store_process.map_or("".to_owned(), |_| format!("{:.0}", each(used[at][1], written)));
+    let of_store = |at: usize| store_process.map_or(String::new(), |_| format!("{:.0}", each(used[at][1], written)));
     Ok(format!(
         "| {store} | {keys} | {:.2} | {:.2} | {} | {:.0} | {} | {} |",
         middle(&pairs.through),
