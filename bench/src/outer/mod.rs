@@ -83,8 +83,8 @@ pub(crate) async fn run(options: &OuterOptions) -> Result<()> {
 }
 
 /// The median of the ratios within one repetition, and how far they lie apart.
-fn ratio(these: &[f64], those: &[f64]) -> String {
-    let ratios: Vec<f64> = these.iter().zip(those).map(|(one, other)| one / other).collect();
+fn ratio(values: &[f64], base: &[f64]) -> String {
+    let ratios: Vec<f64> = values.iter().zip(base).map(|(one, other)| one / other).collect();
     let (least, most) = spread(&ratios).unwrap_or_default();
     format!("{:.2} ({least:.2} to {most:.2})", median(&ratios).unwrap_or_default())
 }
