@@ -6,6 +6,7 @@ mod crash;
 mod full_disk;
 mod hang_up;
 mod migrate_database;
+mod outer_kill;
 mod over_postgres;
 mod secrecy;
 mod shutdown;
