@@ -7,6 +7,7 @@
 mod calls;
 mod kept_values;
 mod place;
+mod puts;
 mod read;
 mod reap;
 mod sealed_write;
