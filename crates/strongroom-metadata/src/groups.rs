@@ -170,9 +170,11 @@ statements! {
         " e CROSS JOIN secret_groups g WHERE g.id = e.group_id"
     );
     GROUP_NAME_TAKEN = "SELECT 1 FROM secret_groups WHERE name_search = ?1 AND deleted_at IS NULL";
-    // Of a name that no group has, too, a row is read: the nearest.
-    GROUP_OF_NAME = "SELECT id, name_search FROM secret_groups WHERE name_search <= ?1 AND deleted_at IS NULL \
-        ORDER BY name_search DESC LIMIT 1";
+    // Of a name that no group has, too, a row is read: the nearest below it, or the least where there is none below.
+    GROUP_OF_NAME = "SELECT g.id, g.name_search \
+        FROM (SELECT MIN(n.name_search) AS least FROM secret_groups n WHERE n.deleted_at IS NULL) b \
+        CROSS JOIN secret_groups g WHERE g.name_search <= CASE WHEN ?1 < b.least THEN b.least ELSE ?1 END \
+        AND g.deleted_at IS NULL ORDER BY g.name_search DESC LIMIT 1";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
     GROUP_ENTERED = group_entered!("NULL");
     GROUP_ENTERED_SEALED = group_entered!("v.sealed");

@@ -95,9 +95,9 @@ statements! {
          WHERE g.id = e.group_id AND s.id = ?3 \
          ORDER BY v.version DESC LIMIT ?4"
     );
-    // Of one that isn't there, too, a row is read: the nearest.
-    GROUP_OF_SECRET =
-        "SELECT x.group_id, x.id FROM secrets x WHERE x.id <= ?1 ORDER BY x.id DESC LIMIT 1";
+    // Of one that isn't there, too, a row is read: the nearest below it, or the least where there is none below.
+    GROUP_OF_SECRET = "SELECT x.group_id, x.id FROM (SELECT MIN(y.id) AS least FROM secrets y) b CROSS JOIN secrets x \
+        WHERE x.id <= CASE WHEN ?1 < b.least THEN b.least ELSE ?1 END ORDER BY x.id DESC LIMIT 1";
     // As SECRET_BY_ID, for whom it is known already that they see it, and by what role.
     SECRET_ENTERED = concat!(
         secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})", "CAST(NULL AS {int})"),
