@@ -1,5 +1,7 @@
 //! The group as it is after a write, from the group before it and the write itself: what a revision's MAC is taken over.
 
+use strongroom_domain::Timestamp;
+use strongroom_domain::subject::Actor;
 use strongroom_metadata::{GroupChange, GroupCreation, GroupRow, GroupState, GroupWrite, NewVersion, SecretState};
 
 /// The group after a write.
@@ -34,7 +36,7 @@ pub(super) fn made(creation: &GroupCreation) -> GroupState {
     let key_of = |version: &NewVersion| creation.secrets.iter().find(|secret| secret.id == version.secret_id);
     let secrets = creation.versions.iter().filter_map(|version| {
         let key = key_of(version)?.key.clone();
-        Some(first(version, key, &revision.actor, revision.at))
+        Some(first_state(version, key, &revision.actor, revision.at))
     });
     sorted(group, secrets.collect())
 }
@@ -62,18 +64,14 @@ fn changed(before: &GroupState, change: &GroupChange) -> GroupState {
             secret.updated_at = revision.at;
             secret.version_created_at = revision.at;
         } else if let Some(new) = change.secrets.iter().find(|secret| secret.id == version.secret_id) {
-            secrets.push(first(version, new.key.clone(), &revision.actor, revision.at));
+            secrets.push(first_state(version, new.key.clone(), &revision.actor, revision.at));
         }
     }
     sorted(group, secrets)
 }
 
-fn first(
-    version: &NewVersion,
-    key: String,
-    actor: &strongroom_domain::subject::Actor,
-    at: strongroom_domain::Timestamp,
-) -> SecretState {
+/// A secret as it is with its first version.
+pub(super) fn first_state(version: &NewVersion, key: String, actor: &Actor, at: Timestamp) -> SecretState {
     SecretState {
         id: version.secret_id,
         key,

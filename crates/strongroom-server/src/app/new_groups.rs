@@ -7,9 +7,10 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, SecretValue, Timestamp};
 use strongroom_metadata::{
     CommitError, GroupCreation, GroupRow, GroupState, GroupWrite, Guard, IntegrationRow, NewSecret, NewVersion,
-    RevisionRow, SecretState,
+    RevisionRow,
 };
 
+use super::after::first_state;
 use super::draft::{Share, shares_json};
 use super::new_versions::NewVersions;
 use super::outer::{Drafted, Outcome, Waiting};
@@ -77,7 +78,7 @@ impl Context {
         for (name, value) in &new.secrets {
             let secret_id = app.ids.at(at);
             let version = made.first(secret_id, name.as_str(), at, value).await?;
-            state.secrets.push(self.first_state(&version, name.as_str(), at));
+            state.secrets.push(first_state(&version, name.as_str().to_owned(), &self.caller().actor, at));
             versions.push(version);
         }
         let intents = made.intents;
@@ -118,22 +119,6 @@ impl Context {
             // Somebody whom it is shared with has gone.
             Some(Guard::SubjectName) => Err(AppError::Busy),
             Some(guard) => Err(CommitError::Missed { guard }.into()),
-        }
-    }
-
-    fn first_state(&self, version: &NewVersion, key: &str, at: Timestamp) -> SecretState {
-        SecretState {
-            id: version.secret_id,
-            key: key.to_owned(),
-            version: 1,
-            created_by: self.caller().actor.clone(),
-            created_at: at,
-            updated_at: at,
-            version_id: version.id,
-            digest: version.digest.to_vec(),
-            store_version: version.store_version.clone(),
-            version_created_at: at,
-            sealed: None,
         }
     }
 

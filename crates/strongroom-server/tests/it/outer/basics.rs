@@ -139,3 +139,16 @@ async fn values_are_given_from_memory_only_where_the_integration_says_so() {
     outer.app.clock.advance_seconds(301);
     outer.admin.get(&path).await.refused(424, "secret_store_failed");
 }
+
+#[tokio::test]
+async fn a_group_with_secrets_in_the_trash_stays_where_they_are() {
+    let outer = Outer::start(ModelKind::checked()).await;
+    let group = outer.group("pay", &[("A", "a1")]).await;
+    outer.admin.delete(&secret_path(secret_id(&group, "A"))).await.expect(200);
+    let manifest = json!({"manifest": outer.app.manifest("pay", &[])});
+    outer.admin.put(crate::support::GROUPS, manifest.clone()).await.refused(422, "invalid_input");
+    // Until they are gone for good.
+    outer.app.clock.advance_days(31);
+    outer.app.instance().purge_now().await.unwrap();
+    outer.admin.put(crate::support::GROUPS, manifest).await.expect(200);
+}
