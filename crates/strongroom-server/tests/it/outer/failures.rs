@@ -1,7 +1,14 @@
 //! What goes wrong: each way in which one call fails, and what is left of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use strongroom_server::{Step, StepHook};
 use strongroom_stores::model::{Fault, ModelKind};
 use strongroom_stores::{Call, StoreErrorKind};
+
+use strongroom_testkit::Setup;
 
 use super::{Outer, kinds};
 use crate::support::{GROUPS, group_path, list, text, updates};
@@ -97,4 +104,38 @@ async fn what_was_changed_outside_is_never_given() {
     assert!(!message.contains("made again"), "{message}");
     let refused = outer.admin.put(&group_path(&group), updates(&[("A", Some("a2"))])).await;
     assert!(text(&refused.json, "/message").contains("model"));
+}
+
+/// Whoever settles a write signs only what a writer of ours had meant to do.
+#[tokio::test]
+async fn what_waits_to_be_flipped_is_not_taken_from_somebody_else() {
+    for (altered, expected) in [(false, "a2"), (true, "a1")] {
+        let armed = Arc::new(AtomicBool::new(false));
+        let hook = armed.clone();
+        // The writer stops for good once everything is in the store.
+        let steps: StepHook = Arc::new(move |step| {
+            let stops = step == Step::AllPut && hook.load(Ordering::SeqCst);
+            Box::pin(async move {
+                if stops {
+                    std::future::pending().await
+                }
+            })
+        });
+        let setup = Setup::default().patience(Duration::from_millis(300)).steps(steps);
+        let outer = Outer::over(ModelKind::checked(), setup).await;
+        let group = outer.group("pay", &[("A", "a1")]).await;
+        armed.store(true, Ordering::SeqCst);
+        let path = group_path(&group);
+        let writing = outer.admin.put(&path, updates(&[("A", Some("a2"))]));
+        assert!(tokio::time::timeout(Duration::from_secs(2), writing).await.is_err(), "it should hang");
+        armed.store(false, Ordering::SeqCst);
+        let tamper = outer.app.tamper();
+        let kept = "SELECT COUNT(*) FROM operations WHERE change LIKE '%SecretGroup.update%'";
+        assert_eq!(tamper.number(kept), 1);
+        if altered {
+            tamper.run("UPDATE operations SET change = REPLACE(change, 'SecretGroup.update', 'SecretGroup.another')");
+        }
+        outer.settle().await;
+        assert_eq!((outer.open(), outer.value(&group, "A").await), (0, expected.into()));
+    }
 }
