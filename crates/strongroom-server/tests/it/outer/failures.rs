@@ -117,7 +117,7 @@ async fn what_waits_to_be_flipped_is_not_taken_from_somebody_else() {
             let stops = step == Step::AllPut && hook.load(Ordering::SeqCst);
             Box::pin(async move {
                 if stops {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             })
         });
