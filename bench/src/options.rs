@@ -51,6 +51,8 @@ pub(crate) struct OuterOptions {
     pub(crate) common: Options,
     /// moto's server; AWS is left out without it.
     pub(crate) moto: Option<PathBuf>,
+    /// `updates`, `reveals`, `hanging`.
+    pub(crate) parts: Vec<String>,
 }
 
 /// Reads the process's arguments; prints and ends the process for `--help` and for what it can't understand.
@@ -113,6 +115,14 @@ fn command() -> Command {
                 .arg(number("seconds", "3").help("Length of each measured window"))
                 .arg(number("runs", "5").help("Repetitions; medians are reported"))
                 .arg(path("bao").help("The `bao` program [default: $BAO, else $STRONGROOM_TEST_BAO, else the one on PATH]"))
+                .arg(
+                    Arg::new("only")
+                        .long("only")
+                        .value_delimiter(',')
+                        .value_parser(["updates", "reveals", "hanging"])
+                        .default_value("updates,reveals,hanging")
+                        .help("Measure only these"),
+                )
                 .arg(path("moto").help("The `moto_server` program [default: $STRONGROOM_TEST_MOTO, else AWS is left out]"))
                 .arg(path("strongroom").help("The release binary [default: the one beside this program]"))
                 .arg(path("dir").help("Existing folder on the disk to measure [default: this program's own folder]")),
@@ -147,7 +157,8 @@ fn read(matches: &ArgMatches) -> Result<Action> {
             bao: named("bao", &["BAO", "STRONGROOM_TEST_BAO"]).unwrap_or_else(|| "bao".into()),
             ..defaults(outer)?
         };
-        return Ok(Action::Outer(OuterOptions { common, moto: named("moto", &["STRONGROOM_TEST_MOTO"]) }));
+        let parts = outer.get_many::<String>("only").into_iter().flatten().cloned().collect();
+        return Ok(Action::Outer(OuterOptions { common, moto: named("moto", &["STRONGROOM_TEST_MOTO"]), parts }));
     }
     let program = std::env::current_exe()?;
     let beside = program.parent().ok_or("the bench has no folder of its own")?.to_owned();

@@ -56,26 +56,33 @@ pub(crate) async fn run(options: &OuterOptions) -> Result<()> {
         first_line(Command::new(&options.common.bao).arg("version")),
         if lab.moto.is_some() { "moto" } else { "AWS left out: no moto" }
     );
-    println!("\nUpdates: all values of one group, and the same writes sent directly, {} at once\n", updates::AT_ONCE);
-    println!(
-        "| store | keys | through it ms | directly ms | ratio (min to max) | server CPU µs/key | store CPU µs/key through it | and directly |\n|---|---|---|---|---|---|---|---|"
-    );
-    for line in updates::measure(&lab, options.common.runs).await? {
-        println!("{line}");
+    let is_asked = |part| options.parts.iter().any(|asked| asked == part);
+    if is_asked("updates") {
+        println!("\nUpdates: all values of one group, and the same writes sent directly, {} at once\n", updates::AT_ONCE);
+        println!(
+            "| store | keys | through it ms | directly ms | ratio (min to max) | server CPU µs/key | store CPU µs/key through it | and directly |\n|---|---|---|---|---|---|---|---|"
+        );
+        for line in updates::measure(&lab, options.common.runs).await? {
+            println!("{line}");
+        }
     }
-    println!("\nReveals of values in OpenBao\n");
-    println!(
-        "| store | connections | through it p50, p99 ms | directly p50, p99 ms | ratio of p50 (min to max) | ratio of requests/s | server CPU µs | OpenBao's CPU µs through it | and directly |\n|---|---|---|---|---|---|---|---|---|"
-    );
-    for line in reveals::measure(&lab, &options.common).await? {
-        println!("{line}");
+    if is_asked("reveals") {
+        println!("\nReveals of values in OpenBao\n");
+        println!(
+            "| store | connections | through it p50, p99 ms | directly p50, p99 ms | ratio of p50 (min to max) | ratio of requests/s | server CPU µs | OpenBao's CPU µs through it | and directly |\n|---|---|---|---|---|---|---|---|---|"
+        );
+        for line in reveals::measure(&lab, &options.common).await? {
+            println!("{line}");
+        }
     }
-    println!("\nReveals from the embedded store on {} connections\n", hanging::CONNECTIONS);
-    println!(
-        "| another store | p50 ms | p99 ms | p99, times that alone (min to max) | answers of the other |\n|---|---|---|---|---|"
-    );
-    for line in hanging::measure(&lab, &options.common).await? {
-        println!("{line}");
+    if is_asked("hanging") {
+        println!("\nReveals from the embedded store on {} connections\n", hanging::CONNECTIONS);
+        println!(
+            "| another store | p50 ms | p99 ms | p99, times that alone (min to max) | answers of the other |\n|---|---|---|---|---|"
+        );
+        for line in hanging::measure(&lab, &options.common).await? {
+            println!("{line}");
+        }
     }
     machine.load_after = load_average();
     println!("\n- load average before {}, after {}", machine.load_before, machine.load_after);

@@ -42,7 +42,7 @@ pub struct AuditRow {
     pub at: Timestamp,
     /// What: `CREATE_SECRET_GROUP`, `READ_SECRET_VALUE`, …
     pub action: String,
-    /// `success` or `denied`.
+    /// `success`, `denied` or `failed`.
     pub result: String,
     /// Who.
     pub actor: Actor,

@@ -12,7 +12,7 @@ pub struct AuditEvent {
     pub id: String,
     /// What was done
     pub action: String,
-    /// `success` or `denied`
+    /// `success`, `denied` or `failed`
     pub result: String,
     /// The path of the request
     pub request_path: String,

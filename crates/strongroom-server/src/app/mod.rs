@@ -34,6 +34,7 @@ mod outer;
 mod providers;
 mod recovery;
 mod restore;
+mod reveals;
 mod revision;
 mod role_bindings;
 mod roles;

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde::Serialize;
 use strongroom_domain::fqn::SecretFqn;
 use strongroom_domain::{GroupId, SecretId, SecretValue};
 use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, SecretToReveal, VersionRow};
@@ -11,9 +10,10 @@ use strongroom_metadata::{GroupState, Page, SecretRow, SecretState, SecretToReve
 use super::changes::{Action, Plan, Step};
 use super::cursors::Listing;
 use super::outer::side_by_side;
+use super::reveals::Reveal;
 use super::secret_groups::living;
+use super::values::Opening;
 use super::{AppError, Context, ReadValues, Resource, See, WriteSecrets};
-use crate::audit::{Event, Target};
 use crate::http::IfMatch;
 
 /// A page with values ends after this many bytes of them.
@@ -50,12 +50,12 @@ impl Context {
             let found = found.filter(|found| lives(&found.secret)).ok_or(AppError::NotFound(Resource::Secret))?;
             let secret = &found.secret;
             self.authorize::<_, See>(secret)?;
-            if let Some(value) = self.open_if_permitted(secret).await? {
-                if value.is_some() {
-                    self.record_reveal("READ_SECRET_VALUE", Some(secret), [secret].into_iter()).await?;
-                }
-                return Ok((found, value));
-            }
+            let value = match self.open_if_permitted(secret).await? {
+                None => continue,
+                Some(None) => None,
+                Some(Some(opening)) => Some(self.given(&Reveal::one(secret), self.opened(opening)).await?),
+            };
+            return Ok((found, value));
         }
         Err(AppError::Busy)
     }
@@ -87,9 +87,8 @@ impl Context {
             let found = found.filter(|found| lives(&found.secret)).ok_or_else(missing)?;
             let secret = &found.secret;
             let permitted = self.authorize::<_, ReadValues>(secret)?;
-            if let Some(value) = self.open_value(&permitted).await? {
-                self.record_reveal("READ_SECRET_VALUE", Some(secret), [secret].into_iter()).await?;
-                return Ok(value);
+            if let Some(opening) = self.open_value(&permitted).await? {
+                return self.given(&Reveal::one(secret), self.opened(opening)).await;
             }
         }
         Err(AppError::Busy)
@@ -232,74 +231,41 @@ impl Context {
     async fn reveal(&self, rows: Vec<SecretRow>, with_value: bool) -> Result<Option<Vec<Revealed>>, AppError> {
         let mut values = vec![None; rows.len()];
         if with_value {
-            // Each may be a call of an outer store. In the order of the rows, and one after the other where nobody waits.
-            let opened = rows.iter().map(|secret| self.open_if_permitted(secret)).collect();
-            for (value, opened) in values.iter_mut().zip(side_by_side(opened).await) {
-                match opened? {
-                    Some(opened) => *value = opened,
-                    None => return Ok(None),
-                }
+            let mut openings = Vec::with_capacity(rows.len());
+            for opening in side_by_side(rows.iter().map(|secret| self.open_if_permitted(secret)).collect()).await {
+                let Some(opening) = opening? else { return Ok(None) };
+                openings.push(opening);
+            }
+            let opened = rows.iter().zip(&openings).filter(|(_, opening)| opening.is_some()).map(|(row, _)| row);
+            let reveal = Reveal::several(opened.collect());
+            if !reveal.is_empty() {
+                values = self.given(&reveal, self.all_opened(openings)).await?;
             }
         }
-        let revealed: Vec<Revealed> =
-            rows.into_iter().zip(values).map(|(secret, value)| Revealed { secret, value }).collect();
-        if revealed.iter().any(|entry| entry.value.is_some()) {
-            let opened = revealed.iter().filter(|entry| entry.value.is_some()).map(|entry| &entry.secret);
-            self.record_reveal("READ_SECRET_VALUES", None, opened).await?;
-        }
-        Ok(Some(revealed))
+        Ok(Some(rows.into_iter().zip(values).map(|(secret, value)| Revealed { secret, value }).collect()))
+    }
+
+    /// Each may be a call of an outer store.
+    async fn all_opened(&self, openings: Vec<Option<Opening<'_>>>) -> Result<Vec<Option<SecretValue>>, AppError> {
+        let opened = openings.into_iter().map(|opening| async {
+            match opening {
+                Some(opening) => self.opened(opening).await.map(Some),
+                None => Ok(None),
+            }
+        });
+        side_by_side(opened.collect()).await.into_iter().collect()
     }
 
     /// The value, `Some(None)` for those who may not read it, `None` when the group moved on.
-    async fn open_if_permitted(&self, secret: &SecretRow) -> Result<Option<Option<SecretValue>>, AppError> {
+    async fn open_if_permitted<'a>(
+        &self,
+        secret: &'a SecretRow,
+    ) -> Result<Option<Option<Opening<'a>>>, AppError> {
         match self.permits::<_, ReadValues>(secret) {
             Some(permitted) => Ok(self.open_value(&permitted).await?.map(Some)),
             None => Ok(Some(None)),
         }
     }
-
-    async fn record_reveal<'a>(
-        &self,
-        action: &'static str,
-        single: Option<&SecretRow>,
-        secrets: impl Iterator<Item = &'a SecretRow>,
-    ) -> Result<(), AppError> {
-        let secrets = secrets
-            .map(|row| Opened {
-                id: row.id.to_string(),
-                version: row.version.version,
-                group_id: row.group_id.to_string(),
-            })
-            .collect();
-        let read_before_seconds = self.request().read_before.seconds();
-        let target = single
-            .map_or_else(Target::secrets, |row| Target::secret(&self.app().tenant, row.id, &row.group_name, &row.key));
-        let event = Event {
-            action,
-            revision: single.map(|row| row.revision),
-            detail: serde_json::to_string(&Reveal { secrets, read_before_seconds }).unwrap_or_default(),
-            ..Event::of(target)
-        };
-        Ok(self.app().metadata.record(self.event(event)).await?)
-    }
-}
-
-/// What a reveal's event says.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Reveal {
-    secrets: Vec<Opened>,
-    /// Set where a store could not be asked: how long ago the oldest of the values was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_before_seconds: Option<i64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Opened {
-    id: String,
-    version: i64,
-    group_id: String,
 }
 
 fn lives(row: &SecretRow) -> bool {

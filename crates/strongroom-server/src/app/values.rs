@@ -22,6 +22,14 @@ pub(crate) struct Sealing<'a> {
     pub(crate) value: &'a SecretValue,
 }
 
+/// A value that may be given to whom it was opened for.
+pub(crate) enum Opening<'a> {
+    /// It is here.
+    Here(SecretValue),
+    /// An outer store is to be asked for it.
+    InStore { row: &'a SecretRow, store: Store, key: Arc<DataKey> },
+}
+
 impl App {
     /// The group's data key, unwrapped once and then remembered.
     pub(crate) fn data_key(&self, group: GroupId, wrapped: Option<&[u8]>, kek: u32) -> Result<Arc<DataKey>, AppError> {
@@ -105,27 +113,23 @@ impl App {
 }
 
 impl Context {
-    /// Opens a value for somebody who may read it. What is opened is checked against the group's MAC and the value's
-    /// digest first. The caller writes the audit event before the value leaves.
+    /// Opens a value for somebody who may read it, but for asking an outer store. What is opened is checked against the
+    /// group's MAC and the value's digest first. [`Context::given`] writes the audit event before the value leaves.
     ///
     /// `None` means that the group moved on after the row was read: read it again.
-    pub(crate) async fn open_value(
+    pub(crate) async fn open_value<'a>(
         &self,
-        secret: &Authorized<&SecretRow, ReadValues>,
-    ) -> Result<Option<SecretValue>, AppError> {
+        secret: &Authorized<&'a SecretRow, ReadValues>,
+    ) -> Result<Option<Opening<'a>>, AppError> {
         let app = self.app();
-        let row: &SecretRow = secret;
+        let row: &'a SecretRow = secret;
         let key = app.data_key(row.group_id, row.data_key.as_deref(), row.data_key_kek)?;
         if !self.is_current(row).await? {
             return Ok(None);
         }
         let store = app.store_of(row.integration_id).await?;
         if store.is_outer() {
-            let read = app.read_outer(&store, row, &key).await?;
-            if let Some(seconds) = read.read_before {
-                self.request().read_before.note(seconds);
-            }
-            return Ok(Some(read.value));
+            return Ok(Some(Opening::InStore { row, store, key }));
         }
         let binding = app.value_binding(row.group_id, row.id, row.version.version);
         let pinned = Pinned {
@@ -137,9 +141,23 @@ impl Context {
         let value = store.store.get(pinned).await.map_err(|error| unreadable(row, error))?;
         let digest = app.digest(&key, row.group_id, row.id, &value);
         if constant_time_eq(&digest, &row.version.digest) {
-            Ok(Some(value))
+            Ok(Some(Opening::Here(value)))
         } else {
             Err(altered(row, "the value's digest does not fit".into()))
+        }
+    }
+
+    /// The value itself.
+    pub(crate) async fn opened(&self, opening: Opening<'_>) -> Result<SecretValue, AppError> {
+        match opening {
+            Opening::Here(value) => Ok(value),
+            Opening::InStore { row, store, key } => {
+                let read = self.app().read_outer(&store, row, &key).await?;
+                if let Some(seconds) = read.read_before {
+                    self.request().read_before.note(seconds);
+                }
+                Ok(read.value)
+            }
         }
     }
 

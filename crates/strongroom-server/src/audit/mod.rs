@@ -32,6 +32,8 @@ pub(crate) enum Outcome {
     Success,
     /// The caller may not do it.
     Denied,
+    /// It was begun and came to nothing.
+    Failed,
 }
 
 /// The resource that an event is about.
@@ -124,6 +126,7 @@ impl App {
             result: match event.outcome {
                 Outcome::Success => "success",
                 Outcome::Denied => "denied",
+                Outcome::Failed => "failed",
             }
             .to_owned(),
             actor: origin.actor.clone(),

@@ -2,6 +2,7 @@
 
 mod basics;
 mod failures;
+mod records;
 mod schedules;
 
 use std::sync::Arc;
