@@ -1,5 +1,11 @@
 //! One connection to one host: opened to a checked address, then used for one exchange after the other.
 
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
@@ -10,7 +16,6 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
     time::Instant,
 };
 
@@ -25,8 +30,37 @@ pub(super) const MOST_HEADERS: usize = 100;
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     pub(super) opened: Instant,
-    /// Ends with this, however that ends.
-    _driver: JoinSet<hyper::Result<()>>,
+    driver: Driver,
+}
+
+/// What reads and writes. Whoever waits for an answer runs it: on a task of its own each request would wait for that to
+/// have its turn, twice.
+struct Driver {
+    connection: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    is_over: bool,
+}
+
+impl Driver {
+    fn poll(&mut self, task: &mut Context<'_>) {
+        if !self.is_over {
+            // How it ended is told to whoever waits for an answer.
+            self.is_over = self.connection.as_mut().poll(task).is_ready();
+        }
+    }
+
+    /// Waits for what comes of reading and writing.
+    async fn drive<T>(&mut self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        poll_fn(|task| {
+            if let Poll::Ready(done) = awaited.as_mut().poll(task) {
+                return Poll::Ready(done);
+            }
+            self.poll(task);
+            // It may have come just now.
+            awaited.as_mut().poll(task)
+        })
+        .await
+    }
 }
 
 /// An exchange that came to nothing.
@@ -47,13 +81,14 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| EgressError::Http { host: url.authority(), sent: false, source: error.into() })?;
-        let mut driver = JoinSet::new();
-        driver.spawn(connection);
-        Ok(Self { sender, opened: Instant::now(), _driver: driver })
+        let driver = Driver { connection: Box::pin(async move { connection.await }), is_over: false };
+        Ok(Self { sender, opened: Instant::now(), driver })
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// Whether it is known that the other side has closed it.
+    pub(super) fn is_closed(&mut self) -> bool {
+        self.driver.poll(&mut Context::from_waker(Waker::noop()));
+        self.driver.is_over || self.sender.is_closed()
     }
 
     /// One request and its answer. The body is wiped once nobody has it any more.
@@ -64,15 +99,17 @@ impl Connection {
         max_bytes: usize,
     ) -> Result<Response<Bytes>, Failed> {
         // Fails only where the connection is closed, and then sending tells.
-        let _ = self.sender.ready().await;
-        let answered = self.sender.try_send_request(request).await.map_err(|mut error| {
+        let _ = self.driver.drive(self.sender.ready()).await;
+        let answer = self.sender.try_send_request(request);
+        let answered = self.driver.drive(answer).await.map_err(|mut error| {
             let unsent = error.take_message();
             let sent = unsent.is_none();
             let error = EgressError::Http { host: url.authority(), sent, source: error.into_error().into() };
             Failed { error, unsent }
         })?;
         let (head, body) = answered.into_parts();
-        let body = collect(url, body, max_bytes).await.map_err(|error| Failed { error, unsent: None })?;
+        let body = self.driver.drive(collect(url, body, max_bytes)).await;
+        let body = body.map_err(|error| Failed { error, unsent: None })?;
         Ok(Response::from_parts(head, body))
     }
 }

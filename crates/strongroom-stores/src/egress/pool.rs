@@ -72,14 +72,15 @@ impl Pool {
         let mut state = lock(&self.state);
         let waiting = state.idle.get_mut(end)?;
         let now = Instant::now();
-        std::iter::from_fn(|| waiting.pop()).find(|idle| is_fresh(idle, self.bounds, now)).map(|idle| idle.connection)
+        let fresh = |mut idle: Idle| is_fresh(&mut idle, self.bounds, now).then_some(idle.connection);
+        std::iter::from_fn(|| waiting.pop()).find_map(fresh)
     }
 
     pub(super) fn put(&self, end: End, connection: Connection) {
         let (mut state, now) = (lock(&self.state), Instant::now());
         let waiting = state.idle.entry(end).or_default();
-        let idle = Idle { connection, since: now };
-        if waiting.len() < self.bounds.most_per_host && is_fresh(&idle, self.bounds, now) {
+        let mut idle = Idle { connection, since: now };
+        if waiting.len() < self.bounds.most_per_host && is_fresh(&mut idle, self.bounds, now) {
             waiting.push(idle);
         }
         if !std::mem::replace(&mut state.has_sweeper, true) {
@@ -89,7 +90,7 @@ impl Pool {
 
     #[cfg(test)]
     pub(super) fn all_closed(&self) -> bool {
-        lock(&self.state).idle.values().flatten().all(|idle| idle.connection.is_closed())
+        lock(&self.state).idle.values_mut().flatten().all(|idle| idle.connection.is_closed())
     }
 
     /// One was found dead: its neighbours are of the same server.
@@ -105,7 +106,7 @@ async fn sweep(state: Weak<Mutex<State>>, bounds: KeepAlive) {
         let Some(state) = state.upgrade() else { return };
         let (mut state, now) = (lock(&state), Instant::now());
         for waiting in state.idle.values_mut() {
-            waiting.retain(|idle| is_fresh(idle, bounds, now));
+            waiting.retain_mut(|idle| is_fresh(idle, bounds, now));
         }
         state.idle.retain(|_, waiting| !waiting.is_empty());
         if state.idle.is_empty() {
@@ -115,7 +116,7 @@ async fn sweep(state: Weak<Mutex<State>>, bounds: KeepAlive) {
     }
 }
 
-fn is_fresh(idle: &Idle, bounds: KeepAlive, now: Instant) -> bool {
+fn is_fresh(idle: &mut Idle, bounds: KeepAlive, now: Instant) -> bool {
     !idle.connection.is_closed() && now - idle.since < bounds.idle && now - idle.connection.opened < bounds.age
 }
 
