@@ -58,7 +58,10 @@ pub(crate) async fn run(options: &OuterOptions) -> Result<()> {
     );
     let is_asked = |part| options.parts.iter().any(|asked| asked == part);
     if is_asked("updates") {
-        println!("\nUpdates: all values of one group, and the same writes sent directly, {} at once\n", updates::AT_ONCE);
+        println!(
+            "\nUpdates: all values of one group, and the same writes sent directly, {} at once\n",
+            updates::AT_ONCE
+        );
         println!(
             "| store | keys | through it ms | directly ms | ratio (min to max) | server CPU µs/key | store CPU µs/key through it | and directly |\n|---|---|---|---|---|---|---|---|"
         );

@@ -257,10 +257,7 @@ impl Context {
     }
 
     /// The value, `Some(None)` for those who may not read it, `None` when the group moved on.
-    async fn open_if_permitted<'a>(
-        &self,
-        secret: &'a SecretRow,
-    ) -> Result<Option<Option<Opening<'a>>>, AppError> {
+    async fn open_if_permitted<'a>(&self, secret: &'a SecretRow) -> Result<Option<Option<Opening<'a>>>, AppError> {
         match self.permits::<_, ReadValues>(secret) {
             Some(permitted) => Ok(self.open_value(&permitted).await?.map(Some)),
             None => Ok(Some(None)),

@@ -7,6 +7,7 @@ mod full_disk;
 mod hang_up;
 mod migrate_database;
 mod outer_kill;
+mod outer_stop;
 mod over_postgres;
 mod secrecy;
 mod shutdown;
