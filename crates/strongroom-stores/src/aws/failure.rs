@@ -31,7 +31,7 @@ pub(super) struct Refusal {
     /// Whether the message may be told, as far as credentials go.
     is_quotable: bool,
     /// Whether an earlier try of the same may have been carried out.
-    after_unclear: bool,
+    pub(super) after_unclear: bool,
 }
 
 /// What was tried, for the error's text.

@@ -7,6 +7,7 @@
 //! the entry by its ARN, which an entry made later under the same name doesn't have.
 
 mod entries;
+mod known;
 mod naming;
 mod probe;
 mod protocol;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use strongroom_domain::{Clock, Entropy, SecretValue};
 use uuid::{Builder, Uuid};
 
+use self::known::Known;
 use self::protocol::{Call, Filter, ListSecrets, Tag};
 pub use self::settings::{AwsEndpoints, AwsSecretsManagerSettings, EntryRemoval};
 use super::{
@@ -51,6 +53,7 @@ pub struct AwsSecretsManagerStore {
     instance: String,
     removal: EntryRemoval,
     entropy: Arc<dyn Entropy>,
+    known: Known,
 }
 
 impl AwsSecretsManagerStore {
@@ -103,6 +106,7 @@ impl AwsSecretsManagerStore {
             instance,
             removal,
             entropy,
+            known: Known::default(),
         })
     }
 
@@ -230,7 +234,10 @@ impl SecretStore for AwsSecretsManagerStore {
     async fn remove(&self, entry: &Entry<'_>, removal: Removal<'_>) -> Result<(), StoreError> {
         match removal {
             Removal::Version(version) => self.turn().let_go(entry, version).await,
-            Removal::Entry => self.turn().delete(entry).await,
+            Removal::Entry => {
+                self.known.forget(entry.secret_id);
+                self.turn().delete(entry).await
+            }
         }
     }
 

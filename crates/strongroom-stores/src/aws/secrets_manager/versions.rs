@@ -6,6 +6,7 @@ use super::{
     LARGEST_VALUE, NAME, Turn,
     entries::{Found, Owner, not_found, precondition, refused},
     explain, explain_hiding,
+    known::Seen,
     naming::{self, LABEL, Place},
     protocol::{
         CURRENT, Content, CreateSecret, Description, GetSecretValue, PutSecretValue, Tag, UpdateSecretVersionStage,
@@ -35,6 +36,12 @@ impl Turn<'_> {
             Condition::Always => None,
             Condition::LatestIs(version) => Some(naming::from_store_version(version)),
         };
+        if put.staged
+            && let Some(expected) = expected
+            && let Some(version) = self.add_where_known(put, expected, &id).await?
+        {
+            return Ok(version);
+        }
         let Some(found) = self.find_entry(&put.entry).await? else {
             return match expected {
                 None => self.create(put, &id).await,
@@ -49,6 +56,7 @@ impl Turn<'_> {
             return Err(precondition("the entry is at another version"));
         }
         self.add(&found, put, &id).await?;
+        self.store.known.note(put.entry.secret_id, Seen::of(&found.description, found.place));
         if !put.staged {
             let made = self.make_current(&put.entry, found.place, &found.description, &id).await;
             made.map_err(|error| {
@@ -102,6 +110,38 @@ impl Turn<'_> {
         Err(StoreError::new(NAME, StoreErrorKind::AlreadyExists, reason))
     }
 
+    /// Adds a version that nobody sees yet to an entry that is known to be at the expected one. Whether it still is, AWS
+    /// says when the version is to be shown. `None` where the entry has to be looked at.
+    async fn add_where_known(
+        &self,
+        put: &Put<'_>,
+        expected: (&str, Place),
+        id: &str,
+    ) -> Result<Option<StoreVersion>, StoreError> {
+        let known = &self.store.known;
+        let seen = known.of(put.entry.secret_id).filter(|seen| (seen.current.as_str(), seen.place) == expected);
+        let Some(seen) = seen else { return Ok(None) };
+        let label = naming::label(put.version.unsigned_abs());
+        let call = PutSecretValue {
+            secret_id: &seen.arn,
+            client_request_token: id,
+            content: Content::from(put.value),
+            version_stages: [&label],
+        };
+        match self.call(&call).await {
+            Ok(_) => Ok(Some(naming::to_store_version(id, seen.place))),
+            // It isn't there any more, or something else is wrong that looking at it tells more of.
+            Err(Failure::Refused(refusal)) if !refusal.after_unclear => {
+                known.forget(put.entry.secret_id);
+                Ok(None)
+            }
+            Err(failure) => {
+                let name = naming::name(&put.entry, seen.place);
+                Err(explain_hiding::<PutSecretValue<'_>>(failure, &name, put.value))
+            }
+        }
+    }
+
     /// Adds a version that nobody sees yet.
     async fn add(&self, found: &Found, put: &Put<'_>, id: &str) -> Result<(), StoreError> {
         let label = naming::label(put.version.unsigned_abs());
@@ -124,9 +164,35 @@ impl Turn<'_> {
 
     pub(super) async fn promote_version(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let (id, place) = naming::from_store_version(version);
+        if self.promote_where_known(entry, id, place).await? {
+            return Ok(());
+        }
         let found = self.find_entry(entry).await?.filter(|found| found.place == place);
         let found = found.ok_or_else(|| not_found("the entry isn't there"))?;
         self.make_current(entry, place, &found.description, id).await
+    }
+
+    /// Moves `AWSCURRENT` from where it was seen; `false` where the entry has to be looked at.
+    async fn promote_where_known(&self, entry: &Entry<'_>, id: &str, place: Place) -> Result<bool, StoreError> {
+        let known = &self.store.known;
+        let seen = known.of(entry.secret_id).filter(|seen| seen.place == place && seen.current != id);
+        let Some(seen) = seen else { return Ok(false) };
+        let call = UpdateSecretVersionStage {
+            secret_id: &seen.arn,
+            version_stage: CURRENT,
+            move_to_version_id: Some(id),
+            remove_from_version_id: Some(&seen.current),
+        };
+        // Unless all goes well nothing is known any more.
+        known.forget(entry.secret_id);
+        match self.call(&call).await {
+            Ok(_) => {
+                known.note(entry.secret_id, Some(Seen { current: id.to_owned(), ..seen }));
+                Ok(true)
+            }
+            Err(Failure::Refused(_)) => Ok(false),
+            Err(failure) => Err(explain::<UpdateSecretVersionStage<'_>>(failure, &naming::name(entry, place))),
+        }
     }
 
     /// Moves `AWSCURRENT` to `id` from where `seen` saw it, and from nowhere else.
@@ -153,6 +219,7 @@ impl Turn<'_> {
             move_to_version_id: Some(id),
             remove_from_version_id: current,
         };
+        self.store.known.forget(entry.secret_id);
         let Err(failure) = self.call(&call).await else { return Ok(()) };
         match failure.code() {
             "ResourceNotFoundException" => Err(not_found(format!("`{name}` has no such version"))),

@@ -47,8 +47,29 @@ async fn update(
     value: &str,
     version: i64,
 ) -> Result<StoreVersion, StoreError> {
+    update_on(bench, entry, Condition::Always, value, version).await
+}
+
+/// The same where it is known what the latest was.
+async fn update_from(
+    bench: &Bench<AwsSecretsManagerStore>,
+    entry: Entry<'_>,
+    last: &StoreVersion,
+    value: &str,
+    version: i64,
+) -> Result<StoreVersion, StoreError> {
+    update_on(bench, entry, Condition::LatestIs(last), value, version).await
+}
+
+async fn update_on(
+    bench: &Bench<AwsSecretsManagerStore>,
+    entry: Entry<'_>,
+    condition: Condition<'_>,
+    value: &str,
+    version: i64,
+) -> Result<StoreVersion, StoreError> {
     let mark = format!("operation-{version}");
-    let put = bench.put(entry, Wanted { mark: Some(&mark), ..Wanted::staged(value, version) }).await?;
+    let put = bench.put(entry, Wanted { mark: Some(&mark), condition, ..Wanted::staged(value, version) }).await?;
     bench.store.promote(&entry, &put).await?;
     Ok(put)
 }
@@ -61,17 +82,62 @@ async fn the_suite_passes() {
 }
 
 #[tokio::test]
-async fn an_update_costs_four_requests_and_a_read_one() {
+async fn an_update_costs_two_requests_and_a_read_one() {
     let (aws, entry) = (Aws::start().await, entry("db", 1));
     let bench = bench(&aws);
-    bench.put(entry, Wanted::first("one")).await.unwrap();
+    let mut last = bench.put(entry, Wanted::first("one")).await.unwrap();
     assert_eq!(aws.asked(), ["CreateSecret"]);
-    update(&bench, entry, "two", 2).await.unwrap();
-    aws.asked();
-    let three = update(&bench, entry, "three", 3).await.unwrap();
-    assert_eq!(aws.asked(), ["DescribeSecret", "PutSecretValue", "DescribeSecret", "UpdateSecretVersionStage"]);
-    bench.get(entry, &three).await.unwrap();
+    let mut asked = Vec::new();
+    for version in 2..=5 {
+        last = update_from(&bench, entry, &last, "next", version).await.unwrap();
+        asked.push(aws.asked());
+    }
+    let (look, put, show) = ("DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage");
+    // The first version of an entry is given a label of ours when it is replaced.
+    assert_eq!(asked[0], [look, put, look, show, show]);
+    assert_eq!(asked[1], [look, put, show]);
+    assert_eq!(asked[2..], [[put, show], [put, show]]);
+    bench.get(entry, &last).await.unwrap();
     assert_eq!(aws.asked(), ["GetSecretValue"]);
+    // What is expected to be the latest by somebody who knows of another change is looked at.
+    let stale = StoreVersion("op-elsewhere-v00000000000000000004".to_owned());
+    let error = update_from(&bench, entry, &stale, "x", 6).await.unwrap_err();
+    assert_eq!((error.kind, aws.asked()), (StoreErrorKind::Precondition, vec![look.to_owned()]));
+}
+
+/// Whatever is known of an entry, AWS has the last word.
+#[tokio::test]
+async fn what_is_known_of_an_entry_is_not_believed_against_aws() {
+    let (aws, entry) = (Aws::start().await, entry("db", 1));
+    let bench = bench(&aws);
+    let one = bench.put(entry, Wanted::first("one")).await.unwrap();
+    let two = update_from(&bench, entry, &one, "two", 2).await.unwrap();
+    let three = update_from(&bench, entry, &two, "three", 3).await.unwrap();
+    // Somebody has shown another version since: ours is shown after it all the same.
+    let theirs = serde_json::json!({"SecretId": NAME, "ClientRequestToken": "1e2bd9a4-6f3c-4a53-8a2b-000000000000",
+        "SecretString": "theirs", "VersionStages": ["AWSCURRENT"]});
+    aws.state().entries.act("PutSecretValue", &theirs).unwrap();
+    let four = update_from(&bench, entry, &three, "four", 4).await.unwrap();
+    assert_eq!(bench.latest(entry).await.as_deref(), Some("four"));
+    let five = update_from(&bench, entry, &four, "five", 5).await.unwrap();
+    // Somebody has made it anew: nothing of ours gets there.
+    aws.state().entries.remove(NAME);
+    let create = serde_json::json!({"Name": NAME, "ClientRequestToken": "1e2bd9a4-6f3c-4a53-8a2b-000000000001",
+        "SecretString": "made anew", "Tags": []});
+    aws.state().entries.act("CreateSecret", &create).unwrap();
+    let error = update_from(&bench, entry, &five, "canary", 6).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Precondition, "{error}");
+    assert_eq!(bench.store.promote(&entry, &five).await.unwrap_err().kind, StoreErrorKind::NotFound);
+    assert_eq!(aws.state().entries.count(), (1, 1));
+    // A put that may have been carried out before it was refused says so.
+    aws.state().entries.remove(NAME);
+    let seven = bench.put(entry, Wanted { version: 7, ..Wanted::first("seven") }).await.unwrap();
+    let eight = update_from(&bench, entry, &seven, "eight", 8).await.unwrap();
+    let nine = update_from(&bench, entry, &eight, "nine", 9).await.unwrap();
+    aws.trouble("PutSecretValue", Trouble::Instead(500, "{}".to_owned()));
+    aws.trouble("PutSecretValue", Trouble::Instead(400, r#"{"__type":"AccessDeniedException"}"#.to_owned()));
+    let error = update_from(&bench, entry, &nine, "ten", 10).await.unwrap_err();
+    assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::PermissionDenied, true), "{error}");
 }
 
 #[tokio::test]
@@ -247,14 +313,15 @@ async fn a_change_by_somebody_else_in_between_is_noticed() {
     let bench = bench(&aws);
     bench.put(entry, Wanted::first("one")).await.unwrap();
     let two = update(&bench, entry, "two", 2).await.unwrap();
-    // Somebody else shows another version just before we do.
-    let theirs = || {
-        let put = serde_json::json!({"SecretId": NAME, "ClientRequestToken": "1e2bd9a4-6f3c-4a53-8a2b-000000000000",
-            "SecretString": "theirs", "VersionStages": ["AWSCURRENT"]});
+    // Somebody else shows another version just before we do, by what we knew and by what we have looked up then.
+    let theirs = |number: u32| {
+        let put = serde_json::json!({"SecretId": NAME, "SecretString": "theirs", "VersionStages": ["AWSCURRENT"],
+            "ClientRequestToken": format!("1e2bd9a4-6f3c-4a53-8a2b-00000000000{number}")});
         Trouble::Meanwhile(Box::new(move |entries| drop(entries.act("PutSecretValue", &put).unwrap())))
     };
     let three = bench.put(entry, Wanted::staged("three", 3)).await.unwrap();
-    aws.trouble("UpdateSecretVersionStage", theirs());
+    aws.trouble("UpdateSecretVersionStage", theirs(1));
+    aws.trouble("UpdateSecretVersionStage", theirs(2));
     let error = bench.store.promote(&entry, &three).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Precondition);
     assert_eq!(bench.latest(entry).await.as_deref(), Some("theirs"));
