@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::setup::{GROUPS, Lab, Side, Vault, address_of, value, values};
 use super::{Pairs, each, middle, milliseconds};
@@ -25,8 +25,8 @@ const IN_MOTO: [(usize, usize); 1] = [(100, 2)];
 /// A store to compare with.
 struct Direct {
     address: SocketAddr,
-    /// The writes of a round, which is the version that is there.
-    writes: Box<dyn Fn(usize) -> Vec<Vec<u8>>>,
+    /// The writes of a round, which is the version that is there; each of these lists when the one before it is through.
+    writes: Box<dyn Fn(usize) -> Vec<Vec<Vec<u8>>>>,
     /// moto closes each connection after its answer.
     keeps_connections: bool,
     kept: Vec<Connection>,
@@ -35,12 +35,19 @@ struct Direct {
 impl Direct {
     /// Sends a round's writes, each connection one after the other.
     async fn write(&mut self, round: usize) -> Result<Duration> {
-        let writes = (self.writes)(round);
+        let mut took = Duration::ZERO;
+        for writes in (self.writes)(round) {
+            took += self.write_all(&writes).await?;
+        }
+        Ok(took)
+    }
+
+    async fn write_all(&mut self, writes: &[Vec<u8>]) -> Result<Duration> {
         while self.kept.len() < AT_ONCE.min(writes.len()) {
             self.kept.push(Connection::open(self.address).await?);
         }
         let (address, keeps) = (self.address, self.keeps_connections);
-        let (next, writes) = (&Cell::new(0), &writes);
+        let next = &Cell::new(0);
         let started = Instant::now();
         let lanes = self.kept.iter_mut().map(|connection| async move {
             while let Some(write) = writes.get(next.get()) {
@@ -167,27 +174,45 @@ async fn to_bao(vault: &Vault, keys: usize) -> Result<Direct> {
             let path = format!("/v1/secret/data/direct-{keys}/KEY_{number}");
             Template::new("POST", &path, &[&header], Some(&body)).fill(&mut Random::new(0)).to_vec()
         };
-        (0..keys).map(write).collect()
+        vec![(0..keys).map(write).collect()]
     };
     Ok(Direct { address: vault.address, writes: Box::new(writes), keeps_connections: true, kept: Vec::new() })
 }
 
-/// New versions that are current at once: half of what the server sends, which puts them unseen and shows them then.
+/// The same two writes as the server's: each new version is put unseen, and when all are there they are shown.
 fn to_moto(address: SocketAddr, keys: usize) -> Direct {
+    let ask = |action: &str, body: &Value| {
+        let target = format!("x-amz-target: secretsmanager.{action}");
+        // moto looks at nothing but the scope as long as it isn't told to.
+        let scope = "authorization: AWS4-HMAC-SHA256 Credential=ANYBODY/20260101/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
+        Template::new("POST", "/", &[&target, scope], Some(&body.to_string())).fill(&mut Random::new(0)).to_vec()
+    };
+    let version = |number: usize, round: usize| format!("direct-{number:06}-v{round:020}");
+    let put = move |number: usize, round: usize| {
+        let name = format!("direct/KEY_{number}");
+        let mut body =
+            json!({"ClientRequestToken": version(number, round), "SecretString": value(number, &round.to_string())});
+        if round == 0 {
+            body["Name"] = json!(name);
+            return ask("CreateSecret", &body);
+        }
+        body["SecretId"] = json!(name);
+        body["VersionStages"] = json!([format!("direct-{}", round % 16)]);
+        ask("PutSecretValue", &body)
+    };
+    let show = move |number: usize, round: usize| {
+        let body = json!({
+            "SecretId": format!("direct/KEY_{number}"), "VersionStage": "AWSCURRENT",
+            "MoveToVersionId": version(number, round), "RemoveFromVersionId": version(number, round - 1),
+        });
+        ask("UpdateSecretVersionStage", &body)
+    };
     let writes = move |round: usize| {
-        let write = |number: usize| {
-            let (action, mut body) = if round == 0 {
-                ("CreateSecret", json!({"Name": format!("direct/KEY_{number}")}))
-            } else {
-                ("PutSecretValue", json!({"SecretId": format!("direct/KEY_{number}")}))
-            };
-            body["SecretString"] = json!(value(number, &round.to_string()));
-            let target = format!("x-amz-target: secretsmanager.{action}");
-            // moto looks at nothing but the scope as long as it isn't told to.
-            let scope = "authorization: AWS4-HMAC-SHA256 Credential=ANYBODY/20260101/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0";
-            Template::new("POST", "/", &[&target, scope], Some(&body.to_string())).fill(&mut Random::new(0)).to_vec()
-        };
-        (0..keys).map(write).collect()
+        let mut writes = vec![(0..keys).map(|number| put(number, round)).collect()];
+        if round > 0 {
+            writes.push((0..keys).map(|number| show(number, round)).collect());
+        }
+        writes
     };
     Direct { address, writes: Box::new(writes), keeps_connections: false, kept: Vec::new() }
 }

@@ -163,7 +163,7 @@ pub enum Condition<'a> {
     Always,
     /// Only when the entry isn't there.
     Absent,
-    /// Only when this is the latest version.
+    /// Only when this is the latest version. For a version that is put unseen a store may leave this to the promotion.
     LatestIs(&'a StoreVersion),
 }
 
