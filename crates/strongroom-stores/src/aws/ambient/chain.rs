@@ -5,8 +5,13 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_config::{
-    BehaviorVersion, environment::region::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
+    default_provider::{
+        credentials::DefaultCredentialsChain, use_dual_stack::use_dual_stack_provider, use_fips::use_fips_provider,
+    },
+    environment::region::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain,
     profile::ProfileFileRegionProvider,
+    provider_config::ProviderConfig,
 };
 use aws_credential_types::provider::{ProvideCredentials as _, error::CredentialsError};
 use aws_smithy_runtime_api::client::{
@@ -50,15 +55,17 @@ impl Fetch for Chain {
     async fn fetch(&self, trail: &Trail) -> Result<Fetched, Trouble> {
         // Made anew each time, so that files are read again which somebody may have changed. What is kept is the result.
         let find = async {
-            // Not from the instance's metadata too: who has an identity from there needs no region for it.
-            let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
-            let region = region.or_else(ProfileFileRegionProvider::new()).region().await;
             let http = Http { egress: self.egress.clone(), trail: trail.clone() };
-            let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).region(region);
-            let config = config.load().await;
-            let provider = config.credentials_provider();
-            let provider = provider.ok_or_else(|| CredentialsError::not_loaded("no provider"))?;
-            provider.provide_credentials().await
+            let config = ProviderConfig::default().with_http_client(http);
+            // The crate's loader of whole configurations would do so.
+            let (fips, dual_stack) = (use_fips_provider(&config).await, use_dual_stack_provider(&config).await);
+            let config = config.with_use_fips(fips).with_use_dual_stack(dual_stack);
+            // Not from the instance's metadata, as the crate would by itself: whoever has keys in the environment would wait
+            // for it where there is none, and whose identity comes from there needs no region for it.
+            let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+            let region = region.or_else(ProfileFileRegionProvider::builder().configure(&config).build());
+            let chain = DefaultCredentialsChain::builder().region(region).configure(config).build().await;
+            chain.provide_credentials().await
         };
         // Nothing that the crate does is logged: its lines quote answers that it can't read.
         let found = find.with_subscriber(Dispatch::none()).await.map_err(|error| explain(&error, trail))?;
