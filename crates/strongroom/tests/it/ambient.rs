@@ -19,7 +19,7 @@ fn role(arn: &str) -> Value {
     json!({"type": "assumed-role-based", "assumed_role_arn": arn, "external_id": "external-1"})
 }
 
-/// 422 at the field, with the same words on saving, on trying and on applying.
+/// 422 at the field, which says what is to be done.
 fn is_refused(launch: &Launch, words: &str) {
     let server = launch.start();
     let mut client = server.client();
