@@ -114,8 +114,10 @@ async fn a_containers_session_is_renewed_before_it_ends() {
     assert_eq!(child.answers(), "ok");
     assert_eq!(aws.state().session.as_deref(), Some("token-0"));
     // Each request goes on with what there is until the next one has come.
+    let begun = std::time::Instant::now();
     while aws.state().session.as_deref() != Some("token-1") {
         assert_eq!(child.answers(), "ok");
+        assert!(begun.elapsed().as_secs() < 60, "it isn't renewed while it lasts");
     }
     assert_eq!(child.answers(), "ok");
     let asked = endpoint.asked();
