@@ -202,7 +202,8 @@ async fn who_has_no_identity_is_told_so() {
     let mut role = Child::at(&aws.url()).role("arn:aws:iam::123456789012:role/strongroom").start();
     assert_eq!(role.probe(), told);
     assert_eq!(aws.asked(), Vec::<String>::new());
-    (child.end(), role.end());
+    child.end();
+    role.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
