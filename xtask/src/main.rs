@@ -13,7 +13,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  check     Formatting, lints, file sizes, import arrows, no SQL outside of metadata, fresh references.
+  check     Formatting, lints, licences, file sizes, import arrows, no SQL outside of metadata, fresh references.
   fuzz N    Parsers of what strangers send, with random inputs for N seconds; `test` does so for a minute.
   generate  Writes the references under docs/ that are made from the code.
   test      All tests, on SQLite and on PostgreSQL. Those that need it are skipped where it isn't installed.

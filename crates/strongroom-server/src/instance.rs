@@ -277,7 +277,8 @@ impl Instance {
             secrets_manager: settings.store_endpoint_aws_secrets_manager.clone(),
             sts: settings.store_endpoint_aws_sts.clone(),
         };
-        let builder = StoreBuilder::new(policy, aws, owner, clock.clone(), world.entropy.clone());
+        let builder =
+            StoreBuilder::new(policy, aws, settings.ambient_identity, owner, clock.clone(), world.entropy.clone());
         let app = Arc::new_cyclic(|me| App {
             me: me.clone(),
             builder,

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const RESERVED: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "libsqlite3-sys", "tokio-postgres", "deadpool-postgres", "sqlx"], &["strongroom-metadata", TESTKIT]),
     (&["axum"], &["strongroom-server", TESTKIT, "strongroom-bench"]),
+    (&["aws-config", "aws-credential-types", "aws-smithy-runtime-api"], &["strongroom-stores"]),
     (&["reqwest", "ureq"], &["strongroom-stores", "strongroom-server", "strongroom-cli", TESTKIT, "strongroom-bench"]),
 ];
 
@@ -160,6 +161,7 @@ mod tests {
             ("strongroom-stores", "tokio-postgres"),
             ("strongroom-cli", "axum"),
             ("strongroom-domain", "reqwest"),
+            ("strongroom-server", "aws-config"),
         ] {
             assert_eq!(problems(from, to, None).len(), 1, "{from} {to}");
         }

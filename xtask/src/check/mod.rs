@@ -1,6 +1,7 @@
 //! What the compiler doesn't check. Each check gives the list of what it found; an empty one is good.
 
 mod arrows;
+mod licences;
 mod sizes;
 mod sql;
 
@@ -14,6 +15,9 @@ type Check = fn(&Path) -> Result<Vec<String>, String>;
 const CHECKS: &[(&str, Check)] = &[
     ("formatting", formatting),
     ("lints", lints),
+    ("lints with cloud-credentials", lints_with_cloud),
+    ("nothing of the cloud by default", no_cloud_by_default),
+    ("licences", licences),
     ("file sizes", file_sizes),
     ("import arrows", import_arrows),
     ("no SQL outside of metadata", no_sql_elsewhere),
@@ -46,6 +50,34 @@ fn lints(root: &Path) -> Result<Vec<String>, String> {
     let args = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     let clean = process::succeeds(&mut process::cargo(root, &args))?;
     Ok(if clean { vec![] } else { vec!["clippy has warnings or the code doesn't compile".to_owned()] })
+}
+
+fn lints_with_cloud(root: &Path) -> Result<Vec<String>, String> {
+    let packages = ["-p", "strongroom-stores", "-p", "strongroom-server", "-p", "strongroom"];
+    let feature = ["--features", "strongroom/cloud-credentials", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    let args = [&["clippy"][..], &packages, &feature].concat();
+    let clean = process::succeeds(&mut process::cargo(root, &args))?;
+    Ok(if clean { vec![] } else { vec!["clippy has warnings or the code doesn't compile".to_owned()] })
+}
+
+/// The crates behind the feature must not come in by another way.
+fn no_cloud_by_default(root: &Path) -> Result<Vec<String>, String> {
+    let args = ["tree", "--package", "strongroom", "--edges", "normal,build", "--prefix", "none"];
+    let tree = process::output(&mut process::cargo(root, &args))?;
+    let tree = String::from_utf8_lossy(&tree);
+    let strangers = tree.lines().filter(|line| {
+        ["aws-config ", "aws-smithy-", "aws-sdk-", "aws-runtime ", "aws-types "]
+            .iter()
+            .any(|name| line.starts_with(name))
+    });
+    Ok(strangers.map(|line| format!("{line} is in the default build")).collect())
+}
+
+fn licences(root: &Path) -> Result<Vec<String>, String> {
+    let args = ["metadata", "--format-version", "1", "--all-features"];
+    let metadata = process::output(&mut process::cargo(root, &args))?;
+    let metadata = serde_json::from_slice(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+    Ok(licences::check(&metadata))
 }
 
 fn file_sizes(root: &Path) -> Result<Vec<String>, String> {

@@ -67,6 +67,8 @@ pub(crate) fn run(root: &Path, extent: Extent) -> bool {
         basic.clone()
     });
     parts.push(("workspace", ended(workspace::run(root, Which::All, &with_servers))));
+    let with_cloud = workspace::run(root, Which::WithCloud, &with_servers);
+    parts.push(("with cloud-credentials", ended(with_cloud)));
     parts.push(("parsers", ended(parsers::run(root, A_MINUTE, &basic))));
     // It runs as long as any part needs it.
     let server = extent.postgres.then(environment::postgres);

@@ -11,12 +11,19 @@ const ON_POSTGRES: [&str; 3] = ["strongroom-metadata", "strongroom-server", "str
 /// enough for them.
 const ON_SQLITE_ONLY: [&str; 7] = ["sqlite_only", "cluster", "crash", "full_disk", "hang_up", "shutdown", "tls"];
 
+/// Where what is behind the feature `cloud-credentials` is tested, in modules of this name.
+const WITH_CLOUD: [&str; 6] =
+    ["-p", "strongroom-stores", "-p", "strongroom", "--features", "strongroom/cloud-credentials"];
+const OF_CLOUD: &str = "ambient";
+
 /// Which tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     All,
     /// Those that come to something else on PostgreSQL than on SQLite.
     OnPostgres,
+    /// Those of what only a build with the feature `cloud-credentials` has.
+    WithCloud,
 }
 
 /// Runs them with nextest where that is installed.
@@ -34,6 +41,12 @@ pub(super) fn run(root: &Path, which: Which, environment: &Environment) -> Resul
 }
 
 fn nextest(which: Which) -> Vec<String> {
+    if which == Which::WithCloud {
+        let mut args = words("nextest run --no-fail-fast");
+        args.extend(WITH_CLOUD.map(str::to_owned));
+        args.extend(["-E".to_owned(), format!("test(/(^|::){OF_CLOUD}::/)")]);
+        return args;
+    }
     let mut args = words("nextest run --workspace --no-fail-fast");
     if which == Which::OnPostgres {
         // Picked from the whole workspace, not named by -p: alone they would be built anew, with other features.
@@ -49,6 +62,11 @@ fn plain(which: Which) -> Vec<String> {
         return words("test --workspace --no-fail-fast");
     }
     let mut args = words("test --no-fail-fast");
+    if which == Which::WithCloud {
+        args.extend(WITH_CLOUD.map(str::to_owned));
+        args.extend(["--".to_owned(), format!("{OF_CLOUD}::")]);
+        return args;
+    }
     args.extend(ON_POSTGRES.iter().flat_map(|name| ["-p".to_owned(), (*name).to_owned()]));
     args.push("--".to_owned());
     args.extend(ON_SQLITE_ONLY.iter().flat_map(|module| ["--skip".to_owned(), format!("{module}::")]));
@@ -74,5 +92,10 @@ mod tests {
                         --skip shutdown:: --skip tls::";
         assert_eq!(plain(Which::OnPostgres).join(" "), expected);
         assert_eq!(plain(Which::All).join(" "), "test --workspace --no-fail-fast");
+        let with_cloud = "-p strongroom-stores -p strongroom --features strongroom/cloud-credentials";
+        let expected = format!("nextest run --no-fail-fast {with_cloud} -E test(/(^|::)ambient::/)");
+        assert_eq!(nextest(Which::WithCloud).join(" "), expected);
+        let expected = format!("test --no-fail-fast {with_cloud} -- ambient::");
+        assert_eq!(plain(Which::WithCloud).join(" "), expected);
     }
 }

@@ -126,9 +126,7 @@ impl IntegrationManifest {
         let name = entry.parsed("name", ProviderName::parse);
         let store = fits.and_then(|()| match provider {
             Provider::Truefoundry => Some(StoreManifest::Embedded),
-            Provider::Aws(account) => {
-                AwsStoreManifest::read(entry, account.auth_data.as_ref()).map(StoreManifest::AwsSecretsManager)
-            }
+            Provider::Aws(_) => AwsStoreManifest::read(entry).map(StoreManifest::AwsSecretsManager),
             Provider::Hashicorp => VaultManifest::read(entry).map(StoreManifest::Vault),
         });
         let authorized_subjects = entry.texts("authorized_subjects", SubjectName::parse);
@@ -217,15 +215,11 @@ impl StoreManifest {
 }
 
 impl AwsStoreManifest {
-    fn read(entry: &Fields<'_>, account: Option<&AwsAuth>) -> Option<Self> {
+    fn read(entry: &Fields<'_>) -> Option<Self> {
         const MOST_TAGS: usize = 48;
         let region = entry.filled_text("region");
-        let given = entry.object("auth_data");
-        let auth_data = given.as_ref().and_then(AwsAuth::read);
-        // A fault of its own is enough.
-        if given.is_none() || auth_data.is_some() {
-            check_identity(entry, account, auth_data.as_ref());
-        }
+        // Whether it may be left out depends on the server.
+        let auth_data = entry.object("auth_data").as_ref().and_then(AwsAuth::read);
         let kms_arn = entry.optional_text("kms_arn").map(str::to_owned);
         let tags = entry.pairs("tags", MOST_TAGS, |value| match value {
             Value::String(text) if text.len() <= 1_024 && !text.contains('\0') => Ok(text.clone()),
@@ -233,26 +227,6 @@ impl AwsStoreManifest {
         });
         let tags = tags.map(BTreeMap::from_iter);
         Some(Self { region: region?.to_owned(), auth_data, kms_arn, tags })
-    }
-}
-
-/// Somebody must be there to AWS: by a key of ours, and for a role by that of the account.
-fn check_identity(entry: &Fields<'_>, account: Option<&AwsAuth>, own: Option<&AwsAuth>) {
-    match own.or(account) {
-        Some(AwsAuth::AccessKey { .. }) => {}
-        Some(AwsAuth::AssumedRole { .. }) => {
-            if !matches!(account, Some(AwsAuth::AccessKey { .. })) {
-                entry.fault(
-                    "auth_data",
-                    "a role needs somebody who assumes it: set the account's `auth_data` to access-key-based and the \
-                     integration's to assumed-role-based; the identity of the machine itself can't be used yet",
-                );
-            }
-        }
-        None => entry.fault(
-            "auth_data",
-            "required here or on the account: the identity of the machine itself can't be used yet",
-        ),
     }
 }
 

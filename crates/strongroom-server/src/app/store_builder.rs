@@ -11,6 +11,7 @@ use strongroom_domain::manifest::{
 use strongroom_domain::{Clock, Entropy, SecretValue};
 use strongroom_stores::aws::{
     AwsAuthData, AwsEndpoints, AwsRegion, AwsSecretsManagerSettings, AwsSecretsManagerStore, EntryRemoval,
+    ProcessIdentity,
 };
 use strongroom_stores::egress::{AddressPolicy, EgressClient, EgressUrl, KeepAlive};
 use strongroom_stores::outer::OuterPolicy;
@@ -25,6 +26,8 @@ pub(crate) struct StoreBuilder {
     /// To those that the operator has set, wherever they are.
     operators: Arc<EgressClient>,
     aws: AwsEndpoints,
+    /// One for all stores.
+    process: ProcessIdentity,
     owner: Owner,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -44,6 +47,7 @@ impl StoreBuilder {
     pub(crate) fn new(
         policy: AddressPolicy,
         aws: AwsEndpoints,
+        ambient_identity: bool,
         owner: Owner,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -51,7 +55,9 @@ impl StoreBuilder {
         let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).collect();
         let operators = AddressPolicy { deny_private: false, allow: everywhere };
         let client = |policy| Arc::new(EgressClient::new(policy).keeping_connections(KeepAlive::default()));
-        Self { egress: client(policy), operators: client(operators), aws, owner, clock, entropy }
+        let operators = client(operators);
+        let process = process_identity(ambient_identity, &operators);
+        Self { egress: client(policy), operators, aws, process, owner, clock, entropy }
     }
 
     /// The store of an integration, with these credentials for what isn't in the manifest. `None` for the embedded one.
@@ -80,6 +86,7 @@ impl StoreBuilder {
                         .map(|auth| aws_auth(auth, &own, credentials))
                         .transpose()
                         .map_err(wrong)?,
+                    process: self.process.clone(),
                     kms_arn: store.kms_arn.clone(),
                     tags: store.tags.clone().unwrap_or_default(),
                     instance: self.owner.instance.clone(),
@@ -138,6 +145,26 @@ impl StoreBuilder {
             }
         }
     }
+}
+
+/// Where it is asked for, the environment says, so it is the operator's.
+#[cfg(feature = "cloud-credentials")]
+fn process_identity(is_lent: bool, operators: &Arc<EgressClient>) -> ProcessIdentity {
+    if is_lent {
+        ProcessIdentity::lent(operators.clone())
+    } else {
+        ProcessIdentity::refused(
+            "the identity of the machine itself is not lent unless the server's setting `ambient-identity` is true",
+        )
+    }
+}
+
+#[cfg(not(feature = "cloud-credentials"))]
+fn process_identity(_: bool, _: &Arc<EgressClient>) -> ProcessIdentity {
+    ProcessIdentity::refused(
+        "this build of the server can't use the identity of the machine itself: that takes one with the feature \
+         `cloud-credentials`, and the setting `ambient-identity`",
+    )
 }
 
 /// Something in the place of every credential that is looked up elsewhere.

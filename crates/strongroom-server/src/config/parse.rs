@@ -102,6 +102,17 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     }
 }
 
+/// Only what the build can do may be asked of it.
+pub(super) fn ambient_identity(text: &str) -> Parsed<bool> {
+    let is_on = boolean(text)?;
+    if is_on && cfg!(not(feature = "cloud-credentials")) {
+        return Err("must be false: this build can't use the identity of the machine itself; build with `--features \
+                    cloud-credentials`"
+            .to_owned());
+    }
+    Ok(is_on)
+}
+
 /// A whole number from `least` to `most`.
 pub(super) fn number(text: &str, least: usize, most: usize) -> Parsed<usize> {
     // `parse` would take a sign.

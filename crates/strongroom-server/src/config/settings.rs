@@ -33,6 +33,7 @@ pub struct Settings {
     pub egress_deny_private: bool,
     pub store_endpoint_aws_secrets_manager: Option<EgressUrl>,
     pub store_endpoint_aws_sts: Option<EgressUrl>,
+    pub ambient_identity: bool,
     pub data_dir: PathBuf,
     pub database: Database,
     /// `None`: `root.key` in `data_dir`, which may be made; a named file may not.
@@ -117,6 +118,7 @@ impl Settings {
             store_endpoint_aws_secrets_manager: values
                 .optional("store-endpoint-aws-secrets-manager", parse::endpoint)?,
             store_endpoint_aws_sts: values.optional("store-endpoint-aws-sts", parse::endpoint)?,
+            ambient_identity: values.required("ambient-identity", parse::ambient_identity)?,
             drain_delay: drain_delay.unwrap_or_else(|| database.drain_delay()),
             database,
             data_dir,

@@ -90,6 +90,14 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Url,
         "The same for AWS STS, which gives sessions of roles.",
     ),
+    row(
+        "ambient-identity",
+        "STRONGROOM_AMBIENT_IDENTITY",
+        Kind::Bool,
+        "Lend the identity that this machine or process has at AWS to integrations without auth_data, and to roles of \
+         accounts without an access key. Whoever may manage provider accounts can then use it. Needs a build with the \
+         feature cloud-credentials.",
+    ),
     row("data-dir", "STRONGROOM_DATA_DIR", Kind::Path, "Folder for everything that the server keeps."),
     secret(
         row(

@@ -10,7 +10,9 @@ use strongroom_domain::{SecretValue, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{
+    ProcessIdentity,
     failure::{Failure, Tried},
+    identity::Identity,
     sigv4::Credentials,
     wire::{Question, Service, Wire},
     xml,
@@ -47,13 +49,14 @@ pub enum AwsAuthData {
 
 /// Where credentials come from.
 pub(super) enum Source {
-    Fixed(Arc<Credentials>),
+    Identity(Identity),
     Role(Box<Role>),
 }
 
 /// A role that we assume, again and again.
 pub(super) struct Role {
-    base: Credentials,
+    /// Who assumes it.
+    base: Identity,
     arn: String,
     external_id: Option<String>,
     session_name: String,
@@ -70,30 +73,41 @@ struct Session {
 }
 
 impl Source {
-    /// From what the integration says, or else its account. A role is assumed with the account's access key.
+    /// From what the integration says, or else its account. A role is assumed with the account's access key. Where there
+    /// is none of these, the process itself is who we are, if it may be.
     pub(super) fn new(
         account: Option<&AwsAuthData>,
         integration: Option<&AwsAuthData>,
         instance: &str,
         sts: Service,
+        process: &ProcessIdentity,
     ) -> Result<Self, String> {
         match integration.or(account) {
-            None => Err("AWS needs credentials: set `auth_data` of the integration or of its account, of type \
-                         access-key-based or assumed-role-based; the identity of the machine itself can't be used yet"
-                .to_owned()),
+            None => Identity::of_process(process).map(Self::Identity).map_err(|refused| {
+                format!(
+                    "AWS needs credentials: set `auth_data` of the integration or of its account, of type \
+                     access-key-based or assumed-role-based; {refused}"
+                )
+            }),
             Some(AwsAuthData::AccessKey { access_key_id, secret_access_key }) => {
-                Ok(Self::Fixed(Arc::new(access_key(access_key_id, secret_access_key)?)))
+                Ok(Self::Identity(access_key(access_key_id, secret_access_key)?))
             }
             Some(AwsAuthData::AssumedRole { assumed_role_arn, external_id }) => {
-                let Some(AwsAuthData::AccessKey { access_key_id, secret_access_key }) = account else {
-                    return Err("`auth_data` of type assumed-role-based needs an identity that assumes the role: set \
-                                the account's `auth_data` to access-key-based and the integration's to \
-                                assumed-role-based; the identity of the machine itself can't be used yet"
-                        .to_owned());
-                };
                 check_role(assumed_role_arn, external_id.as_deref())?;
+                let base = match account {
+                    Some(AwsAuthData::AccessKey { access_key_id, secret_access_key }) => {
+                        access_key(access_key_id, secret_access_key)?
+                    }
+                    _ => Identity::of_process(process).map_err(|refused| {
+                        format!(
+                            "`auth_data` of type assumed-role-based needs an identity that assumes the role: set the \
+                             account's `auth_data` to access-key-based and the integration's to assumed-role-based; \
+                             {refused}"
+                        )
+                    })?,
+                };
                 Ok(Self::Role(Box::new(Role {
-                    base: access_key(access_key_id, secret_access_key)?,
+                    base,
                     arn: assumed_role_arn.clone(),
                     external_id: external_id.clone(),
                     session_name: session_name(instance),
@@ -107,14 +121,17 @@ impl Source {
 
     pub(super) async fn credentials(&self, wire: &Wire, attempt: &Attempt<'_>) -> Result<Arc<Credentials>, StoreError> {
         match self {
-            Self::Fixed(credentials) => Ok(credentials.clone()),
+            Self::Identity(identity) => identity.credentials(wire, attempt).await,
             Self::Role(role) => role.credentials(wire, attempt).await,
         }
     }
 
     /// AWS says that these have ended. Whether asking again may give others.
     pub(super) fn forget(&self, ended: &Arc<Credentials>) -> bool {
-        let Self::Role(role) = self else { return false };
+        let role = match self {
+            Self::Identity(identity) => return identity.forget(ended),
+            Self::Role(role) => role,
+        };
         let mut session = role.session.write().unwrap_or_else(PoisonError::into_inner);
         // Another may have fetched new ones meanwhile.
         if session.as_ref().is_some_and(|session| Arc::ptr_eq(&session.credentials, ended)) {
@@ -172,15 +189,27 @@ impl Role {
             form.push_str("&ExternalId=");
             form.push_str(&encode(external_id));
         }
-        let question = Question {
-            target: None,
-            body: Bytes::from(form),
-            repeat: Repeat::Read,
-            credentials: &self.base,
-            max_answer_bytes: LARGEST_ANSWER,
-        };
-        let answer = wire.ask(attempt, &self.sts, &question).await?;
-        read_session(&answer).ok_or(Failure::Unreadable)
+        let body = Bytes::from(form);
+        let mut may_renew = true;
+        loop {
+            let credentials = self.base.credentials(wire, attempt).await.map_err(Failure::Store)?;
+            let question = Question {
+                target: None,
+                body: body.clone(),
+                repeat: Repeat::Read,
+                credentials: &credentials,
+                max_answer_bytes: LARGEST_ANSWER,
+            };
+            match wire.ask(attempt, &self.sts, &question).await {
+                Ok(answer) => return read_session(&answer).ok_or(Failure::Unreadable),
+                Err(Failure::Refused(refusal))
+                    if may_renew && refusal.is_about_expiry() && self.base.forget(&credentials) =>
+                {
+                    may_renew = false;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 }
 
@@ -198,14 +227,15 @@ fn read_session(answer: &[u8]) -> Option<Session> {
     Some(Session { credentials: Arc::new(credentials), ends: Timestamp::parse(field("Expiration")?)? })
 }
 
-fn access_key(id: &str, secret: &SecretValue) -> Result<Credentials, String> {
+fn access_key(id: &str, secret: &SecretValue) -> Result<Identity, String> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err("`access_key_id` must be letters and digits, like AKIAIOSFODNN7EXAMPLE".to_owned());
     }
     if secret.expose().is_empty() || !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("`secret_access_key` must be visible ASCII characters without blanks".to_owned());
     }
-    Ok(Credentials { access_key_id: id.to_owned(), secret_access_key: secret.clone(), session_token: None })
+    let key = Credentials { access_key_id: id.to_owned(), secret_access_key: secret.clone(), session_token: None };
+    Ok(Identity::Key(Arc::new(key)))
 }
 
 fn check_role(arn: &str, external_id: Option<&str>) -> Result<(), String> {
@@ -247,8 +277,8 @@ fn encode(text: &str) -> String {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fixed(credentials) => f.debug_tuple("Fixed").field(credentials).finish(),
-            Self::Role(role) => f.debug_tuple("Role").field(&role.arn).finish(),
+            Self::Identity(identity) => identity.fmt(f),
+            Self::Role(role) => f.debug_tuple("Role").field(&role.arn).field(&role.base).finish(),
         }
     }
 }

@@ -11,18 +11,19 @@ fn role(arn: &str, external_id: Option<&str>) -> AwsAuthData {
     AwsAuthData::AssumedRole { assumed_role_arn: arn.to_owned(), external_id: external_id.map(str::to_owned) }
 }
 
+const REFUSED: &str = "the identity of the machine itself isn't lent";
 const ROLE: &str = "arn:aws:iam::123456789012:role/path/name";
 
 fn source(account: Option<&AwsAuthData>, integration: Option<&AwsAuthData>) -> Result<Source, String> {
     let sts = Service { name: "sts", url: "https://sts.example/".parse().unwrap(), content_type: "" };
-    Source::new(account, integration, "instance/1", sts)
+    Source::new(account, integration, "instance/1", sts, &ProcessIdentity::refused(REFUSED))
 }
 
 #[test]
 fn the_integrations_credentials_go_first_and_a_role_stands_on_the_accounts() {
-    assert!(matches!(source(Some(&key()), None), Ok(Source::Fixed(_))));
-    assert!(matches!(source(None, Some(&key())), Ok(Source::Fixed(_))));
-    assert!(matches!(source(Some(&role(ROLE, None)), Some(&key())), Ok(Source::Fixed(_))));
+    assert!(matches!(source(Some(&key()), None), Ok(Source::Identity(_))));
+    assert!(matches!(source(None, Some(&key())), Ok(Source::Identity(_))));
+    assert!(matches!(source(Some(&role(ROLE, None)), Some(&key())), Ok(Source::Identity(_))));
     let Ok(Source::Role(assumed)) = source(Some(&key()), Some(&role(ROLE, Some("id")))) else { panic!("a role") };
     assert_eq!((assumed.arn.as_str(), assumed.session_name.as_str()), (ROLE, "strongroom-instance1"));
 }
@@ -31,9 +32,11 @@ fn the_integrations_credentials_go_first_and_a_role_stands_on_the_accounts() {
 fn what_is_missing_is_said() {
     let error = source(None, None).unwrap_err();
     assert!(error.contains("set `auth_data`") && error.contains("access-key-based"), "{error}");
+    assert!(error.ends_with(REFUSED), "{error}");
     for account in [None, Some(role(ROLE, None))] {
         let error = source(account.as_ref(), Some(&role(ROLE, None))).unwrap_err();
         assert!(error.contains("the account's `auth_data` to access-key-based"), "{error}");
+        assert!(error.ends_with(REFUSED), "{error}");
     }
     source(Some(&role(ROLE, None)), None).unwrap_err();
 }

@@ -1,6 +1,7 @@
 //! The built binary as a process: killed, refused, stopped, hung up on, short of disk, looked into.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod ambient;
 mod cluster;
 mod crash;
 mod full_disk;

@@ -67,8 +67,16 @@ impl AwsSecretsManagerStore {
     ) -> Result<Self, StoreError> {
         let refused = |reason| StoreError::new(NAME, StoreErrorKind::Refused, reason);
         let tags = settings.checked_tags().map_err(refused)?;
-        let AwsSecretsManagerSettings { region, account_auth, integration_auth, kms_arn, instance, removal, .. } =
-            settings;
+        let AwsSecretsManagerSettings {
+            region,
+            account_auth,
+            integration_auth,
+            process,
+            kms_arn,
+            instance,
+            removal,
+            ..
+        } = settings;
         let AwsEndpoints { secrets_manager, sts } = settings.endpoints;
         let sts = Service {
             name: "sts",
@@ -80,7 +88,8 @@ impl AwsSecretsManagerStore {
             url: secrets_manager.unwrap_or_else(|| region.endpoint("secretsmanager")),
             content_type: "application/x-amz-json-1.1",
         };
-        let source = Source::new(account_auth.as_ref(), integration_auth.as_ref(), &instance, sts).map_err(refused)?;
+        let (account, integration) = (account_auth.as_ref(), integration_auth.as_ref());
+        let source = Source::new(account, integration, &instance, sts, &process).map_err(refused)?;
         Ok(Self {
             description: StoreDescription {
                 name: NAME,

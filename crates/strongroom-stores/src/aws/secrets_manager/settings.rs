@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::protocol::Tag;
 use crate::{
-    aws::{AwsAuthData, AwsRegion},
+    aws::{AwsAuthData, AwsRegion, ProcessIdentity},
     egress::EgressUrl,
 };
 
@@ -20,6 +20,8 @@ pub struct AwsSecretsManagerSettings {
     pub account_auth: Option<AwsAuthData>,
     /// `auth_data` of the integration, which goes before the account's.
     pub integration_auth: Option<AwsAuthData>,
+    /// Who we are where neither says it, and who assumes a role where the account has no access key.
+    pub process: ProcessIdentity,
     /// `kms_arn`: the key that AWS encrypts new entries with; without it AWS' own.
     pub kms_arn: Option<String>,
     /// `tags` of new entries.

@@ -5,6 +5,7 @@ fn settings() -> AwsSecretsManagerSettings {
         region: AwsRegion::parse("eu-central-1").unwrap(),
         account_auth: None,
         integration_auth: None,
+        process: ProcessIdentity::refused("not lent"),
         kms_arn: None,
         tags: BTreeMap::new(),
         instance: "instance-1".to_owned(),

@@ -14,7 +14,7 @@ use super::setting::{Bench, SKIPPED, Wanted, access_key, entry, settings, store}
 /// What `docs/reference/stores/aws-secrets-manager.md` tells people to paste.
 const DOCUMENT: &str = include_str!("../../../../../docs/reference/stores/aws-secrets-manager.md");
 
-fn moto() -> Option<Moto> {
+pub(super) fn moto() -> Option<Moto> {
     let program = Moto::program();
     if program.is_none() {
         eprintln!("SKIPPED: STRONGROOM_TEST_MOTO isn't set; cargo xtask test sets it");
@@ -28,7 +28,7 @@ fn anybody() -> AwsAuthData {
 
 /// The least policy of the document. moto asks of every resource whether it is `*`, so that is what it is here; the
 /// patterns of the document are looked at in `the_documents_resources_are_ours`.
-fn least_policy() -> serde_json::Value {
+pub(super) fn least_policy() -> serde_json::Value {
     let mut policy = policy_of_document();
     for statement in policy["Statement"].as_array_mut().unwrap() {
         statement["Resource"] = "*".into();
@@ -52,7 +52,7 @@ fn actions(policy: &serde_json::Value) -> Vec<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-fn allowing(actions: &[String]) -> String {
+pub(super) fn allowing(actions: &[String]) -> String {
     let statement = serde_json::json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
     serde_json::json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
 }

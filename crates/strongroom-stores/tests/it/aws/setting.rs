@@ -12,7 +12,10 @@ use strongroom_crypto::{Binding, DataKey};
 use strongroom_domain::{Clock as _, Entropy, SecretId, SecretValue, SystemClock};
 use strongroom_stores::{
     Condition, Entry, Pinned, Placed, Put, Seal, SecretStore, StoreError, StoreVersion,
-    aws::{AwsAuthData, AwsEndpoints, AwsRegion, AwsSecretsManagerSettings, AwsSecretsManagerStore, EntryRemoval},
+    aws::{
+        AwsAuthData, AwsEndpoints, AwsRegion, AwsSecretsManagerSettings, AwsSecretsManagerStore, EntryRemoval,
+        ProcessIdentity,
+    },
     egress::{AddressPolicy, EgressClient},
     outer::OuterPolicy,
 };
@@ -41,6 +44,7 @@ pub(super) fn settings(url: &str, auth: AwsAuthData) -> AwsSecretsManagerSetting
         region: AwsRegion::parse(REGION).unwrap(),
         account_auth: Some(auth),
         integration_auth: None,
+        process: ProcessIdentity::refused("not lent"),
         kms_arn: None,
         tags: BTreeMap::from([("team".to_owned(), "payments".to_owned())]),
         instance: "instance-1".to_owned(),

@@ -54,6 +54,8 @@ pub(super) struct State {
     /// Sessions given so far; each ends all before it when `one_session` is set.
     pub(super) sessions: usize,
     pub(super) one_session: bool,
+    /// The session of the last request that had one.
+    pub(super) session: Option<String>,
     /// How long a session lasts, in seconds.
     pub(super) session_seconds: i64,
 }
@@ -210,7 +212,8 @@ fn check_time(state: &State, asked: &Asked) -> Result<(), Refusal> {
     Err(refusal("InvalidSignatureException", "Signature expired: X is now earlier than Y (Z - 5 min.)"))
 }
 
-fn check_session(state: &State, asked: &Asked) -> Result<(), Refusal> {
+fn check_session(state: &mut State, asked: &Asked) -> Result<(), Refusal> {
+    state.session = asked.header("x-amz-security-token").map(str::to_owned);
     match asked.header("x-amz-security-token") {
         Some(token) if state.one_session && token != format!("token-{}", state.sessions) => {
             Err(refusal("ExpiredTokenException", "The security token included in the request is expired"))

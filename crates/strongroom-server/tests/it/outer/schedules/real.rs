@@ -9,6 +9,7 @@ use strongroom_domain::{SecretId, SecretValue, SystemClock};
 use strongroom_server::SystemEntropy;
 use strongroom_stores::aws::{
     AwsAuthData, AwsEndpoints, AwsRegion, AwsSecretsManagerSettings, AwsSecretsManagerStore, EntryRemoval,
+    ProcessIdentity,
 };
 use strongroom_stores::egress::{AddressPolicy, EgressClient, KeepAlive};
 use strongroom_stores::model::{EntryView, Misbehaving, VersionState, VersionView};
@@ -62,6 +63,7 @@ impl Real {
             region: AwsRegion::parse("eu-central-1").unwrap(),
             account_auth: Some(auth),
             integration_auth: None,
+            process: ProcessIdentity::refused("not lent"),
             kms_arn: None,
             tags: BTreeMap::new(),
             instance: "instance-1".to_owned(),
