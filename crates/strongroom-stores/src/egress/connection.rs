@@ -81,7 +81,7 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| EgressError::Http { host: url.authority(), sent: false, source: error.into() })?;
-        let driver = Driver { connection: Box::pin(async move { connection.await }), is_over: false };
+        let driver = Driver { connection: Box::pin(connection), is_over: false };
         Ok(Self { sender, opened: Instant::now(), driver })
     }
 

@@ -17,7 +17,7 @@ const ROUNDS: u64 = 2;
 const GROUPS: usize = 6;
 const KEYS: usize = 20;
 /// Longer than a writer that gives no sign of life keeps an operation.
-const UNTIL_SETTLED: Duration = Duration::from_secs(60);
+const UNTIL_SETTLED: Duration = Duration::from_mins(1);
 /// The first write that goes through elsewhere.
 const PATIENCE: Duration = Duration::from_mins(2);
 
