@@ -8,10 +8,10 @@ use futures_util::FutureExt;
 use strongroom_domain::{Clock, GroupId, SystemClock, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::grants::Entrance;
 use crate::groups::{Found, Viewpoint};
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
-use crate::sqlite::Entrance;
 use crate::stamps::Stamp;
 use crate::{Batch, CommitError, IdentityChange, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
 

@@ -4,9 +4,9 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
+use crate::grants::Entrance;
 use crate::integrations::read_actor;
 use crate::sql::{Row, Sql, Value, params, statements};
-use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError, dialect};
 
 /// The position of a group's name among its columns. What it is found by is stored beside it, and must agree.

@@ -17,6 +17,7 @@ mod dialect;
 mod engine;
 mod error;
 mod examination;
+mod grants;
 mod groups;
 mod history;
 mod identity;

@@ -4,10 +4,10 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
+use crate::grants::Entrance;
 use crate::groups::{Found, Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
 use crate::sql::{Row, Sql, Value, params, statements};
-use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError};
 
 /// When the first of the grants ends on which the role rests.

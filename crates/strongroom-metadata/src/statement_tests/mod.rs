@@ -150,7 +150,7 @@ fn all() -> Vec<&'static Sql> {
 
 #[test]
 fn what_is_kept_of_grants_and_teams_can_be_followed() {
-    let changes = |sql: &&Sql| crate::sqlite::Change::of(sql) == crate::sqlite::Change::Other;
+    let changes = |sql: &&Sql| crate::grants::Change::of(sql) == crate::grants::Change::Other;
     let odd: Vec<_> = all().into_iter().filter(changes).map(|sql| sql.name).collect();
     assert_eq!(odd, [""; 0]);
 }
