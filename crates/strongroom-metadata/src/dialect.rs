@@ -1,8 +1,20 @@
 //! What truly differs between the engines' dialects. Everything else is written once.
 
+/// Around a part of a migration that is for PostgreSQL alone.
+const OWN: [&str; 2] = ["{postgres}\n", "{/postgres}\n"];
+
+/// A migration without what is PostgreSQL's own.
+fn without(text: &str) -> String {
+    match text.split_once(OWN[0]).and_then(|(before, rest)| Some((before, rest.split_once(OWN[1])?.1))) {
+        Some((before, after)) => before.to_owned() + after,
+        None => text.to_owned(),
+    }
+}
+
 /// Spells the placeholders of a statement or migration for SQLite.
 pub(crate) fn sqlite(text: &str) -> String {
-    text.replace("{text}", "TEXT")
+    without(text)
+        .replace("{text}", "TEXT")
         .replace("{bytes}", "BLOB")
         .replace("{int}", "INTEGER")
         .replace("{clustered}", "WITHOUT ROWID")
@@ -12,7 +24,9 @@ pub(crate) fn sqlite(text: &str) -> String {
 /// Spells the placeholders of a statement or migration for PostgreSQL.
 pub(crate) fn postgres(text: &str) -> String {
     // Compared byte by byte, as SQLite does: another collation would order and page otherwise.
-    text.replace("{text}", "TEXT COLLATE \"C\"")
+    text.replace(OWN[0], "")
+        .replace(OWN[1], "")
+        .replace("{text}", "TEXT COLLATE \"C\"")
         .replace("{bytes}", "BYTEA")
         .replace("{int}", "BIGINT")
         .replace(" {clustered}", "")

@@ -94,7 +94,12 @@ impl Metadata {
         }
         match &self.inner.engine {
             Engine::Sqlite(database) => database.commit(batch).await,
-            Engine::Postgres(database) => database.commit(batch).await,
+            Engine::Postgres(database) => {
+                if !batch.is_shared() && batch.changes_grants() {
+                    replicas::move_grants(&mut batch);
+                }
+                database.commit(batch).await
+            }
         }
     }
 

@@ -40,6 +40,7 @@ const ANY: &[&str] = &[
     "PRUNE_BATCHES",
     "PRUNE_ENDED_TOKENS",
     "PRUNE_GRANTS",
+    "PRUNE_GRANT_CHANGES",
     "PRUNE_INVITATIONS",
     "PRUNE_OPERATIONS",
     "PRUNE_PUTS",

@@ -364,6 +364,9 @@ fn endings() -> Runs {
 fn jobs() -> Runs {
     vec![
         ("SELECT_PULSE", params![], 1),
+        ("MOVE_GRANT_NUMBER", params![1], 1),
+        ("MOVE_GRANT_NUMBER", params![2], 0),
+        ("PRUNE_GRANT_CHANGES", params![1_000], 0),
         ("BUMP_CHANGE_NUMBER", params![1], 1),
         ("BUMP_CHANGE_NUMBER_FROM", params![1, 0], 0),
         ("BUMP_CHANGE_NUMBER_FROM", params![1, 1], 1),
