@@ -135,6 +135,11 @@ impl Batch {
         !is_new && self.steps.iter().any(|step| Change::of(step.sql) != Change::Nothing)
     }
 
+    /// Whether other replicas are to hear of it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_shared() || self.changes_grants()
+    }
+
     /// Whether it moves the change number itself.
     pub(crate) fn is_decided(&self) -> bool {
         self.steps.first().is_some_and(|step| std::ptr::eq(step.sql, &raw const replicas::BUMP_CHANGE_NUMBER_FROM))

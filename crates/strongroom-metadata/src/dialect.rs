@@ -112,6 +112,9 @@ pub(crate) const PROVE_BATCH: &str = "SELECT 1 FROM batches WHERE id = $1 AND co
 pub(crate) const CLAIM_BATCH: &str = "INSERT INTO batches (id, committed, at) VALUES ($1, 0, \
     (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT) \
     ON CONFLICT (id) DO UPDATE SET at = batches.at RETURNING committed";
+/// A read that takes as long as it takes.
+pub(crate) const BEGIN_LONG_READ: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = 0";
 pub(crate) const BEGIN_CLAIM: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = 0";
 /// Tells the other replicas, as far as they can hear it, to ask for the change number at once.
 pub(crate) const NOTIFY_CHANGE: &str = "SELECT pg_notify('strongroom_changes', '')";

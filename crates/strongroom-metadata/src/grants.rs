@@ -10,7 +10,7 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, Timestamp};
 
 use crate::changes::INSERT_GRANT;
-use crate::groups::Found;
+use crate::entered::Found;
 use crate::identity_change::INSERT_MEMBER;
 use crate::sql::Sql;
 
@@ -67,6 +67,13 @@ pub(crate) enum Change {
     Other,
 }
 
+impl Held {
+    /// `None` where there is no such role.
+    pub(crate) fn new(name: Name, role: i64, until: Option<i64>) -> Option<Self> {
+        Some(Self { name, until: until.unwrap_or(i64::MAX), role: GroupRole::from_rank(role)? })
+    }
+}
+
 impl Names {
     pub(crate) fn new() -> Self {
         Self {
@@ -85,7 +92,7 @@ impl Names {
 
     /// `None` where the row makes no sense.
     pub(crate) fn held(&self, subject: &str, role: i64, until: Option<i64>) -> Option<Held> {
-        Some(Held { name: self.name(subject), until: until.unwrap_or(i64::MAX), role: GroupRole::from_rank(role)? })
+        Held::new(self.name(subject), role, until)
     }
 
     /// What grants give whoever has a name on a group. Of one that isn't there as much is looked at as of one that is

@@ -15,6 +15,7 @@ mod changes;
 mod copy;
 mod dialect;
 mod engine;
+mod entered;
 mod error;
 mod examination;
 mod grants;

@@ -17,6 +17,21 @@ statements! {
     MOVE_GRANT_NUMBER = "UPDATE grant_number SET number = number + 1 WHERE id = ?1";
     PRUNE_GRANT_CHANGES = "DELETE FROM grant_changes \
         WHERE number < (SELECT n.number FROM grant_number n WHERE n.id = 1) - ?1";
+    // Rows of the lists of those that changed, each with the number; one without anything for a list that is empty.
+    FOLLOW_GRANTS = "SELECT n.number, c.kind, c.id, c.name, c.role, c.until FROM grant_number n LEFT JOIN \
+        (SELECT x.kind, x.id, g.subject AS name, g.role AS role, g.expires_at AS until \
+        FROM (SELECT DISTINCT a.kind, a.id FROM grant_changes a WHERE a.number > ?1 AND a.kind = 1) x \
+        LEFT JOIN grants g ON g.group_id = x.id \
+        UNION ALL SELECT y.kind, y.id, m.team, NULL, NULL \
+        FROM (SELECT DISTINCT b.kind, b.id FROM grant_changes b WHERE b.number > ?1 AND b.kind = 2) y \
+        LEFT JOIN team_members m ON m.member = y.id \
+        UNION ALL SELECT z.kind, z.id, NULL, NULL, NULL FROM grant_changes z WHERE z.number > ?1 AND z.kind = 0) c ON 1 = 1 WHERE n.id = 1 LIMIT ?2";
+    LEARN_GRANTS = "SELECT n.number, CAST(1 AS {int}), ?1, g.subject, g.role, g.expires_at FROM grant_number n \
+        LEFT JOIN grants g ON g.group_id = ?1 WHERE n.id = 1";
+    LOAD_GRANTS = "SELECT n.number, c.kind, c.id, c.name, c.role, c.until FROM grant_number n LEFT JOIN \
+        (SELECT CAST(1 AS {int}) AS kind, g.group_id AS id, g.subject AS name, g.role AS role, g.expires_at AS until \
+        FROM grants g UNION ALL SELECT CAST(2 AS {int}), m.member, m.team, NULL, NULL FROM team_members m) c ON 1 = 1 WHERE n.id = 1";
+    SELECT_GRANT_NUMBER = "SELECT number FROM grant_number WHERE id = 1";
     PRUNE_BATCHES = "DELETE FROM batches WHERE at < {now} - ?1";
 }
 

@@ -13,8 +13,8 @@ use rusqlite::{Connection, Error};
 use strongroom_domain::{GroupId, Timestamp};
 
 use crate::batch::Step;
+use crate::entered::Found;
 use crate::grants::{Change, Entrance, Held, Name, Names, Tables, key};
-use crate::groups::Found;
 use crate::sql::Value;
 
 const ALL_GRANTS: &str = "SELECT group_id, subject, role, expires_at FROM grants ORDER BY group_id";

@@ -2,8 +2,8 @@ use strongroom_domain::{GroupId, Timestamp};
 
 use super::tests::thread;
 use super::*;
+use crate::entered::Found;
 use crate::grants::Entrance;
-use crate::groups::Found;
 use crate::sql::params;
 use crate::{Metadata, access, changes, identity_change};
 

@@ -84,6 +84,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("PRUNE_GRANTS", "once an hour, where there are some"),
     ("PRUNE_ROLE_GRANTS", "once an hour, where there are some"),
     ("PRUNE_INVITATIONS", "few"),
+    ("FOLLOW_GRANTS", "over PostgreSQL only, and from what is in the log"),
+    ("LOAD_GRANTS", "all of them, at start"),
     ("COUNT_READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
     ("READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
 ];
