@@ -31,7 +31,7 @@ use crate::{ReadError, dialect};
 const A_FEW: usize = 5_000;
 /// Between two attempts to read what is to be kept.
 const SOONEST: Duration = Duration::from_millis(500);
-const LATEST: Duration = Duration::from_secs(60);
+const LATEST: Duration = Duration::from_mins(1);
 /// How long reading everything may take.
 const LOADING: Duration = Duration::from_mins(10);
 /// Rows after which whoever else waits has a turn.
