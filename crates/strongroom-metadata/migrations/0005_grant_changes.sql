@@ -17,23 +17,28 @@ CREATE TABLE grant_changes (
 {postgres}
 -- Triggers, so that it holds for whoever writes: during a rolling update the release before this one does, too.
 -- Once in a transaction: the row would have a dead version more for each statement, and each walks past all of them.
-CREATE FUNCTION strongroom_move_grant_number() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION strongroom_grants_moved() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('strongroom.grants_moved_by', true) IS DISTINCT FROM pg_current_xact_id()::TEXT THEN
-        UPDATE grant_number SET number = number + 1 WHERE id = 1;
-        PERFORM set_config('strongroom.grants_moved_by', pg_current_xact_id()::TEXT, true);
-    END IF;
+    RETURN current_setting('strongroom.grants_moved_by', true) IS NOT DISTINCT FROM pg_current_xact_id()::TEXT;
+END $$;
+
+CREATE FUNCTION strongroom_move_grants() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE grant_number SET number = number + 1 WHERE id = 1;
+    PERFORM set_config('strongroom.grants_moved_by', pg_current_xact_id()::TEXT, true);
 END $$;
 
 -- The grants that a new group is made with move nothing: nobody can have kept anything of it, and whoever makes a group
 -- would wait for all others who do.
 CREATE FUNCTION strongroom_note_grants() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM changed c WHERE TG_OP <> 'INSERT' OR NOT EXISTS (SELECT 1 FROM secret_groups g
-        WHERE g.id = c.group_id AND g.revision = 1 AND g.xmin = pg_current_xact_id()::xid)) THEN
-        RETURN NULL;
+    IF NOT strongroom_grants_moved() THEN
+        IF NOT EXISTS (SELECT 1 FROM changed c WHERE TG_OP <> 'INSERT' OR NOT EXISTS (SELECT 1 FROM secret_groups g
+            WHERE g.id = c.group_id AND g.revision = 1 AND g.xmin = pg_current_xact_id()::xid)) THEN
+            RETURN NULL;
+        END IF;
+        PERFORM strongroom_move_grants();
     END IF;
-    PERFORM strongroom_move_grant_number();
     INSERT INTO grant_changes (number, kind, id)
         SELECT DISTINCT n.number, 1, c.group_id FROM changed c CROSS JOIN grant_number n ON CONFLICT DO NOTHING;
     RETURN NULL;
@@ -41,10 +46,12 @@ END $$;
 
 CREATE FUNCTION strongroom_note_members() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM changed) THEN
-        RETURN NULL;
+    IF NOT strongroom_grants_moved() THEN
+        IF NOT EXISTS (SELECT 1 FROM changed) THEN
+            RETURN NULL;
+        END IF;
+        PERFORM strongroom_move_grants();
     END IF;
-    PERFORM strongroom_move_grant_number();
     INSERT INTO grant_changes (number, kind, id)
         SELECT DISTINCT n.number, 2, c.member FROM changed c CROSS JOIN grant_number n ON CONFLICT DO NOTHING;
     RETURN NULL;
@@ -52,7 +59,9 @@ END $$;
 
 CREATE FUNCTION strongroom_note_anything() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM strongroom_move_grant_number();
+    IF NOT strongroom_grants_moved() THEN
+        PERFORM strongroom_move_grants();
+    END IF;
     INSERT INTO grant_changes (number, kind, id) SELECT n.number, 0, '' FROM grant_number n ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;

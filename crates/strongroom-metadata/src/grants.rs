@@ -27,6 +27,8 @@ pub(crate) struct Entrance {
     pub(crate) until: Option<Timestamp>,
     /// The stamp or number of what is kept.
     pub(crate) as_of: u64,
+    /// Over PostgreSQL, how many connections there had been for reads.
+    pub(crate) connections: u64,
 }
 
 /// A subject's name, hashed by keys that nobody knows: two names never meet, and a million take little room.
@@ -98,7 +100,7 @@ impl Names {
     /// What grants give whoever has a name on a group. Of one that isn't there as much is looked at as of one that is
     /// hidden, and it doesn't count.
     pub(crate) fn look(&self, tables: &Tables, group: Found, own: Name, now: Timestamp, as_of: u64) -> Entrance {
-        let mut entrance = Entrance { role: None, until: None, as_of };
+        let mut entrance = Entrance { role: None, until: None, as_of, connections: 0 };
         let held = group.nearest.and_then(|group| tables.groups.get(&key(group))).unwrap_or(&self.decoys);
         let teams = tables.teams.get(&own).map_or(&[][..], Vec::as_slice);
         reach(held, own, teams, |held| {

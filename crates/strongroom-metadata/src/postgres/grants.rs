@@ -142,6 +142,7 @@ impl Grants {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.as_ref()?;
         let entrance = self.names.look(&kept.tables, found, own, now, kept.number);
+        let entrance = Entrance { connections: kept.connections, ..entrance };
         let known = |id| kept.tables.groups.contains_key(&key(id));
         let group = group.filter(|id| entrance.role.is_some() || (viewpoint.sees_all() && known(*id)))?;
         Some((group, entrance))
@@ -154,9 +155,7 @@ impl Grants {
             self.saw(number);
             return false;
         }
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let same = kept.as_ref().is_some_and(|kept| kept.connections == shared.pool.connected());
-        drop(kept);
+        let same = entrance.connections == shared.pool.connected();
         if !same {
             self.fall_behind();
         }
