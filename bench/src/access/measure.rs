@@ -30,6 +30,22 @@ pub(super) async fn all(metadata: &Metadata, population: &mut Population, postgr
     Ok(lines)
 }
 
+/// Those questions alone that grants in memory answer.
+pub(super) async fn reads(metadata: &Metadata, population: &Population, postgres: Option<u32>) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    checks(metadata, population, postgres, &mut lines).await?;
+    Ok(lines)
+}
+
+/// How long it takes until a change is in memory, where others may have made it.
+async fn followed(metadata: &Metadata) -> u64 {
+    let began = Instant::now();
+    while !metadata.checks_in_memory() {
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
+    nanoseconds(began)
+}
+
 /// What is left to do once the standing and the role are known. A clock is too slow for one: a thousand at a time.
 fn decisions() -> Result<Line> {
     let meter = Meter::start(None)?;
@@ -201,7 +217,7 @@ async fn changes(
     lines: &mut Vec<Line>,
 ) -> Result<()> {
     let mut random = Random::new(13);
-    let (mut members, mut seen) = (Vec::new(), Vec::new());
+    let (mut members, mut seen, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     let meter = Meter::start(postgres)?;
     for turn in 0..50 {
         let user = population.usual(&mut random);
@@ -219,6 +235,7 @@ async fn changes(
         let began = Instant::now();
         change(metadata, &population.source, |change| change.replace_team_people(&team, &all, &[])).await?;
         members.push(nanoseconds(began));
+        kept.push(followed(metadata).await);
         let name = SubjectName::parse(&subject)?;
         if !metadata.memberships(&name).await?.teams.contains(&team) {
             return Err("a membership is not seen by the next read".into());
@@ -227,8 +244,9 @@ async fn changes(
     }
     lines.push(meter.line("(f) a member is added to a team of 49, committed", members)?);
     lines.push(Meter::start(None)?.line("(f) the same, until their teams are read again", seen)?);
+    lines.push(Meter::start(None)?.line("(f) after the commit, until it is in memory", kept)?);
 
-    let (mut bindings, mut seen) = (Vec::new(), Vec::new());
+    let (mut bindings, mut seen, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     let meter = Meter::start(postgres)?;
     for turn in 0..50 {
         let grants = binding(population, &mut random, None, false);
@@ -241,6 +259,7 @@ async fn changes(
         })
         .await?;
         bindings.push(nanoseconds(began));
+        kept.push(followed(metadata).await);
         let viewpoint = Viewpoint { floor: None, subject: grants[0].subject.clone() };
         if metadata.role_on(grants[0].group_id, &viewpoint).await? < Some(grants[0].role) {
             return Err("a grant is not seen by the next read".into());
@@ -249,6 +268,7 @@ async fn changes(
     }
     lines.push(meter.line("(f) a binding of 100 grants is applied, committed", bindings)?);
     lines.push(Meter::start(None)?.line("(f) the same, until the role is right", seen)?);
+    lines.push(Meter::start(None)?.line("(f) after the commit, until it is in memory", kept)?);
     Ok(())
 }
 

@@ -134,8 +134,27 @@ pub(crate) async fn run(options: &AccessOptions) -> Result<()> {
     match postgres(folder.path(), &copied).await {
         Ok((server, metadata, size)) => {
             println!("\n- PostgreSQL: {size}");
+            let lines = measure::reads(&metadata, &population, server.process_id()).await?;
+            print("PostgreSQL, grants read with the group", &lines);
+            let (before, cpu) = (resident_kib(std::process::id())?, own_cpu_time()?);
+            let meter = Meter::start(server.process_id())?;
+            let began = Instant::now();
+            metadata.keep_grants().await?;
+            while !metadata.checks_in_memory() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let took = began.elapsed();
+            let of_database = meter.line("", Vec::new())?.database.unwrap_or_default();
+            println!(
+                "- PostgreSQL: all grants and memberships are read into memory in {:.2} s ({:.2} s of CPU, and {:.2} s of \
+                 the database's) and take {} MiB there",
+                took.as_secs_f64(),
+                own_cpu_time()?.saturating_sub(cpu).as_secs_f64(),
+                of_database.as_secs_f64(),
+                resident_kib(std::process::id())?.saturating_sub(before) >> 10
+            );
             let lines = measure::all(&metadata, &mut population, server.process_id()).await?;
-            print("PostgreSQL", &lines);
+            print("PostgreSQL, grants in memory", &lines);
         }
         Err(why) => println!("- PostgreSQL was left out: {why}"),
     }

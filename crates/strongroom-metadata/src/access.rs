@@ -8,7 +8,9 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::EVERYONE;
 use strongroom_domain::{GroupId, Timestamp};
 
-use crate::groups::{Found, Viewpoint, entrance, granted, read_role};
+use crate::entered::Found;
+use crate::groups::{Viewpoint, entrance, granted, read_role};
+use crate::postgres::Hint;
 use crate::sql::{Row, params, statements};
 use crate::{Grant, GrantSource, Metadata, ReadError, RoleGrant};
 
@@ -212,8 +214,12 @@ impl Metadata {
             tokio::task::coop::consume_budget().await;
             return Ok(entrance.role);
         }
+        if let Some(role) = self.role_numbered(group, viewpoint).await? {
+            return Ok(Some(role));
+        }
         let asked = params![&viewpoint.subject, self.now(), group];
-        Ok(self.first(&ROLE_ON_GROUP, &asked, |row| read_role(row, 0)).await?.flatten())
+        let role = self.first(&ROLE_ON_GROUP, &asked, |row| read_role(row, 0)).await?.flatten();
+        Ok(self.shown(Hint::Group(group), role, |role| (group, Some(*role))))
     }
 
     /// Every grant on a group that holds.

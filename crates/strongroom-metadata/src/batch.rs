@@ -1,8 +1,9 @@
 use strongroom_domain::GroupId;
 
+use crate::grants::Change;
 use crate::sql::{Sql, Value};
 use crate::stamps::Scope;
-use crate::{audit, leases, operations, replicas, store_entries};
+use crate::{audit, changes, leases, operations, replicas, store_entries};
 
 /// What a missed guard was about; the use case turns it into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +81,7 @@ impl Step {
             &leases::HOLD_LEASE,
             &leases::RELEASE_LEASES,
             &replicas::PRUNE_BATCHES,
+            &replicas::PRUNE_GRANT_CHANGES,
             &operations::END_HOLDS,
             &store_entries::REMOVED_ENTRY,
             &store_entries::REMOVED_LEFTOVERS,
@@ -125,6 +127,17 @@ impl Batch {
     /// Whether it changes what is kept in memory of identities, policy and integrations.
     pub(crate) fn is_shared(&self) -> bool {
         self.scope() == Scope::Shared
+    }
+
+    /// Whether it changes grants or memberships, but for those that a new group comes with.
+    pub(crate) fn changes_grants(&self) -> bool {
+        let is_new = self.steps.first().is_some_and(|step| std::ptr::eq(step.sql, &raw const changes::INSERT_GROUP));
+        !is_new && self.steps.iter().any(|step| Change::of(step.sql) != Change::Nothing)
+    }
+
+    /// Whether other replicas are to hear of it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_shared() || self.changes_grants()
     }
 
     /// Whether it moves the change number itself.

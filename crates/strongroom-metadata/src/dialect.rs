@@ -1,8 +1,20 @@
 //! What truly differs between the engines' dialects. Everything else is written once.
 
+/// Around a part of a migration that is for PostgreSQL alone.
+const OWN: [&str; 2] = ["{postgres}\n", "{/postgres}\n"];
+
+/// A migration without what is PostgreSQL's own.
+fn without(text: &str) -> String {
+    match text.split_once(OWN[0]).and_then(|(before, rest)| Some((before, rest.split_once(OWN[1])?.1))) {
+        Some((before, after)) => before.to_owned() + after,
+        None => text.to_owned(),
+    }
+}
+
 /// Spells the placeholders of a statement or migration for SQLite.
 pub(crate) fn sqlite(text: &str) -> String {
-    text.replace("{text}", "TEXT")
+    without(text)
+        .replace("{text}", "TEXT")
         .replace("{bytes}", "BLOB")
         .replace("{int}", "INTEGER")
         .replace("{clustered}", "WITHOUT ROWID")
@@ -12,7 +24,9 @@ pub(crate) fn sqlite(text: &str) -> String {
 /// Spells the placeholders of a statement or migration for PostgreSQL.
 pub(crate) fn postgres(text: &str) -> String {
     // Compared byte by byte, as SQLite does: another collation would order and page otherwise.
-    text.replace("{text}", "TEXT COLLATE \"C\"")
+    text.replace(OWN[0], "")
+        .replace(OWN[1], "")
+        .replace("{text}", "TEXT COLLATE \"C\"")
         .replace("{bytes}", "BYTEA")
         .replace("{int}", "BIGINT")
         .replace(" {clustered}", "")
@@ -98,6 +112,9 @@ pub(crate) const PROVE_BATCH: &str = "SELECT 1 FROM batches WHERE id = $1 AND co
 pub(crate) const CLAIM_BATCH: &str = "INSERT INTO batches (id, committed, at) VALUES ($1, 0, \
     (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT) \
     ON CONFLICT (id) DO UPDATE SET at = batches.at RETURNING committed";
+/// A read that takes as long as it takes.
+pub(crate) const BEGIN_LONG_READ: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = 0";
 pub(crate) const BEGIN_CLAIM: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = 0";
 /// Tells the other replicas, as far as they can hear it, to ask for the change number at once.
 pub(crate) const NOTIFY_CHANGE: &str = "SELECT pg_notify('strongroom_changes', '')";

@@ -8,10 +8,11 @@ use futures_util::FutureExt;
 use strongroom_domain::{Clock, GroupId, SystemClock, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::groups::{Found, Viewpoint};
+use crate::entered::Found;
+use crate::grants::Entrance;
+use crate::groups::Viewpoint;
 use crate::reveals::Reveals;
 use crate::sql::{Row, Sql, Value};
-use crate::sqlite::Entrance;
 use crate::stamps::Stamp;
 use crate::{Batch, CommitError, IdentityChange, OpenError, PostgresOptions, ReadError, postgres, replicas, sqlite};
 
@@ -94,7 +95,12 @@ impl Metadata {
         }
         match &self.inner.engine {
             Engine::Sqlite(database) => database.commit(batch).await,
-            Engine::Postgres(database) => database.commit(batch).await,
+            Engine::Postgres(database) => {
+                if !batch.is_shared() && batch.changes_grants() {
+                    replicas::move_grants(&mut batch);
+                }
+                database.commit(batch).await
+            }
         }
     }
 
@@ -149,11 +155,24 @@ impl Metadata {
         }
     }
 
-    /// Keeps all grants on groups in memory from now on, where one process does all the writing: for who serves requests.
+    /// Keeps all grants on groups in memory from now on: for who serves requests. Over PostgreSQL they are read meanwhile.
     pub async fn keep_grants(&self) -> Result<(), CommitError> {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.load_grants().await,
-            Engine::Postgres(_) => Ok(()),
+            Engine::Postgres(database) => {
+                database.keep_grants();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether checks are answered from memory at present: over PostgreSQL they are once all grants were read, but for
+    /// the moments in which a change of them is followed.
+    #[must_use]
+    pub fn checks_in_memory(&self) -> bool {
+        match &self.inner.engine {
+            Engine::Sqlite(database) => database.grants().is_loaded(),
+            Engine::Postgres(database) => database.keeps_grants(),
         }
     }
 
@@ -165,7 +184,7 @@ impl Metadata {
         }
     }
 
-    /// Whether grants on groups are kept in memory.
+    /// Whether grants on groups are kept in memory by who writes all of them.
     pub(crate) fn keeps_grants(&self) -> bool {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.grants().is_loaded(),
@@ -178,6 +197,14 @@ impl Metadata {
         match &self.inner.engine {
             Engine::Sqlite(database) => database.grants().holds(entrance),
             Engine::Postgres(_) => false,
+        }
+    }
+
+    /// The database where others write it, too.
+    pub(crate) fn postgres(&self) -> Option<&postgres::Database> {
+        match &self.inner.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(database) => Some(database),
         }
     }
 

@@ -4,9 +4,11 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
+use crate::entered::{Found, Way};
+use crate::grants::Entrance;
 use crate::integrations::read_actor;
+use crate::postgres::Hint;
 use crate::sql::{Row, Sql, Value, params, statements};
-use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError, dialect};
 
 /// The position of a group's name among its columns. What it is found by is stored beside it, and must agree.
@@ -77,6 +79,13 @@ macro_rules! id_of_name {
     };
 }
 pub(crate) use id_of_name;
+/// As of which change of grants a row is.
+macro_rules! grant_number {
+    () => {
+        ", (SELECT n.number FROM grant_number n WHERE n.id = 1)"
+    };
+}
+pub(crate) use grant_number;
 macro_rules! secret_columns {
     () => {
         "s.id, s.key, s.version, s.created_by, s.created_at, s.updated_at, v.id, v.digest, v.store_version, v.created_at"
@@ -108,7 +117,7 @@ macro_rules! group_state {
 }
 /// The group ?1, for whom it is known already that they see it, and by what role.
 macro_rules! group_entered {
-    ($sealed:expr) => {
+    ($sealed:expr, $number:expr, $narrowed:expr) => {
         concat!(
             "SELECT ",
             group_columns!(),
@@ -116,9 +125,11 @@ macro_rules! group_entered {
             secret_columns!(),
             ", ",
             $sealed,
+            $number,
             " FROM secret_groups g JOIN provider_integrations i ON i.id = g.integration_id ",
             current_secrets!(),
-            " WHERE g.id = ?1"
+            " WHERE g.id = ?1",
+            $narrowed
         )
     };
 }
@@ -176,8 +187,17 @@ statements! {
         CROSS JOIN secret_groups g WHERE g.name_search <= CASE WHEN ?1 < b.least THEN b.least ELSE ?1 END \
         AND g.deleted_at IS NULL ORDER BY g.name_search DESC LIMIT 1";
     GROUP_BY_ID_SEALED = group_state!("v.sealed", "?3");
-    GROUP_ENTERED = group_entered!("NULL");
-    GROUP_ENTERED_SEALED = group_entered!("v.sealed");
+    GROUP_ENTERED = group_entered!("NULL", "", "");
+    GROUP_ENTERED_SEALED = group_entered!("v.sealed", "", "");
+    // The same with the number that what is known must be of.
+    GROUP_NUMBERED = group_entered!("NULL", grant_number!(), "");
+    GROUP_NUMBERED_SEALED = group_entered!("v.sealed", grant_number!(), "");
+    GROUP_NUMBERED_BY_NAME =
+        group_entered!("NULL", grant_number!(), " AND g.name_search = ?2 AND g.deleted_at IS NULL");
+    GROUP_REF_NUMBERED = concat!(
+        "SELECT g.id, g.name, CAST(NULL AS {int})", grant_number!(),
+        " FROM secret_groups g WHERE g.id = ?1 AND g.name_search = ?2 AND g.deleted_at IS NULL"
+    );
     GROUP_PAGE_ALL = group_page!("", " AND g.id < ?4");
     GROUP_PAGE_MEMBER = group_page!(visible_to_member!("m.group_id < ?4 AND "), "");
     GROUP_COUNT_ALL = group_count!("");
@@ -203,37 +223,6 @@ impl Viewpoint {
     pub(crate) fn sees_all(&self) -> bool {
         self.floor.is_some()
     }
-}
-
-/// A group that was looked for by something else: the one that it is, or the nearest to it. Grants are looked for on either,
-/// so that what is hidden takes no longer than what isn't there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) nearest: Option<GroupId>,
-    pub(crate) is_it: bool,
-}
-
-impl Found {
-    pub(crate) const NOTHING: Self = Self { nearest: None, is_it: false };
-
-    pub(crate) fn of((nearest, is_it): (GroupId, bool)) -> Self {
-        Self { nearest: Some(nearest), is_it }
-    }
-
-    /// The group, if it is it.
-    pub(crate) fn id(self) -> Option<GroupId> {
-        self.nearest.filter(|_| self.is_it)
-    }
-}
-
-/// How somebody gets at a group.
-pub(crate) enum Way {
-    /// By a statement that looks for their grants.
-    Asked,
-    /// Not at all: it is hidden or isn't there.
-    Shut,
-    /// They see it, and this is what grants give them.
-    Open(Entrance),
 }
 
 /// A group's own row.
@@ -373,21 +362,12 @@ impl Metadata {
                 }
             }
         }
-        self.group_state(asking, viewpoint, id.into()).await
-    }
-
-    /// How somebody gets at a group. What is read by an open way is of the moment of
-    /// this answer only if [`Metadata::holds`] afterwards.
-    pub(crate) async fn way(&self, group: Found, viewpoint: &Viewpoint) -> Way {
-        match self.entrance(group, viewpoint) {
-            None => Way::Asked,
-            Some(entrance) if entrance.role.is_some() || viewpoint.sees_all() => Way::Open(entrance),
-            Some(_) => {
-                // A loop of these must let others run, as one of reads does.
-                tokio::task::coop::consume_budget().await;
-                Way::Shut
-            }
+        let hint = Hint::Group(id);
+        if let Some(found) = self.group_numbered(hint, entered, viewpoint).await? {
+            return Ok(Some(found));
         }
+        let found = self.group_state(asking, viewpoint, id.into()).await?;
+        Ok(self.shown(hint, found, |state| (state.group.id, state.group.role)))
     }
 
     /// Whether a living group has a name (folded), visible or not.
@@ -419,7 +399,12 @@ impl Metadata {
                 }
             }
         }
-        named(self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?)
+        let hint = Hint::Name(folded);
+        if let Some(found) = self.group_numbered(hint, &GROUP_BY_NAME, viewpoint).await? {
+            return named(Some(found));
+        }
+        let found = self.group_state(&GROUP_BY_NAME, viewpoint, folded.into()).await?;
+        named(self.shown(hint, found, |state| (state.group.id, state.group.role)))
     }
 
     /// The same without anything that is in it.
@@ -439,15 +424,17 @@ impl Metadata {
                 }
             }
         }
-        named(self.group_ref(folded, viewpoint).await?)
+        let hint = Hint::Name(folded);
+        if let Some(found) = self.group_ref_numbered(folded, viewpoint).await? {
+            return named(Some(found));
+        }
+        let found = self.group_ref(folded, viewpoint).await?;
+        named(self.shown(hint, found, |group| (group.id, group.role)))
     }
 
     async fn group_ref(&self, folded: &str, viewpoint: &Viewpoint) -> Result<Option<GroupRef>, ReadError> {
         let asked = params![&viewpoint.subject, self.now(), folded, i64::from(viewpoint.sees_all())];
-        self.first(&GROUP_REF_BY_NAME, &asked, |row| {
-            Ok(GroupRef { id: row.parsed(0, GroupId::parse)?, name: row.text(NAME)?, role: read_role(row, 2)? })
-        })
-        .await
+        self.first(&GROUP_REF_BY_NAME, &asked, read_ref).await
     }
 
     /// A page of the visible groups, newest first, and how many match in all.
@@ -487,11 +474,21 @@ impl Metadata {
         Ok(self.group_states(sql, &[(&viewpoint.subject).into(), self.now().into(), key, sees_all.into()]).await?.pop())
     }
 
-    /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
     async fn group_states(&self, sql: &'static Sql, params: &[Value]) -> Result<Vec<GroupState>, ReadError> {
+        self.fold_groups(sql, params, |_| Ok(())).await
+    }
+
+    /// Folds rows of (group, secret) into groups, and stops at a group's border when the page is full.
+    pub(crate) async fn fold_groups(
+        &self,
+        sql: &'static Sql,
+        params: &[Value],
+        mut also: impl FnMut(&Row<'_>) -> Result<(), ReadError> + Send,
+    ) -> Result<Vec<GroupState>, ReadError> {
         let mut groups: Vec<GroupState> = Vec::new();
         let (mut secrets, mut manifests) = (0, 0);
         self.scan(sql, params, |row| {
+            also(row)?;
             let id = row.parsed(0, GroupId::parse)?;
             if groups.last().is_none_or(|last| last.group.id != id) {
                 if secrets >= SECRETS_A_PAGE || manifests >= MANIFESTS_A_PAGE {
@@ -517,7 +514,7 @@ impl Metadata {
 }
 
 impl GroupState {
-    fn entered(mut self, entrance: Entrance) -> Self {
+    pub(crate) fn entered(mut self, entrance: Entrance) -> Self {
         self.group.role = entrance.role;
         self
     }
@@ -531,6 +528,11 @@ fn agrees<T>(found: Option<T>, sql: &Sql, folded: &str, name: impl Fn(&T) -> &st
         }
         _ => Ok(found),
     }
+}
+
+/// Reads a group's id, name and role.
+pub(crate) fn read_ref(row: &Row<'_>) -> Result<GroupRef, ReadError> {
+    Ok(GroupRef { id: row.parsed(0, GroupId::parse)?, name: row.text(NAME)?, role: read_role(row, 2)? })
 }
 
 fn read_group(row: &Row<'_>, id: GroupId) -> Result<GroupRow, ReadError> {

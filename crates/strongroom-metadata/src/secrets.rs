@@ -4,10 +4,12 @@ use strongroom_domain::role::GroupRole;
 use strongroom_domain::subject::Actor;
 use strongroom_domain::{GroupId, IntegrationId, SecretId, Timestamp, VersionId};
 
-use crate::groups::{Found, Page, Viewpoint, Way, entrance, granted, id_of_name, read_role, role_column};
+use crate::entered::{Found, Way};
+use crate::grants::Entrance;
+use crate::groups::{Page, Viewpoint, entrance, grant_number, granted, id_of_name, read_role, role_column};
 use crate::integrations::read_actor;
+use crate::postgres::Hint;
 use crate::sql::{Row, Sql, Value, params, statements};
-use crate::sqlite::Entrance;
 use crate::{Metadata, ReadError};
 
 /// When the first of the grants ends on which the role rests.
@@ -103,6 +105,22 @@ statements! {
         secret_row!("CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})", "CAST(NULL AS {int})"),
         "FROM secrets s CROSS JOIN secret_groups g JOIN secret_versions v ON v.secret_id = s.id \
          WHERE s.id = ?1 AND g.id = s.group_id ORDER BY v.version DESC LIMIT ?2"
+    );
+    // The same of a secret that was of the group ?3, with the number that what is known must be of.
+    SECRET_NUMBERED = concat!(
+        secret_row!(
+            "CASE WHEN v.version = s.version THEN v.sealed END", "CAST(NULL AS {int})",
+            concat!("CAST(NULL AS {int})", grant_number!())
+        ),
+        "FROM secrets s CROSS JOIN secret_groups g JOIN secret_versions v ON v.secret_id = s.id \
+         WHERE s.id = ?1 AND s.group_id = ?3 AND g.id = ?3 ORDER BY v.version DESC LIMIT ?2"
+    );
+    // In the group ?1, if that has the (folded) name ?2.
+    SECRET_NUMBERED_BY_NAME = concat!(
+        secret_row!("v.sealed", "CAST(NULL AS {int})", concat!("CAST(NULL AS {int})", grant_number!())),
+        "FROM secret_groups g JOIN secrets s ON s.group_id = g.id AND s.key = ?3 AND s.deleted_at IS NULL \
+         JOIN secret_versions v ON v.secret_id = s.id AND v.version = COALESCE(?4, s.version) \
+         WHERE g.id = ?1 AND g.name_search = ?2 AND g.deleted_at IS NULL"
     );
     SECRET_VERSIONS = "SELECT id, version, digest, store_version, created_by, created_at, gone_at \
         FROM secret_versions WHERE secret_id = ?1 ORDER BY version DESC LIMIT ?2 OFFSET ?3";
@@ -209,26 +227,32 @@ impl Metadata {
                 Way::Asked => {}
                 Way::Shut => return Ok(None),
                 Way::Open(entrance) => {
-                    let found = self.read_secret(&SECRET_ENTERED, &params![id, versions]).await?;
+                    let found = self.read_secret(&SECRET_ENTERED, &params![id, versions], |_| Ok(())).await?;
                     if self.holds(entrance) {
                         return Ok(found.map(|(secret, versions)| (secret.entered(entrance), versions)));
                     }
                 }
             }
         }
+        if let Some(found) = self.secret_numbered(id, viewpoint, versions).await? {
+            return Ok(Some(found));
+        }
         let sees_all = i64::from(viewpoint.sees_all());
         let asked = params![&viewpoint.subject, self.now(), id, versions, sees_all];
-        self.read_secret(&SECRET_BY_ID, &asked).await
+        let found = self.read_secret(&SECRET_BY_ID, &asked, |_| Ok(())).await?;
+        Ok(self.shown(Hint::Secret(id), found, |(secret, _)| (secret.group_id, secret.role)))
     }
 
-    async fn read_secret(
+    pub(crate) async fn read_secret(
         &self,
         sql: &'static Sql,
         asked: &[Value],
+        mut also: impl FnMut(&Row<'_>) -> Result<(), ReadError> + Send,
     ) -> Result<Option<(SecretRow, Vec<VersionRow>)>, ReadError> {
         let mut current = None;
         let versions = self
             .rows(sql, asked, |row| {
+                also(row)?;
                 let version = read_version(row, 17)?;
                 if version.version == row.int(2)? {
                     current = Some(read_secret(row, version.clone())?);
@@ -261,7 +285,11 @@ impl Metadata {
                 }
             }
         }
-        self.read_secret_by_name(folded_group, key, version, viewpoint).await
+        if let Some(found) = self.secret_numbered_by_name(folded_group, key, version, viewpoint).await? {
+            return Ok(Some(found));
+        }
+        let found = self.read_secret_by_name(folded_group, key, version, viewpoint).await?;
+        Ok(self.shown(Hint::Name(folded_group), found, |secret| (secret.group_id, secret.role)))
     }
 
     async fn read_secret_by_name(
@@ -275,11 +303,7 @@ impl Metadata {
         self.first(
             &SECRET_BY_NAME,
             &params![own, now, folded_group, key, version, i64::from(viewpoint.sees_all())],
-            |row| {
-                let secret = read_secret(row, read_version(row, 17)?)?;
-                // What a group is found by is stored beside its name, and must agree.
-                if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
-            },
+            |row| SecretRow::read_by_name(row, folded_group),
         )
         .await
     }
@@ -334,7 +358,16 @@ impl Metadata {
 }
 
 impl SecretRow {
-    fn entered(self, entrance: Entrance) -> Self {
+    /// Where the number stands in a row that has one.
+    pub(crate) const NUMBER: usize = 26;
+
+    pub(crate) fn read_by_name(row: &Row<'_>, folded_group: &str) -> Result<Self, ReadError> {
+        let secret = read_secret(row, read_version(row, 17)?)?;
+        // What a group is found by is stored beside its name, and must agree.
+        if secret.group_name.to_ascii_lowercase() == folded_group { Ok(secret) } else { Err(row.damaged(9)) }
+    }
+
+    pub(crate) fn entered(self, entrance: Entrance) -> Self {
         Self { role: entrance.role, role_until: entrance.until, ..self }
     }
 }

@@ -51,9 +51,10 @@ pub(super) static TABLES: &[Table] = &[
     Table { raised: Some("number"), made: true, ..table("change_number", &["id"]) },
 ];
 
-/// Tables that belong to the database: its own schema, who does what at the moment, which batches were committed.
+/// Tables that belong to the database: its own schema, who does what at the moment, which batches were committed, what
+/// replicas are to read again.
 #[cfg(test)]
-pub(super) const NOT_COPIED: &[&str] = &["schema_migrations", "leases", BATCHES];
+pub(super) const NOT_COPIED: &[&str] = &["schema_migrations", "leases", BATCHES, "grant_number", "grant_changes"];
 
 /// Stays open while the source is read-only: it alone tells a replica whether its last batch was committed, and whoever
 /// asks must write there. A batch has other writes, which are refused.
@@ -62,7 +63,7 @@ pub(super) const BATCHES: &str = "batches";
 
 /// Tables that take no writes while the instance is copied and ever after. The schema isn't changed then either.
 pub(super) fn guarded() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().map(|table| table.name).chain(["leases", "schema_migrations"])
+    TABLES.iter().map(|table| table.name).chain(["leases", "schema_migrations", "grant_number", "grant_changes"])
 }
 
 /// What writers are told.

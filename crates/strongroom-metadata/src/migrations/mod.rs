@@ -11,6 +11,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_replicas.sql"),
     include_str!("../../migrations/0003_identity.sql"),
     include_str!("../../migrations/0004_outer_stores.sql"),
+    include_str!("../../migrations/0005_grant_changes.sql"),
 ];
 
 /// Keeps what was applied; `{text}` and `{int}` are spelled by the dialect.

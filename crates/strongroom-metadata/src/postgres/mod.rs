@@ -3,6 +3,7 @@
 mod address;
 mod connect;
 mod connection;
+mod grants;
 mod pool;
 mod pulse;
 mod recorder;
@@ -23,22 +24,27 @@ mod server_tests;
 mod tls_tests;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use strongroom_domain::{GroupId, Timestamp};
 use tokio::task::AbortHandle;
 
 pub use address::PostgresAddress;
 pub(crate) use connect::ConnectSetup;
 pub(crate) use connection::described;
 use connection::{Cause, cause};
+use grants::Grants;
+pub(crate) use grants::Hint;
 use pool::Pool;
 pub(crate) use pulse::DatabaseClock;
 use pulse::Pulse;
 use recorder::Recorder;
 use writer::Writer;
 
+use crate::grants::Entrance;
+use crate::groups::Viewpoint;
 use crate::sql::{Columns, Row, Sql, Value};
 use crate::stamps::Stamp;
 use crate::{Batch, CommitError, OpenError, ReadError, WriterStats, dialect, migrations};
@@ -60,9 +66,11 @@ pub struct PostgresOptions {
 
 /// An open database.
 pub(crate) struct Database {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     recorder: Recorder,
     tasks: [AbortHandle; 2],
+    /// Keeps grants in memory, where they are to be kept.
+    follower: OnceLock<AbortHandle>,
 }
 
 /// What requests and tasks share.
@@ -70,6 +78,7 @@ pub(crate) struct Shared {
     pool: Pool,
     writer: Writer,
     pulse: Pulse,
+    grants: Arc<Grants>,
     direct: PostgresAddress,
 }
 
@@ -96,7 +105,13 @@ impl Database {
             options.direct.is_none(),
             options.timeout,
         );
-        let shared = Arc::new(Shared { pool, writer: Writer::new(run), pulse: Pulse::new(), direct: direct.clone() });
+        let shared = Arc::new(Shared {
+            pool,
+            writer: Writer::new(run),
+            pulse: Pulse::new(),
+            grants: Arc::new(Grants::new()),
+            direct: direct.clone(),
+        });
         shared.pulse.ask(&shared, options.timeout).await.map_err(|error| OpenError::Unreachable {
             database: options.address.shown(),
             setting: "database-url",
@@ -107,7 +122,7 @@ impl Database {
         })?;
         let beat = tokio::spawn(pulse::beat(Arc::downgrade(&shared))).abort_handle();
         let listen = tokio::spawn(pulse::listen(Arc::downgrade(&shared), direct.clone())).abort_handle();
-        Ok(Self { recorder: Recorder::start(&shared), shared, tasks: [beat, listen] })
+        Ok(Self { recorder: Recorder::start(&shared), shared, tasks: [beat, listen], follower: OnceLock::new() })
     }
 
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -120,6 +135,9 @@ impl Database {
             let _changing = batch.is_shared().then(|| shared.pulse.changing());
             let outcome = shared.writer.commit(&shared.pool, &batch).await;
             shared.writer.count(u64::from(outcome.is_ok()));
+            if batch.changes_grants() {
+                shared.grants.fall_behind();
+            }
             outcome
         });
         committed.await.unwrap_or_else(|_| Err(CommitError::Unavailable("the batch's task was lost".into())))
@@ -139,6 +157,37 @@ impl Database {
 
     pub(crate) fn identity_stamp(&self) -> Option<Stamp> {
         self.shared.pulse.stamp()
+    }
+
+    /// Begins to keep all grants in memory. Until they are there each check reads them.
+    pub(crate) fn keep_grants(&self) {
+        self.follower.get_or_init(|| {
+            tokio::spawn(grants::follow(Arc::downgrade(&self.shared), self.shared.grants.clone())).abort_handle()
+        });
+    }
+
+    pub(crate) fn keeps_grants(&self) -> bool {
+        self.shared.grants.is_loaded()
+    }
+
+    /// What grants give somebody on a group, as far as that is kept: it holds for what is read with its number.
+    pub(crate) fn entrance(
+        &self,
+        hint: Hint<'_>,
+        viewpoint: &Viewpoint,
+        now: Timestamp,
+    ) -> Option<(GroupId, Entrance)> {
+        self.shared.grants.entrance(hint, viewpoint, now)
+    }
+
+    /// Whether what was read with this number is of the moment of an entrance.
+    pub(crate) fn holds(&self, entrance: Entrance, number: Option<u64>) -> bool {
+        self.shared.grants.holds(entrance, number, &self.shared)
+    }
+
+    /// Remembers that somebody was shown something of a group.
+    pub(crate) fn shown(&self, hint: Hint<'_>, group: GroupId, is_granted: bool) {
+        self.shared.grants.shown(hint, group, is_granted);
     }
 
     pub(crate) fn is_ready(&self) -> Result<(), &'static str> {
@@ -169,10 +218,31 @@ impl Database {
         if params.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
             return Ok(());
         }
-        if !aside {
-            return self.shared.scan(sql, params, self.shared.pool.limit(), each).await;
+        if aside {
+            self.shared.scan_alone(sql, params, each).await
+        } else {
+            self.shared.scan(sql, params, self.shared.pool.limit(), each).await
         }
-        let pool = &self.shared.pool;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        for task in self.tasks.iter().chain(self.follower.get()) {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    /// Reads on a connection of one's own.
+    async fn scan_alone(
+        &self,
+        sql: &'static Sql,
+        params: &[Value],
+        each: impl FnMut(&Row<'_>) -> Result<bool, ReadError> + Send,
+    ) -> Result<(), ReadError> {
+        let pool = &self.pool;
         let leased = pool.own().await.map_err(ReadError::Unreachable)?;
         let mut rows = 0;
         let read = stream(leased.connection(), sql, params, each, &mut rows);
@@ -183,17 +253,6 @@ impl Database {
         }
         outcome.map(|_| ())
     }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
-impl Shared {
     /// Reads on a shared connection. When that is lost before the first row, once more on another.
     async fn scan(
         &self,

@@ -1,6 +1,6 @@
 //! Connections: a few that reads share, and some that batches and long reads have for themselves.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Pool {
     limit: Duration,
     lanes: Vec<Lane>,
     turn: AtomicUsize,
+    /// How many connections there have been for reads.
+    connected: AtomicU64,
     idle: Mutex<Vec<Arc<Connection>>>,
     permits: Semaphore,
     failure: Mutex<Option<Failure>>,
@@ -96,6 +98,7 @@ impl Pool {
             limit,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             turn: AtomicUsize::new(0),
+            connected: AtomicU64::new(0),
             idle: Mutex::default(),
             permits: Semaphore::new(connections.saturating_sub(lanes).max(1)),
             failure: Mutex::default(),
@@ -108,7 +111,23 @@ impl Pool {
 
     /// A connection that others use, too. Nothing may be sent on it that takes long or begins a transaction.
     pub(super) async fn shared(&self) -> Result<Arc<Connection>, String> {
-        let lane = &self.lanes[self.turn.fetch_add(1, Ordering::Relaxed) % self.lanes.len()];
+        self.of(&self.lanes[self.turn.fetch_add(1, Ordering::Relaxed) % self.lanes.len()]).await
+    }
+
+    /// Makes those shared connections that are not there yet.
+    pub(super) async fn fill(&self) -> Result<(), String> {
+        for lane in &self.lanes {
+            self.of(lane).await?;
+        }
+        Ok(())
+    }
+
+    /// How many connections there have been for reads. While it stays the same, all reads went to one server.
+    pub(super) fn connected(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
+    }
+
+    async fn of(&self, lane: &Lane) -> Result<Arc<Connection>, String> {
         let present = || lock(&lane.connection).clone().filter(|connection| !connection.is_closed());
         if let Some(connection) = present() {
             return Ok(connection);
@@ -118,6 +137,7 @@ impl Pool {
             return Ok(connection);
         }
         let connection = Arc::new(self.connect("reads").await?);
+        self.connected.fetch_add(1, Ordering::SeqCst);
         *lock(&lane.connection) = Some(connection.clone());
         Ok(connection)
     }

@@ -87,18 +87,22 @@ impl Pulse {
     /// Asks the database. A connection on which no answer comes within `limit` is not used again.
     pub(super) async fn ask(&self, shared: &Shared, limit: Duration) -> Result<(), ReadError> {
         let asked = Instant::now();
-        let mut answer = None;
+        let (mut answer, mut grants) = (None, None);
         shared
             .scan(&SELECT_PULSE, &[], limit, |row: &Row<'_>| {
                 let number = u64::try_from(row.int(0)?).map_err(|_| row.damaged(0))?;
                 debug_assert!(matches!(row.inner, Columns::Postgres(_)));
                 answer = Some((number, row.time(1)?, row.text(2)?));
+                grants = u64::try_from(row.int(3)?).ok();
                 Ok(false)
             })
             .await?;
         let Some((number, time, state)) = answer else {
             return Err(ReadError::Damaged { statement: SELECT_PULSE.name, column: 0 });
         };
+        if let Some(number) = grants {
+            shared.grants.saw(number);
+        }
         let at = asked + asked.elapsed() / 2;
         let mut known = lock(&self.known);
         // Two may ask at a time: what was asked for later holds.

@@ -124,7 +124,7 @@ async fn run(connection: &Connection, batch: &Batch, id: &str, limit: Duration) 
     let texts = batch.steps.iter().map(|step| step.sql.postgres_guarded());
     let fixed = [dialect::OPEN_BATCH, dialect::MARK_BATCH, dialect::UNTIMED_COMMIT, dialect::PROVE_BATCH];
     // What is not known to the server yet would be sent behind the COMMIT.
-    let notify = batch.is_shared().then_some(dialect::NOTIFY_CHANGE);
+    let notify = batch.is_told().then_some(dialect::NOTIFY_CHANGE);
     for text in texts.chain(fixed).chain(notify) {
         if let Err(error) = connection.prepare(text).await {
             return Verdict::Refused(CommitError::Unavailable(described(&error)));
@@ -149,7 +149,7 @@ async fn run(connection: &Connection, batch: &Batch, id: &str, limit: Duration) 
     for (step, params) in batch.steps.iter().zip(&guarded) {
         requests.push(Box::pin(connection.finish(step.sql.postgres_guarded(), params)));
     }
-    if batch.is_shared() {
+    if batch.is_told() {
         requests.push(Box::pin(connection.finish(dialect::NOTIFY_CHANGE, &[])));
     }
     requests.push(Box::pin(connection.finish(dialect::MARK_BATCH, &mark)));

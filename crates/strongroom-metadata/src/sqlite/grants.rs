@@ -1,4 +1,4 @@
-//! Every grant on a group and every membership of a team, in memory: a check looks up no row.
+//! Grants in memory, kept exact by the writer: see [`crate::grants`].
 //!
 //! The writer runs its statements through here. A row that comes is known from the statement's parameters, and of rows
 //! that go the engine tells; any other way to change these tables ends what is kept. What a transaction noted is taken
@@ -6,24 +6,17 @@
 //! before it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use rusqlite::{Connection, Error};
-use strongroom_domain::role::GroupRole;
 use strongroom_domain::{GroupId, Timestamp};
 
 use crate::batch::Step;
-use crate::changes::INSERT_GRANT;
-use crate::groups::Found;
-use crate::identity_change::INSERT_MEMBER;
-use crate::sql::{Sql, Value};
+use crate::entered::Found;
+use crate::grants::{Change, Entrance, Held, Name, Names, Tables, key};
+use crate::sql::Value;
 
-/// What isn't there is looked for among so many grants, as what is hidden is.
-const DECOYS: u128 = 64;
-
-const TABLES: [&str; 2] = ["grants", "team_members"];
 const ALL_GRANTS: &str = "SELECT group_id, subject, role, expires_at FROM grants ORDER BY group_id";
 const ALL_MEMBERS: &str = "SELECT member, team FROM team_members ORDER BY member";
 /// What a statement that takes rows away gives of each. (A trigger would tell the same, but the engine then makes a
@@ -31,45 +24,15 @@ const ALL_MEMBERS: &str = "SELECT member, team FROM team_members ORDER BY member
 const TAKEN_GRANTS: &str = "RETURNING group_id, subject, role, expires_at";
 const TAKEN_MEMBERS: &str = "RETURNING member, team";
 
-/// What grants give somebody on a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entrance {
-    /// The strongest role.
-    pub(crate) role: Option<GroupRole>,
-    /// When the first of the grants ends.
-    pub(crate) until: Option<Timestamp>,
-    stamp: u64,
-}
-
 /// All grants on groups and who is in which team.
 pub(crate) struct Grants {
     /// Odd while a change of these is committed.
     stamp: AtomicU64,
     loaded: AtomicBool,
     tables: RwLock<Tables>,
-    names: [RandomState; 2],
-    decoys: Vec<Held>,
+    names: Names,
     /// What the transaction that runs has changed.
     notes: Mutex<Vec<Note>>,
-}
-
-/// A subject's name, hashed by keys that nobody knows: two names never meet, and a million take little room.
-type Name = u128;
-
-#[derive(Default)]
-struct Tables {
-    /// The grants on each group, sorted.
-    groups: HashMap<u128, Vec<Held>>,
-    /// The teams of each member, sorted.
-    teams: HashMap<Name, Vec<Name>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
-    name: Name,
-    /// `i64::MAX` where it doesn't end.
-    until: i64,
-    role: GroupRole,
 }
 
 enum Note {
@@ -87,30 +50,13 @@ enum Note {
     Unread,
 }
 
-/// What a statement does to what is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    Nothing,
-    /// One grant comes, one member.
-    Grant,
-    Member,
-    TakesGrants,
-    TakesMembers,
-    /// Nothing that can be followed.
-    Other,
-}
-
 impl Grants {
     pub(crate) fn new() -> Self {
         Self {
             stamp: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
             tables: RwLock::default(),
-            names: [RandomState::new(), RandomState::new()],
-            decoys: (0..DECOYS)
-                .map(|at| at << 121)
-                .map(|name| Held { name, until: 0, role: GroupRole::Viewer })
-                .collect(),
+            names: Names::new(),
             notes: Mutex::default(),
         }
     }
@@ -121,29 +67,17 @@ impl Grants {
         if !stamp.is_multiple_of(2) || !self.loaded.load(SeqCst) {
             return None;
         }
-        let own = self.name(subject);
-        let mut entrance = Entrance { role: None, until: None, stamp };
-        {
+        let own = self.names.name(subject);
+        let entrance = {
             let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-            let held = group.nearest.and_then(|group| tables.groups.get(&key(group))).unwrap_or(&self.decoys);
-            let teams = tables.teams.get(&own).map_or(&[][..], Vec::as_slice);
-            reach(held, own, teams, |held| {
-                if held.until > now.micros() {
-                    entrance.role = entrance.role.max(Some(held.role));
-                    let until = (held.until != i64::MAX).then(|| Timestamp::from_micros(held.until));
-                    entrance.until = [entrance.until, until].into_iter().flatten().min();
-                }
-            });
-        }
-        if !group.is_it {
-            (entrance.role, entrance.until) = (None, None);
-        }
+            self.names.look(&tables, group, own, now, stamp)
+        };
         self.holds(entrance).then_some(entrance)
     }
 
     /// Whether no grant and no membership has changed since: what was read meanwhile is of the same moment.
     pub(crate) fn holds(&self, entrance: Entrance) -> bool {
-        self.stamp.load(SeqCst) == entrance.stamp
+        self.stamp.load(SeqCst) == entrance.as_of
     }
 
     /// Runs a statement, and notes what it changes of what is kept. Gives how many rows it touched.
@@ -177,7 +111,8 @@ impl Grants {
         let mut of: (u128, Vec<Held>) = (0, Vec::new());
         while let Some(row) = rows.next()? {
             let group = GroupId::parse(row.get_ref(0)?.as_str()?).ok_or(Error::InvalidQuery)?;
-            let held = self.held(row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?).ok_or(Error::InvalidQuery)?;
+            let held =
+                self.names.held(row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?).ok_or(Error::InvalidQuery)?;
             gather(&mut of, &mut tables.groups, key(group), held);
         }
         gathered(of, &mut tables.groups);
@@ -185,7 +120,8 @@ impl Grants {
         let mut rows = statement.query([])?;
         let mut of: (Name, Vec<Name>) = (0, Vec::new());
         while let Some(row) = rows.next()? {
-            let (member, team) = (self.name(row.get_ref(0)?.as_str()?), self.name(row.get_ref(1)?.as_str()?));
+            let (member, team) =
+                (self.names.name(row.get_ref(0)?.as_str()?), self.names.name(row.get_ref(1)?.as_str()?));
             gather(&mut of, &mut tables.teams, member, team);
         }
         gathered(of, &mut tables.teams);
@@ -227,7 +163,7 @@ impl Grants {
         // A COMMIT that failed may have reached the disk all the same.
         let right = result.is_ok() && {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-            notes.iter().all(|note| tables.take_over(note))
+            notes.iter().all(|note| take_over(&mut tables, note))
         };
         if !right {
             self.forget_all();
@@ -248,11 +184,11 @@ impl Grants {
                     Value::Null => None,
                     _ => return None,
                 };
-                let held = self.held(subject, *role, until)?;
+                let held = self.names.held(subject, *role, until)?;
                 Some(Note::Grant { came: true, group: key(GroupId::parse(group)?), held })
             }
             (Change::Member, [Value::Text(team), Value::Text(member)]) => {
-                Some(Note::Member { came: true, member: self.name(member), team: self.name(team) })
+                Some(Note::Member { came: true, member: self.names.name(member), team: self.names.name(team) })
             }
             _ => None,
         }
@@ -261,50 +197,27 @@ impl Grants {
     fn went(&self, change: Change, row: &rusqlite::Row<'_>) -> Option<Note> {
         let text = |at| row.get_ref(at).ok()?.as_str().ok();
         if matches!(change, Change::TakesMembers) {
-            return Some(Note::Member { came: false, member: self.name(text(0)?), team: self.name(text(1)?) });
+            return Some(Note::Member {
+                came: false,
+                member: self.names.name(text(0)?),
+                team: self.names.name(text(1)?),
+            });
         }
-        let held = self.held(text(1)?, row.get(2).ok()?, row.get(3).ok()?)?;
+        let held = self.names.held(text(1)?, row.get(2).ok()?, row.get(3).ok()?)?;
         Some(Note::Grant { came: false, group: key(GroupId::parse(text(0)?)?), held })
     }
 
     fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn held(&self, subject: &str, role: i64, until: Option<i64>) -> Option<Held> {
-        Some(Held { name: self.name(subject), until: until.unwrap_or(i64::MAX), role: GroupRole::from_rank(role)? })
-    }
-
-    fn name(&self, text: &str) -> Name {
-        let [high, low] = [0, 1].map(|at| u128::from(self.names[at].hash_one(text)));
-        high << 64 | low
-    }
 }
 
-impl Change {
-    /// What a statement does: by how it begins, as all of ours do.
-    pub(crate) fn of(sql: &Sql) -> Self {
-        let is = |other: &'static Sql| std::ptr::eq(sql, other);
-        let text = sql.text;
-        match () {
-            () if is(&INSERT_GRANT) => Self::Grant,
-            () if is(&INSERT_MEMBER) => Self::Member,
-            () if text.starts_with("DELETE FROM grants ") => Self::TakesGrants,
-            () if text.starts_with("DELETE FROM team_members ") => Self::TakesMembers,
-            () if words(text).take(3).any(|word| TABLES.contains(&word)) => Self::Other,
-            () => Self::Nothing,
-        }
-    }
-}
-
-impl Tables {
-    /// `false` when it doesn't fit.
-    fn take_over(&mut self, note: &Note) -> bool {
-        match *note {
-            Note::Grant { came, group, held } => change(&mut self.groups, came, group, held),
-            Note::Member { came, member, team } => change(&mut self.teams, came, member, team),
-            Note::Unread => false,
-        }
+/// `false` when it doesn't fit.
+fn take_over(tables: &mut Tables, note: &Note) -> bool {
+    match *note {
+        Note::Grant { came, group, held } => change(&mut tables.groups, came, group, held),
+        Note::Member { came, member, team } => change(&mut tables.teams, came, member, team),
+        Note::Unread => false,
     }
 }
 
@@ -338,26 +251,4 @@ fn gathered<T: Ord>((of, mut list): (u128, Vec<T>), lists: &mut HashMap<u128, Ve
         list.shrink_to_fit();
         lists.insert(of, list);
     }
-}
-
-/// Every grant of somebody's own and of their teams: the shorter list is looked for in the longer one.
-fn reach(held: &[Held], own: Name, teams: &[Name], mut each: impl FnMut(&Held)) {
-    let mut named = |name: Name| {
-        let first = held.partition_point(|held| held.name < name);
-        held[first..].iter().take_while(|held| held.name == name).for_each(&mut each);
-    };
-    named(own);
-    if teams.len() < held.len() {
-        teams.iter().copied().for_each(named);
-    } else {
-        held.iter().filter(|held| teams.binary_search(&held.name).is_ok()).for_each(each);
-    }
-}
-
-fn key(group: GroupId) -> u128 {
-    u128::from_be_bytes(*group.as_bytes())
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
 }

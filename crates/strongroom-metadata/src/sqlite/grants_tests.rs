@@ -2,9 +2,9 @@ use strongroom_domain::{GroupId, Timestamp};
 
 use super::tests::thread;
 use super::*;
-use crate::groups::Found;
+use crate::entered::Found;
+use crate::grants::Entrance;
 use crate::sql::params;
-use crate::sqlite::Entrance;
 use crate::{Metadata, access, changes, identity_change};
 
 const GROUPS: u64 = 4;

@@ -14,9 +14,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
-#[cfg(test)]
-pub(crate) use grants::Change;
-pub(crate) use grants::Entrance;
 use grants::Grants;
 
 use crate::sql::{Field, Row, Sql, Value};

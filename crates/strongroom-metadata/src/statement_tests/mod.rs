@@ -40,6 +40,7 @@ const ANY: &[&str] = &[
     "PRUNE_BATCHES",
     "PRUNE_ENDED_TOKENS",
     "PRUNE_GRANTS",
+    "PRUNE_GRANT_CHANGES",
     "PRUNE_INVITATIONS",
     "PRUNE_OPERATIONS",
     "PRUNE_PUTS",
@@ -83,6 +84,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("PRUNE_GRANTS", "once an hour, where there are some"),
     ("PRUNE_ROLE_GRANTS", "once an hour, where there are some"),
     ("PRUNE_INVITATIONS", "few"),
+    ("FOLLOW_GRANTS", "over PostgreSQL only, and from what is in the log"),
+    ("LOAD_GRANTS", "all of them, at start"),
     ("COUNT_READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
     ("READERS", "whoever holds a role in the tenant is among all people; asked by hand"),
 ];
@@ -150,7 +153,7 @@ fn all() -> Vec<&'static Sql> {
 
 #[test]
 fn what_is_kept_of_grants_and_teams_can_be_followed() {
-    let changes = |sql: &&Sql| crate::sqlite::Change::of(sql) == crate::sqlite::Change::Other;
+    let changes = |sql: &&Sql| crate::grants::Change::of(sql) == crate::grants::Change::Other;
     let odd: Vec<_> = all().into_iter().filter(changes).map(|sql| sql.name).collect();
     assert_eq!(odd, [""; 0]);
 }

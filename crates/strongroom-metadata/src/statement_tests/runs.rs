@@ -29,7 +29,8 @@ pub(super) type Runs = Vec<(&'static str, Vec<Value>, usize)>;
 
 /// Every statement once, in an order in which each finds its rows: its name, its parameters, how many rows it touches.
 fn runs() -> Runs {
-    [identities(), policies(), groups(), access(), super::operations::runs(), trash(), endings(), jobs()].concat()
+    [identities(), policies(), groups(), numbered(), access(), super::operations::runs(), trash(), endings(), jobs()]
+        .concat()
 }
 
 /// A person in a team, a machine, and what they were given.
@@ -245,6 +246,27 @@ fn groups() -> Runs {
     ]
 }
 
+/// As of the number of grants, and what is read to keep these.
+fn numbered() -> Runs {
+    vec![
+        ("GROUP_NUMBERED", params![ID], 1),
+        ("GROUP_NUMBERED_SEALED", params![ID], 1),
+        ("GROUP_NUMBERED_BY_NAME", params![ID, "g"], 1),
+        ("GROUP_NUMBERED_BY_NAME", params![ID, "h"], 0),
+        ("GROUP_REF_NUMBERED", params![ID, "g"], 1),
+        ("GROUP_REF_NUMBERED", params![GONE, "g"], 0),
+        ("SECRET_NUMBERED", params![ID, 10, ID], 1),
+        ("SECRET_NUMBERED", params![ID, 10, GONE], 0),
+        ("SECRET_NUMBERED_BY_NAME", params![ID, "g", "K", None::<i64>], 1),
+        ("SECRET_NUMBERED_BY_NAME", params![ID, "g", "K", 2], 0),
+        ("SECRET_NUMBERED_BY_NAME", params![ID, "h", "K", 1], 0),
+        ("LEARN_GRANTS", params![ID], 3),
+        ("LEARN_GRANTS", params![GONE], 1),
+        ("LOAD_GRANTS", params![], 5),
+        ("FOLLOW_GRANTS", params![1_000_000, 10], 1),
+    ]
+}
+
 fn update(from: i64, to: i64, purge: Option<i64>) -> Vec<Value> {
     params![ID, from, to, BYTES, "g", "g", ID, "{}", 1, 2, purge, purge]
 }
@@ -364,6 +386,9 @@ fn endings() -> Runs {
 fn jobs() -> Runs {
     vec![
         ("SELECT_PULSE", params![], 1),
+        ("SELECT_GRANT_NUMBER", params![], 1),
+        ("MOVE_GRANT_NUMBER", params![1], 1),
+        ("PRUNE_GRANT_CHANGES", params![1_000_000], 0),
         ("BUMP_CHANGE_NUMBER", params![1], 1),
         ("BUMP_CHANGE_NUMBER_FROM", params![1, 0], 0),
         ("BUMP_CHANGE_NUMBER_FROM", params![1, 1], 1),
@@ -446,7 +471,13 @@ async fn every_statement_runs_and_gives_the_same_on_postgres() {
     let statements: BTreeMap<_, _> = all().into_iter().map(|sql| (sql.name, sql)).collect();
     for (name, values, _) in &runs() {
         let sql = statements[name];
-        let (here, there) = (on_sqlite(&connection, sql, values), on_postgres(&client, sql, values).await);
+        // Only PostgreSQL counts changes of grants.
+        client.batch_execute("UPDATE grant_number SET number = 0; DELETE FROM grant_changes").await.unwrap();
+        let (mut here, mut there) = (on_sqlite(&connection, sql, values), on_postgres(&client, sql, values).await);
+        if ["LOAD_GRANTS", "LEARN_GRANTS"].contains(name) {
+            here.sort();
+            there.sort();
+        }
         if *name == "SELECT_PULSE" {
             // It tells the time.
             assert_eq!(here.len(), there.len());

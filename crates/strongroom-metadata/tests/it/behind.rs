@@ -89,18 +89,19 @@ impl Behind<'_> {
         }
     }
 
-    /// The tables of the schema. What is not told of anybody, batches and leases, is left out.
+    /// The tables of the schema. What is not told of anybody is left out: batches, leases, which grants changed.
     pub(crate) fn tables(&self) -> Vec<String> {
         match self {
             Self::Sqlite(connection) => {
                 let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'test_%' \
-                    AND name NOT IN ('batches', 'leases') ORDER BY name";
+                    AND name NOT IN ('batches', 'leases', 'grant_number', 'grant_changes') ORDER BY name";
                 let mut statement = connection.prepare(sql).unwrap();
                 statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
             }
             Self::Postgres(database) => {
                 let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' \
-                    AND table_name NOT LIKE 'test_%' AND table_name NOT IN ('batches', 'leases') ORDER BY 1";
+                    AND table_name NOT LIKE 'test_%' \
+                    AND table_name NOT IN ('batches', 'leases', 'grant_number', 'grant_changes') ORDER BY 1";
                 database.ask(sql).lines().map(str::to_owned).collect()
             }
         }

@@ -12,22 +12,28 @@ use crate::behind::{TestDatabase, connect};
 use crate::world::{NOW, World, change_identities, event, member};
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: [&str; 4] = [
+pub(crate) const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_replicas.sql"),
     include_str!("../../migrations/0003_identity.sql"),
     include_str!("../../migrations/0004_outer_stores.sql"),
+    include_str!("../../migrations/0005_grant_changes.sql"),
 ];
 pub(crate) const CHECKSUMS: &str = include_str!("../../migrations/checksums.txt");
 
 /// As `dialect.rs` spells it.
 pub(crate) fn spelled(text: &str, postgres: bool) -> String {
+    let mut text = text.to_owned();
+    if let (Some(from), Some(to)) = (text.find("{postgres}"), text.find("{/postgres}")) {
+        let own = text[from..to].trim_start_matches("{postgres}").to_owned();
+        text.replace_range(from..to + "{/postgres}".len(), if postgres { &own } else { "" });
+    }
     let kinds = if postgres {
         [("{text}", "TEXT COLLATE \"C\""), ("{bytes}", "BYTEA"), ("{int}", "BIGINT"), (" {clustered}", "")]
     } else {
         [("{text}", "TEXT"), ("{bytes}", "BLOB"), ("{int}", "INTEGER"), ("{clustered}", "WITHOUT ROWID")]
     };
-    kinds.into_iter().fold(text.to_owned(), |text, (name, spelled)| text.replace(name, spelled))
+    kinds.into_iter().fold(text, |text, (name, spelled)| text.replace(name, spelled))
 }
 
 /// The schema after the first `count` migrations, with the note that they were applied.

@@ -62,7 +62,7 @@ impl World {
         let world = Self::empty().await;
         world.metadata.create_instance(&world.new).await.unwrap();
         // As the server does.
-        world.metadata.keep_grants().await.unwrap();
+        keep_grants(&world.metadata).await;
         world
     }
 
@@ -177,6 +177,16 @@ impl Hand {
 impl Clock for Hand {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Keeps grants in memory, and waits until they are there.
+pub(crate) async fn keep_grants(metadata: &Metadata) {
+    metadata.keep_grants().await.unwrap();
+    let began = std::time::Instant::now();
+    while !metadata.checks_in_memory() {
+        assert!(began.elapsed() < Duration::from_secs(20), "grants are not in memory");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -3,6 +3,7 @@
 mod claims;
 mod cut;
 mod identities;
+mod kept_grants;
 mod open;
 mod pooled;
 mod proxy;
