@@ -9,7 +9,8 @@ use crate::process::{self, Closing, Ended};
 const ON_POSTGRES: [&str; 3] = ["strongroom-metadata", "strongroom-server", "strongroom"];
 /// Modules of tests that are about SQLite, that start their own database servers, or that run a process on a file: once is
 /// enough for them.
-const ON_SQLITE_ONLY: [&str; 7] = ["sqlite_only", "cluster", "crash", "full_disk", "hang_up", "shutdown", "tls"];
+const ON_SQLITE_ONLY: [&str; 9] =
+    ["sqlite_only", "cluster", "crash", "full_disk", "hang_up", "outer_kill", "outer_stop", "shutdown", "tls"];
 
 /// Where what is behind the feature `cloud-credentials` is tested, in modules of this name.
 const WITH_CLOUD: [&str; 6] =
@@ -85,11 +86,11 @@ mod tests {
     fn on_postgres_fewer_tests_run() {
         assert_eq!(nextest(Which::All), ["nextest", "run", "--workspace", "--no-fail-fast"]);
         let filter = "(package(=strongroom-metadata) | package(=strongroom-server) | package(=strongroom)) \
-                      & not test(/(^|::)(sqlite_only|cluster|crash|full_disk|hang_up|shutdown|tls)::/)";
+                      & not test(/(^|::)(sqlite_only|cluster|crash|full_disk|hang_up|outer_kill|outer_stop|shutdown|tls)::/)";
         assert_eq!(nextest(Which::OnPostgres)[4..], ["-E", filter]);
         let expected = "test --no-fail-fast -p strongroom-metadata -p strongroom-server -p strongroom \
                         -- --skip sqlite_only:: --skip cluster:: --skip crash:: --skip full_disk:: --skip hang_up:: \
-                        --skip shutdown:: --skip tls::";
+                        --skip outer_kill:: --skip outer_stop:: --skip shutdown:: --skip tls::";
         assert_eq!(plain(Which::OnPostgres).join(" "), expected);
         assert_eq!(plain(Which::All).join(" "), "test --workspace --no-fail-fast");
         let with_cloud = "-p strongroom-stores -p strongroom --features strongroom/cloud-credentials";
