@@ -36,15 +36,19 @@ pub(super) struct Connection {
 /// What reads and writes. Whoever waits for an answer runs it: on a task of its own each request would wait for that to
 /// have its turn, twice.
 struct Driver {
-    connection: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    is_over: bool,
+    /// Dropped as soon as it has ended: only then does a request that it had not taken yet learn that it was not sent.
+    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 impl Driver {
+    fn new(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Self {
+        Self { connection: Some(Box::pin(connection)) }
+    }
+
     fn poll(&mut self, task: &mut Context<'_>) {
-        if !self.is_over {
-            // How it ended is told to whoever waits for an answer.
-            self.is_over = self.connection.as_mut().poll(task).is_ready();
+        // How it ended is told to whoever waits for an answer.
+        if self.connection.as_mut().is_some_and(|connection| connection.as_mut().poll(task).is_ready()) {
+            self.connection = None;
         }
     }
 
@@ -81,14 +85,13 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| EgressError::Http { host: url.authority(), sent: false, source: error.into() })?;
-        let driver = Driver { connection: Box::pin(connection), is_over: false };
-        Ok(Self { sender, opened: Instant::now(), driver })
+        Ok(Self { sender, opened: Instant::now(), driver: Driver::new(connection) })
     }
 
     /// Whether it is known that the other side has closed it.
     pub(super) fn is_closed(&mut self) -> bool {
         self.driver.poll(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_over || self.sender.is_closed()
+        self.driver.connection.is_none() || self.sender.is_closed()
     }
 
     /// One request and its answer. The body is wiped once nobody has it any more.
@@ -142,4 +145,40 @@ pub(super) fn addressed(url: &EgressUrl, mut request: Request<Bytes>) -> Request
     let agent = const { concat!("strongroom/", env!("CARGO_PKG_VERSION")) };
     request.headers_mut().insert(header::USER_AGENT, http::HeaderValue::from_static(agent));
     request.map(Full::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Between the look at a kept connection and the request the other side closes it.
+    #[tokio::test]
+    async fn a_request_that_meets_the_end_of_its_connection_comes_back_unsent() {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let url: EgressUrl = "http://store.example.com/v1".parse().unwrap();
+        let mut connection = Connection::over(&url, ours).await.unwrap();
+        let request = || addressed(&url, Request::new(Bytes::from_static(b"body")));
+        // Only a connection that was used before ends without an error.
+        let answered = theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let (first, ()) = tokio::join!(connection.exchange(&url, request(), 10), async { answered.await.unwrap() });
+        assert!(first.is_ok() && !connection.is_closed());
+        let request = request();
+        let mut answer = pin!(connection.sender.try_send_request(request));
+        drop(theirs);
+        // It ends before it has taken the request.
+        let answer = async {
+            poll_fn(|task| {
+                connection.driver.poll(task);
+                answer.as_mut().poll(task)
+            })
+            .await
+        };
+        let answered = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("an end");
+        let unsent = answered.unwrap_err().take_message();
+        assert!(unsent.is_some() && connection.is_closed());
+    }
 }

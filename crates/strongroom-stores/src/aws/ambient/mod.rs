@@ -5,6 +5,7 @@ mod chain;
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -75,6 +76,9 @@ struct State {
     last: Option<(Instant, Option<Trouble>)>,
     /// Its other end is dropped when the fetch has ended.
     under_way: Option<watch::Receiver<()>>,
+    /// Whether that takes longer than it may. It goes on, since a program that it runs would, too; and while it does there
+    /// is no second one.
+    is_late: bool,
 }
 
 struct Held {
@@ -145,7 +149,8 @@ impl Ambient {
             };
             is_rested.then(|| self.begin(&mut state, now))
         });
-        // Whoever has something that still lasts doesn't wait for more.
+        // Whoever has something that still lasts doesn't wait for more, nor anybody for what is late.
+        let under_way = under_way.filter(|_| !state.is_late);
         match (present, under_way) {
             (Some(credentials), _) => Found::Credentials(credentials),
             (None, Some(fetch)) => Found::UnderWay(fetch),
@@ -165,12 +170,23 @@ impl Ambient {
         let (fetch, state) = (self.fetch.clone(), self.state.clone());
         tokio::spawn(async move {
             // Dropped last, whatever happens.
-            let _done = done;
+            let done = done;
             let trail = Trail::default();
-            let fetched = timeout(LIMIT, fetch.fetch(&trail)).await;
-            let fetched = fetched.unwrap_or_else(|_| Err(Trouble::late(&trail)));
+            let mut fetching = pin!(fetch.fetch(&trail));
+            let fetched = if let Ok(fetched) = timeout(LIMIT, &mut fetching).await {
+                fetched
+            } else {
+                {
+                    let mut state = lock(&state);
+                    state.last = Some((Instant::now(), Some(Trouble::late(&trail))));
+                    state.is_late = true;
+                }
+                done.send_replace(());
+                fetching.await
+            };
             let held = fetched.and_then(|fetched| fetched.held(now));
             let mut state = lock(&state);
+            state.is_late = false;
             state.last = Some((Instant::now(), held.as_ref().err().cloned()));
             if let Ok(held) = held {
                 state.held = Some(held);

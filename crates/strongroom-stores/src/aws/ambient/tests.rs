@@ -20,6 +20,8 @@ enum Answer {
     NoEnd,
     No,
     Never,
+    /// After so many seconds.
+    Late(u64),
 }
 
 #[async_trait]
@@ -31,6 +33,10 @@ impl Fetch for Scripted {
         let ends = match self.answers[asked.min(self.answers.len() - 1)] {
             Answer::Ends(seconds) => Some(at(seconds)),
             Answer::NoEnd => None,
+            Answer::Late(seconds) => {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                None
+            }
             Answer::No => {
                 return Err(Trouble { kind: StoreErrorKind::Unauthenticated, reason: "no identity".to_owned() });
             }
@@ -142,12 +148,29 @@ async fn silence_ends_at_the_limit_and_is_remembered_for_a_moment() {
     assert_eq!(ambient.id(0).await.unwrap_err().to_string(), expected);
     assert_eq!((begun.elapsed(), scripted.asked()), (LIMIT, 1));
     rest().await;
-    // Whoever has less time than that isn't held up either.
-    let begun = Instant::now();
-    let deadline = begun + Duration::from_secs(1);
-    let error = ambient.credentials(STORE, at(0), deadline).await.unwrap_err();
-    assert_eq!((begun.elapsed(), error.kind), (Duration::from_secs(1), StoreErrorKind::Unavailable));
+    // It is still under way: a second one would be one more program that hangs.
+    assert_eq!(ambient.id(0).await.unwrap_err().to_string(), expected);
+    assert_eq!((begun.elapsed(), scripted.asked()), (LIMIT + REST, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_is_used_and_others_may_follow() {
+    let (ambient, scripted) = ambient(&[Answer::Late(30), Answer::Ends(9_000)]);
+    ambient.id(0).await.unwrap_err();
+    assert_eq!(scripted.asked(), 1);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(ambient.id(0).await.unwrap(), "ASIA0");
+    rest().await;
+    ambient.id(LOOK_AGAIN_SECONDS).await.unwrap();
     assert_eq!(scripted.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_less_time_is_not_held_up() {
+    let (ambient, _) = ambient(&[Answer::Never]);
+    let (begun, time) = (Instant::now(), Duration::from_secs(1));
+    let error = ambient.credentials(STORE, at(0), begun + time).await.unwrap_err();
+    assert_eq!((begun.elapsed(), error.kind), (time, StoreErrorKind::Unavailable));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,20 +1,26 @@
-//! What was seen of entries, so that the next update needn't ask for it: by a secret's id, which is never used again.
+//! What was seen of entries, so that an update soon after another needn't ask for it: by a secret's id, which is never
+//! used again.
 //!
-//! An entry is known by its ARN, which one that is made later under the same name doesn't have. AWS itself makes sure of
-//! the rest: `AWSCURRENT` moves only from where it was seen. Where AWS refuses, what was seen is forgotten and asked for.
+//! An entry is known by its ARN, which one that is made later under the same name doesn't have, and `AWSCURRENT` moves only
+//! from where it was seen: where AWS refuses, what was seen is forgotten and asked for. That its tags are still ours AWS
+//! doesn't say, nor that its latest version still has our label; so what was seen is believed for a while only.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use strongroom_domain::SecretId;
+use tokio::time::Instant;
 
 use super::naming::{LABEL, Place};
 use super::protocol::Description;
 
 /// More than are written again and again; a few megabytes.
 const MOST: usize = 20_000;
+/// How long an entry whose tags were looked at is believed to be ours still.
+pub(super) const BELIEVED: Duration = Duration::from_mins(5);
 
 /// An entry whose latest version has a label of ours, and so is kept when another becomes the latest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(super) struct Seen {
     pub(super) place: Place,
     /// The id of the version that is the latest.
     pub(super) current: String,
+    /// When its tags and labels were looked at.
+    pub(super) looked: Instant,
 }
 
 impl Seen {
@@ -30,7 +38,12 @@ impl Seen {
     pub(super) fn of(description: &Description, place: Place) -> Option<Self> {
         let current = description.current()?;
         let is_kept = description.labels(current).iter().any(|label| label.starts_with(LABEL));
-        is_kept.then(|| Self { arn: description.arn.clone(), place, current: current.to_owned() })
+        is_kept.then(|| Self {
+            arn: description.arn.clone(),
+            place,
+            current: current.to_owned(),
+            looked: Instant::now(),
+        })
     }
 }
 
@@ -39,7 +52,7 @@ pub(super) struct Known(Mutex<HashMap<SecretId, Seen>>);
 
 impl Known {
     pub(super) fn of(&self, secret: SecretId) -> Option<Seen> {
-        self.lock().get(&secret).cloned()
+        self.lock().get(&secret).filter(|seen| seen.looked.elapsed() < BELIEVED).cloned()
     }
 
     pub(super) fn note(&self, secret: SecretId, seen: Option<Seen>) {
@@ -71,15 +84,18 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_known_is_bounded() {
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_bounded() {
         let known = Known::default();
         let secret = |number: usize| SecretId::from(Uuid::from_u128(number as u128));
-        let seen = Seen { arn: "arn".to_owned(), place: Place::Plain, current: "one".to_owned() };
+        let (arn, current) = ("arn".to_owned(), "one".to_owned());
+        let seen = Seen { arn, place: Place::Plain, current, looked: Instant::now() };
         for number in 0..=MOST {
             known.note(secret(number), Some(seen.clone()));
         }
         assert_eq!(known.lock().len(), 1);
         assert_eq!((known.of(secret(0)), known.of(secret(MOST))), (None, Some(seen)));
+        tokio::time::advance(BELIEVED).await;
+        assert_eq!(known.of(secret(MOST)), None);
     }
 }

@@ -164,19 +164,25 @@ impl Turn<'_> {
 
     pub(super) async fn promote_version(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let (id, place) = naming::from_store_version(version);
-        if self.promote_where_known(entry, id, place).await? {
+        let attempted = self.promote_where_known(entry, id, place).await?;
+        if attempted == Attempted::Done {
             return Ok(());
         }
         let found = self.find_entry(entry).await?.filter(|found| found.place == place);
         let found = found.ok_or_else(|| not_found("the entry isn't there"))?;
+        // What was known was right, and then somebody showed a newer one: ours stood still for too long. (Where nothing was
+        // known a greater number means nothing: ours are smaller after a backup was restored.)
+        if attempted == Attempted::Refused && found.description.current().is_some_and(|current| is_newer(current, id)) {
+            return Err(precondition("a newer version is shown already"));
+        }
         self.make_current(entry, place, &found.description, id).await
     }
 
-    /// Moves `AWSCURRENT` from where it was seen; `false` where the entry has to be looked at.
-    async fn promote_where_known(&self, entry: &Entry<'_>, id: &str, place: Place) -> Result<bool, StoreError> {
+    /// Moves `AWSCURRENT` from where it was seen. Where that isn't done the entry has to be looked at.
+    async fn promote_where_known(&self, entry: &Entry<'_>, id: &str, place: Place) -> Result<Attempted, StoreError> {
         let known = &self.store.known;
-        let seen = known.of(entry.secret_id).filter(|seen| seen.place == place && seen.current != id);
-        let Some(seen) = seen else { return Ok(false) };
+        let seen = known.of(entry.secret_id).filter(|seen| seen.place == place && is_newer(id, &seen.current));
+        let Some(seen) = seen else { return Ok(Attempted::Nothing) };
         let call = UpdateSecretVersionStage {
             secret_id: &seen.arn,
             version_stage: CURRENT,
@@ -188,9 +194,9 @@ impl Turn<'_> {
         match self.call(&call).await {
             Ok(_) => {
                 known.note(entry.secret_id, Some(Seen { current: id.to_owned(), ..seen }));
-                Ok(true)
+                Ok(Attempted::Done)
             }
-            Err(Failure::Refused(_)) => Ok(false),
+            Err(Failure::Refused(_)) => Ok(Attempted::Refused),
             Err(failure) => Err(explain::<UpdateSecretVersionStage<'_>>(failure, &naming::name(entry, place))),
         }
     }
@@ -317,6 +323,7 @@ impl Turn<'_> {
         number: i64,
     ) -> Result<Option<StoreVersion>, StoreError> {
         let id = naming::version_id(Some(mark), number, self.store.random_id()).map_err(refused)?;
+        self.store.known.forget(entry.secret_id);
         let Some(found) = self.find_entry(entry).await? else { return Ok(None) };
         let version = naming::to_store_version(&id, found.place);
         if !found.description.labels(&id).is_empty() {
@@ -334,6 +341,8 @@ impl Turn<'_> {
     /// Takes all labels from a version: AWS drops it when it has a hundred others, and a day has gone by.
     pub(super) async fn let_go(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
         let (id, place) = naming::from_store_version(version);
+        // The label that goes may be the one that the latest version was seen with.
+        self.store.known.forget(entry.secret_id);
         let Some(found) = self.find_entry(entry).await?.filter(|found| found.place == place) else { return Ok(()) };
         let name = naming::name(entry, place);
         let labels = found.description.labels(id);
@@ -359,6 +368,20 @@ impl Turn<'_> {
         }
         Ok(())
     }
+}
+
+/// What came of a promotion by what was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempted {
+    /// Nothing was known.
+    Nothing,
+    Done,
+    Refused,
+}
+
+/// By our own numbers; what others have put has none.
+fn is_newer(one: &str, other: &str) -> bool {
+    naming::number_of(one).zip(naming::number_of(other)).is_some_and(|(one, other)| one > other)
 }
 
 fn not_text(name: &str) -> StoreError {

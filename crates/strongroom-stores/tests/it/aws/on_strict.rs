@@ -120,23 +120,33 @@ async fn what_is_known_of_an_entry_is_not_believed_against_aws() {
     let four = update_from(&bench, entry, &three, "four", 4).await.unwrap();
     assert_eq!(bench.latest(entry).await.as_deref(), Some("four"));
     let five = update_from(&bench, entry, &four, "five", 5).await.unwrap();
+    // Another server of ours has shown a newer one while ours was on its way: that stays.
+    let six = Wanted { condition: Condition::LatestIs(&five), mark: Some("operation-6"), ..Wanted::staged("six", 6) };
+    let six = bench.put(entry, six).await.unwrap();
+    let newer = serde_json::json!({"SecretId": NAME, "ClientRequestToken": "op-elsewhere-v00000000000000000007",
+        "SecretString": "seven", "VersionStages": ["AWSCURRENT", "strongroom-07"]});
+    let overtaken = Trouble::Meanwhile(Box::new(move |entries| drop(entries.act("PutSecretValue", &newer).unwrap())));
+    aws.trouble("UpdateSecretVersionStage", overtaken);
+    assert_eq!(bench.store.promote(&entry, &six).await.unwrap_err().kind, StoreErrorKind::Precondition);
+    assert_eq!(bench.latest(entry).await.as_deref(), Some("seven"));
     // Somebody has made it anew: nothing of ours gets there.
     aws.state().entries.remove(NAME);
     let create = serde_json::json!({"Name": NAME, "ClientRequestToken": "1e2bd9a4-6f3c-4a53-8a2b-000000000001",
         "SecretString": "made anew", "Tags": []});
     aws.state().entries.act("CreateSecret", &create).unwrap();
-    let error = update_from(&bench, entry, &five, "canary", 6).await.unwrap_err();
+    let seven = StoreVersion("op-elsewhere-v00000000000000000007".to_owned());
+    let error = update_from(&bench, entry, &seven, "canary", 8).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Precondition, "{error}");
     assert_eq!(bench.store.promote(&entry, &five).await.unwrap_err().kind, StoreErrorKind::NotFound);
     assert_eq!(aws.state().entries.count(), (1, 1));
     // A put that may have been carried out before it was refused says so.
     aws.state().entries.remove(NAME);
-    let seven = bench.put(entry, Wanted { version: 7, ..Wanted::first("seven") }).await.unwrap();
-    let eight = update_from(&bench, entry, &seven, "eight", 8).await.unwrap();
-    let nine = update_from(&bench, entry, &eight, "nine", 9).await.unwrap();
+    let first = bench.put(entry, Wanted::first("first")).await.unwrap();
+    let second = update_from(&bench, entry, &first, "second", 2).await.unwrap();
+    let third = update_from(&bench, entry, &second, "third", 3).await.unwrap();
     aws.trouble("PutSecretValue", Trouble::Instead(500, "{}".to_owned()));
     aws.trouble("PutSecretValue", Trouble::Instead(400, r#"{"__type":"AccessDeniedException"}"#.to_owned()));
-    let error = update_from(&bench, entry, &nine, "ten", 10).await.unwrap_err();
+    let error = update_from(&bench, entry, &third, "fourth", 4).await.unwrap_err();
     assert_eq!((error.kind, error.may_have_happened), (StoreErrorKind::PermissionDenied, true), "{error}");
 }
 
