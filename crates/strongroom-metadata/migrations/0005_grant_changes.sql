@@ -78,4 +78,15 @@ CREATE TRIGGER strongroom_members_go AFTER DELETE ON team_members
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION strongroom_note_members();
 CREATE TRIGGER strongroom_members_change AFTER UPDATE OR TRUNCATE ON team_members
     FOR EACH STATEMENT EXECUTE FUNCTION strongroom_note_anything();
+
+-- By the names of this schema, whatever the path of whoever writes: that of a restored dump is empty, and that of somebody
+-- who looks after two instances in one database may lead to the other one's number.
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['strongroom_note_grants', 'strongroom_note_members', 'strongroom_note_anything'] LOOP
+        EXECUTE format('ALTER FUNCTION %1$I.%2$I() SET search_path = %1$I, pg_temp', current_schema(), name);
+    END LOOP;
+END $$;
 {/postgres}

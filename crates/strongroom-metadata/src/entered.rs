@@ -90,8 +90,8 @@ impl Metadata {
             }
             _ => self.fold_groups(&GROUP_NUMBERED, &params![id], note).await?,
         };
-        let found = found.into_iter().next().filter(|_| self.is_of(entrance, number));
-        Ok(found.map(|state| state.entered(entrance)))
+        let found = self.hinted(hint, found.into_iter().next());
+        Ok(found.filter(|_| self.is_of(entrance, number)).map(|state| state.entered(entrance)))
     }
 
     /// The same of its id and name alone.
@@ -103,6 +103,7 @@ impl Metadata {
         let Some((id, entrance)) = self.let_in(Hint::Name(folded), viewpoint) else { return Ok(None) };
         let read = |row: &Row<'_>| Ok((read_ref(row)?, read_number(row, NUMBER_OF_REF)?));
         let found = self.first(&GROUP_REF_NUMBERED, &params![id, folded], read).await?;
+        let found = self.hinted(Hint::Name(folded), found);
         let found = found.filter(|(_, number)| self.is_of(entrance, *number));
         Ok(found.map(|(group, _)| GroupRef { role: entrance.role, ..group }))
     }
@@ -138,6 +139,7 @@ impl Metadata {
             |row: &Row<'_>| Ok((SecretRow::read_by_name(row, folded_group)?, read_number(row, SecretRow::NUMBER)?));
         let asked = params![group, folded_group, key, version];
         let found = self.first(&SECRET_NUMBERED_BY_NAME, &asked, read).await?;
+        let found = self.hinted(Hint::Name(folded_group), found);
         let found = found.filter(|(_, number)| self.is_of(entrance, *number));
         Ok(found.map(|(secret, _)| secret.entered(entrance)))
     }
@@ -163,6 +165,14 @@ impl Metadata {
         if let (Some(database), Some(found)) = (self.postgres(), &found) {
             let (id, role) = group(found);
             database.shown(hint, id, role.is_some());
+        }
+        found
+    }
+
+    /// What was found where a hint led to; one that led to nothing is forgotten.
+    fn hinted<T>(&self, hint: Hint<'_>, found: Option<T>) -> Option<T> {
+        if let (Some(database), Hint::Name(name), None) = (self.postgres(), hint, &found) {
+            database.forget_name(name);
         }
         found
     }

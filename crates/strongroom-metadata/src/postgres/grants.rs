@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use quick_cache::sync::Cache;
@@ -34,6 +34,8 @@ const SOONEST: Duration = Duration::from_millis(500);
 const LATEST: Duration = Duration::from_mins(1);
 /// How long reading everything may take.
 const LOADING: Duration = Duration::from_mins(10);
+/// Between two readings of everything lies so many times what the first one took.
+const SHARE: u32 = 9;
 /// Rows after which whoever else waits has a turn.
 const A_TURN: usize = 1_000;
 /// Groups that wait for being read.
@@ -49,6 +51,8 @@ pub(super) struct Grants {
     caught_up: AtomicU64,
     wake: Notify,
     unknown: Mutex<Vec<GroupId>>,
+    /// When everything was last read, and how long it took.
+    loading: Mutex<Option<(Instant, Duration)>>,
     secrets: Cache<SecretId, GroupId>,
     group_names: Cache<String, GroupId>,
 }
@@ -96,6 +100,7 @@ impl Grants {
             caught_up: AtomicU64::new(0),
             wake: Notify::new(),
             unknown: Mutex::default(),
+            loading: Mutex::default(),
             secrets: Cache::new(HINTS),
             group_names: Cache::new(HINTS),
         }
@@ -193,6 +198,12 @@ impl Grants {
         }
     }
 
+    /// A name was looked for in the group that had it, and isn't there any more: looked for again it costs no more than one
+    /// that never was there.
+    pub(super) fn forget_name(&self, name: &str) {
+        self.group_names.remove(name);
+    }
+
     fn forget(&self) {
         let kept = self.kept.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(kept);
@@ -205,7 +216,8 @@ impl Grants {
         match self.number_of(connections) {
             Some(_) if behind == self.caught_up.load(SeqCst) => {}
             Some(number) => {
-                if !self.follow(shared, number).await? {
+                // What can't be followed in time is too much to be followed.
+                if !self.follow(shared, number).await.unwrap_or(false) {
                     self.load(shared).await?;
                 }
             }
@@ -264,6 +276,12 @@ impl Grants {
     /// Reads everything in one statement, on a connection of its own: it takes longer than any other may.
     async fn load(&self, shared: &Shared) -> Result<(), ReadError> {
         self.forget();
+        let last = *lock(&self.loading);
+        if let Some((began, took)) = last {
+            // Where connections come and go, a database that is busy isn't kept busy by this.
+            tokio::time::sleep_until((began + took + SHARE * took).into()).await;
+        }
+        let began = Instant::now();
         shared.pool.fill().await.map_err(ReadError::Unreachable)?;
         let connections = shared.pool.connected();
         let loading = async {
@@ -294,6 +312,7 @@ impl Grants {
         });
         let tables = sorted.await.map_err(|_| ReadError::Lost)?;
         tracing::info!(groups = tables.groups.len(), members = tables.teams.len(), "grants are kept in memory");
+        *lock(&self.loading) = Some((began, began.elapsed()));
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(Kept { number, connections, tables });
         Ok(())
     }

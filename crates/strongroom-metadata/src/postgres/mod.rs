@@ -186,6 +186,10 @@ impl Database {
     }
 
     /// Remembers that somebody was shown something of a group.
+    pub(crate) fn forget_name(&self, name: &str) {
+        self.shared.grants.forget_name(name);
+    }
+
     pub(crate) fn shown(&self, hint: Hint<'_>, group: GroupId, is_granted: bool) {
         self.shared.grants.shown(hint, group, is_granted);
     }

@@ -265,3 +265,41 @@ async fn who_changes_grants_waits_before_anything_is_locked() {
     let (outcome, ()) = tokio::join!(world.metadata.change_group(&change), beside);
     outcome.unwrap();
 }
+
+/// Whoever writes, by whatever path: a dump that is restored has none, and another one may lead to another number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_moves_whatever_the_path_of_whoever_writes() {
+    let Some(world) = started().await else { return };
+    let url = database(&world).url();
+    let (writer, direct) = (client(&url).await, client(&url).await);
+    let mut groups = Vec::new();
+    for name in ["a", "b", "c"] {
+        let mut group = world.group(name, &["A"]);
+        group.grants = vec![grant(group.id, "user:admin@x.io", Admin)];
+        world.metadata.create_group(&group).await.unwrap();
+        groups.push(group.id);
+    }
+    let number = async || ask(&direct, "(SELECT number FROM public.grant_number)").await.parse::<i64>().unwrap();
+    writer
+        .batch_execute(
+            "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.grant_number AS SELECT * FROM public.grant_number; \
+             CREATE TABLE elsewhere.grant_changes (LIKE public.grant_changes INCLUDING ALL); \
+             CREATE TEMP TABLE grant_changes (number BIGINT, kind BIGINT, id TEXT, PRIMARY KEY (number, kind, id))",
+        )
+        .await
+        .unwrap();
+    let mut last = number().await;
+    for (group, path) in groups.iter().zip(["''", "elsewhere, public", "pg_temp, public"]) {
+        // Two in one transaction move it once.
+        let take = format!(
+            "SET search_path = {path}; BEGIN; DELETE FROM public.grants WHERE group_id = '{group}'; \
+             DELETE FROM public.team_members WHERE team = 'nobody'; \
+             DELETE FROM public.grants WHERE group_id = '{group}'; COMMIT"
+        );
+        writer.batch_execute(&take).await.unwrap();
+        assert_eq!(number().await, last + 1, "{path}");
+        last += 1;
+        let logged = format!("(SELECT COUNT(*) FROM public.grant_changes WHERE number = {last} AND kind = 1)");
+        assert_eq!(ask(&direct, &logged).await, "1", "{path}");
+    }
+}
