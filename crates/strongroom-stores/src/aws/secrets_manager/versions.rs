@@ -121,15 +121,8 @@ impl Turn<'_> {
         let known = &self.store.known;
         let seen = known.of(put.entry.secret_id).filter(|seen| (seen.current.as_str(), seen.place) == expected);
         let Some(seen) = seen else { return Ok(None) };
-        let label = naming::label(put.version.unsigned_abs());
-        let call = PutSecretValue {
-            secret_id: &seen.arn,
-            client_request_token: id,
-            content: Content::from(put.value),
-            version_stages: [&label],
-        };
-        match self.call(&call).await {
-            Ok(_) => Ok(Some(naming::to_store_version(id, seen.place))),
+        match self.put_unseen(&seen.arn, put, id).await {
+            Ok(()) => Ok(Some(naming::to_store_version(id, seen.place))),
             // It isn't there any more, or something else is wrong that looking at it tells more of.
             Err(Failure::Refused(refusal)) if !refusal.after_unclear => {
                 known.forget(put.entry.secret_id);
@@ -144,22 +137,26 @@ impl Turn<'_> {
 
     /// Adds a version that nobody sees yet.
     async fn add(&self, found: &Found, put: &Put<'_>, id: &str) -> Result<(), StoreError> {
-        let label = naming::label(put.version.unsigned_abs());
-        let call = PutSecretValue {
-            secret_id: &found.description.arn,
-            client_request_token: id,
-            content: Content::from(put.value),
-            version_stages: [&label],
-        };
         let name = naming::name(&put.entry, found.place);
-        match self.call(&call).await {
-            Ok(_) => Ok(()),
+        match self.put_unseen(&found.description.arn, put, id).await {
+            Ok(()) => Ok(()),
             Err(failure) if failure.code() == "ResourceExistsException" => {
                 let reason = format!("`{name}`: this operation has already put another value there");
                 Err(StoreError::new(NAME, StoreErrorKind::AlreadyExists, reason))
             }
             Err(failure) => Err(explain_hiding::<PutSecretValue<'_>>(failure, &name, put.value)),
         }
+    }
+
+    async fn put_unseen(&self, arn: &str, put: &Put<'_>, id: &str) -> Result<(), Failure> {
+        let label = naming::label(put.version.unsigned_abs());
+        let call = PutSecretValue {
+            secret_id: arn,
+            client_request_token: id,
+            content: Content::from(put.value),
+            version_stages: [&label],
+        };
+        self.call(&call).await.map(|_| ())
     }
 
     pub(super) async fn promote_version(&self, entry: &Entry<'_>, version: &StoreVersion) -> Result<(), StoreError> {
